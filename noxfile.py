@@ -1,0 +1,79 @@
+"""The project's sessions. ``nox -s tests`` is what a change must pass; ``nox -l`` lists the rest."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def group(name: str) -> list[str]:
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+def install_wheel(session: nox.Session, extras: str = "") -> None:
+    """Install the package as a user gets it: as a built wheel, so that a file left out of it shows."""
+    folder = Path(session.create_tmp()) / "wheel"
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), ".", silent=True)
+    (wheel,) = folder.glob("*.whl")
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.install(f"{wheel}{extras}")
+
+
+@nox.session(python=[HERE])
+def tests(session: nox.Session) -> None:
+    """The tests, on the built wheel."""
+    session.install(*group("test"))
+    install_wheel(session, "[verify,exact]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, formatting, and the order of the floors."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.install("-e", ".", "--no-deps", "--quiet")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict, on the package."""
+    session.install(*group("types"))
+    session.install("-e", ".")
+    session.run("mypy")
+
+
+@nox.session
+def interop(session: nox.Session) -> None:
+    """PyTorch, JAX and public packages as subjects."""
+    session.install(*group("interop"))
+    install_wheel(session, "[verify,exact]")
+    session.run("pytest", "-m", "interop", *session.posargs)
+
+
+@nox.session
+def floor(session: nox.Session) -> None:
+    """The tests on the lowest supported versions."""
+    session.install(*group("floor"))
+    session.install("--no-deps", ".")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measurements, as ratios against hand-written NumPy in one run; never a test."""
+    session.install(*group("test"))
+    install_wheel(session, "[verify,exact]")
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    session.run("pytest", "-m", "bench", "-s", "-q", "tests/bench", *session.posargs, env=threads)

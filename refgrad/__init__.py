@@ -1,0 +1,61 @@
+"""refgrad: what does a gradient-based learning algorithm actually compute?
+
+A reference engine for algorithms that differentiate through learning: implicit hypergradients, multi-task gradients,
+Fisher information and elastic weight consolidation, MAML and its relatives. It verifies other implementations,
+against exact arithmetic and by name; it is a library of its own; and it is meant to be read.
+
+====================  =================================================================================
+`refgrad.verify`      what somebody's function computes; also ``refgrad verify`` on the command line
+`refgrad.grad` ...    derivatives of plain NumPy code: grad, vjp, jvp, hvp, hessian, jacfwd, jacrev
+`refgrad.numpy`       NumPy's functions for traced, exact and GPU arrays alike
+`refgrad.exact`       rational numbers and certified enclosures as arrays
+`refgrad.implicit`    hypergradients by the implicit function theorem
+`refgrad.multitask`   the min-norm point of several gradients (MGDA)
+`refgrad.continual`   Fisher information and the EWC penalty
+`refgrad.meta`        MAML, first-order MAML, Reptile
+`refgrad.oracles`     the same quantities derived by hand, independent of all of the above, and known variants
+====================  =================================================================================
+
+Names are imported when they are first used, so that ``import refgrad`` costs little more than ``import numpy``.
+
+>>> import numpy as np
+>>> import refgrad
+>>> float(refgrad.grad(lambda x: np.sum(x**3))(np.array([2.0]))[0])
+12.0
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    **dict.fromkeys(
+        ("grad", "grad_and_hvp", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "value_and_grad", "value_of", "vjp"),
+        "refgrad.autodiff",
+    ),
+    **dict.fromkeys(("verify", "assert_conforms", "register_contract", "Report"), "refgrad.conformance"),
+}
+_MODULES = (
+    "autodiff", "backend", "conformance", "continual", "errors", "exact", "implicit", "linalg", "meta", "multitask",
+    "numpy", "oracles", "strategies", "tree", "typing",
+)  # fmt: skip
+
+__all__ = [*_HOMES, *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"refgrad.{name}")
+    else:
+        raise AttributeError(f"module 'refgrad' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

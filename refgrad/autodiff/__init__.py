@@ -1,0 +1,34 @@
+"""The engine: derivatives of functions on arrays, to any order, by level-tagged tracing.
+
+>>> import numpy as np
+>>> from refgrad.autodiff import grad, hvp
+>>> f = lambda x: np.sum(np.tanh(x) ** 2)
+>>> x = np.array([0.5, -1.0])
+>>> bool(np.allclose(grad(f)(x), 2 * np.tanh(x) * (1 - np.tanh(x) ** 2)))
+True
+
+Plain NumPy code is differentiable unchanged; `refgrad.numpy` has the same functions for every array library. How it
+works stands in `trace` (levels), `primitive` (rules), `forward` and `reverse` (the two modes).
+"""
+
+from __future__ import annotations
+
+from refgrad.autodiff import rules
+from refgrad.autodiff.forward import jvp
+from refgrad.autodiff.reverse import grad, value_and_grad, vjp
+from refgrad.autodiff.second_order import grad_and_hvp, hessian, hvp, jacfwd, jacrev
+from refgrad.autodiff.trace import value_of
+
+__all__ = [
+    "grad",
+    "grad_and_hvp",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacrev",
+    "jvp",
+    "rules",
+    "value_and_grad",
+    "value_of",
+    "vjp",
+]

@@ -1,0 +1,116 @@
+"""Forward mode: values that carry a tangent.
+
+``jvp(f, (x,), (v,))`` gives f(x) and the directional derivative ``J v`` in one run of f. A tangent that is zero is not
+carried at all, so constants cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from refgrad.autodiff.arguments import check_like, name_of, owned, real_leaves
+from refgrad.autodiff.primitive import Primitive, zeros_like
+from refgrad.autodiff.trace import Trace, Tracer
+from refgrad.errors import ShapeError
+from refgrad.tree import flatten
+from refgrad.typing import Tree
+
+__all__ = ["jvp"]
+
+
+class ForwardTracer(Tracer):
+    """A value and its tangent."""
+
+    __slots__ = ("tangent",)
+
+    def __init__(self, trace: Trace, value: Any, tangent: Any) -> None:
+        self.trace, self.value, self.tangent = trace, value, tangent
+
+
+class ForwardTrace(Trace):
+    """One run of forward mode."""
+
+    __slots__ = ()
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        values, tangents = [], []
+        for a in args:
+            if type(a) is ForwardTracer and a.trace is self:
+                values.append(a.value)
+                tangents.append(a.tangent)
+            else:
+                values.append(a)
+                tangents.append(None)
+        y = primitive(*values, **params)
+        if primitive.jvp is None:
+            return y
+        tangent = primitive.jvp(y, values, tangents, **params)
+        return y if tangent is None else ForwardTracer(self, y, tangent)
+
+
+def jvp(
+    f: Callable[..., Tree], primals: tuple[Tree, ...], tangents: tuple[Tree, ...], *, has_aux: bool = False
+) -> tuple[Tree, ...]:
+    """The value of f and its derivative in one direction: ``f(x)`` and ``J(x) v``.
+
+    Parameters
+    ----------
+    f : callable
+        Takes the primals as positional arguments and returns a tree of arrays; with `has_aux`, a pair of that and
+        anything else, which is handed through.
+    primals, tangents : tuples of trees
+        The point and the direction, one entry per argument, of the same structures and shapes.
+
+    Returns
+    -------
+    tuple
+        ``(f(x), J v)``, both of the structure of f's result; with `has_aux` also the rest.
+
+    Raises
+    ------
+    NoDerivative
+        If a primal is not real.
+    ShapeError
+        If a tangent does not have the structure and shape of its primal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refgrad import jvp
+    >>> y, dy = jvp(lambda x: x * x, (np.array([1.0, 3.0]),), (np.array([1.0, 10.0]),))
+    >>> bool((dy == [2.0, 60.0]).all())
+    True
+    """
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise ShapeError(
+            "jvp: expected tuples of primals and tangents, one entry per argument; write jvp(f, (x,), (v,))"
+        )
+    what = f"jvp({name_of(f)}): argument "
+    xs, structure = real_leaves(tuple(primals), what)
+    vs, other = flatten(tuple(tangents))
+    if other != structure:
+        raise ShapeError(f"jvp: expected tangents of the structure of the primals, {structure!r}; got {other!r}")
+    check_like(xs, vs, "jvp: tangent ", tangents)
+    trace = ForwardTrace("jvp", f)
+    try:
+        out = f(*structure.unflatten([ForwardTracer(trace, x, v) for x, v in zip(xs, vs, strict=True)]))
+        if has_aux:
+            out, aux = out[0], stripped(trace, out[1])
+    finally:
+        trace.alive = False
+    leaves, structure = flatten(out)
+    taken: list[Any] = list(vs)
+    values, derivatives = [], []
+    for leaf in leaves:
+        mine = type(leaf) is ForwardTracer and leaf.trace is trace
+        values.append(leaf.value if mine else leaf)
+        derivatives.append(owned(leaf.tangent if mine else zeros_like(leaf), values[-1], taken))
+    result = structure.unflatten(values), structure.unflatten(derivatives)
+    return (*result, aux) if has_aux else result
+
+
+def stripped(trace: Trace, aux: Tree) -> Tree:
+    """The auxiliary output without this trace's tracers."""
+    leaves, structure = flatten(aux)
+    return structure.unflatten([a.value if isinstance(a, Tracer) and a.trace is trace else a for a in leaves])

@@ -1,0 +1,213 @@
+"""What a primitive is: one operation with everything a derivative, a reader or a test needs of it, in one place.
+
+=========  ==================================================================================================
+impl       ``impl(xp, *args, **params)``: the only place that touches arrays
+jvp        ``jvp(y, xs, ts, **params)``: the tangent of y; a tangent that is zero is None
+vjp        ``vjp(i, g, y, *xs, **params)``: the cotangent of argument i, given that of y
+source     the operation as a NumPy expression
+cases      domains from which the tests draw arguments
+=========  ==================================================================================================
+
+Rules are written with primitives, operators and integer literals only. Hence they nest to any order, keep float32
+float32, and run unchanged on rational numbers and balls. They see arguments and result of the operation, never an
+opaque by-product such as a factorisation: derivatives of a saved by-product are how forward-over-forward goes wrong.
+
+The derivative of an elementwise operation is diagonal, and a diagonal map is its own transpose, so `elementwise`
+takes one linear map for both rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from refgrad import backend
+from refgrad.autodiff.trace import PRIMITIVES, Trace, Tracer, primal
+from refgrad.backend import NUMPY, shape_of
+from refgrad.typing import Array, Shape
+
+__all__ = [
+    "Case",
+    "Domain",
+    "Primitive",
+    "case",
+    "elementwise",
+    "index",
+    "invertible",
+    "kept",
+    "mask",
+    "nonzero",
+    "ones_like",
+    "positive",
+    "real",
+    "unbroadcast",
+    "zeros_like",
+]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Where one argument of a primitive may lie; plain data, from which the tests make a strategy."""
+
+    kind: str
+    shape: Shape
+    high: int = 0
+
+
+@dataclass(frozen=True)
+class Case:
+    """Domains of the arguments of one call, and its parameters."""
+
+    args: tuple[Domain, ...]
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+def real(*shape: int) -> Domain:
+    """Any real numbers."""
+    return Domain("real", shape)
+
+
+def positive(*shape: int) -> Domain:
+    """Positive numbers."""
+    return Domain("positive", shape)
+
+
+def nonzero(*shape: int) -> Domain:
+    """Numbers other than zero."""
+    return Domain("nonzero", shape)
+
+
+def index(high: int, *shape: int) -> Domain:
+    """Integers from 0 to high - 1."""
+    return Domain("index", shape, high)
+
+
+def mask(*shape: int) -> Domain:
+    """Booleans."""
+    return Domain("mask", shape)
+
+
+def invertible(*shape: int) -> Domain:
+    """Stacks of invertible matrices."""
+    return Domain("invertible", shape)
+
+
+def case(*args: Domain, **params: Any) -> Case:
+    """A call with arguments from `args` and keyword parameters `params`."""
+    return Case(args, params)
+
+
+class Primitive:
+    """A callable operation with its rules; see the module's docstring for the fields.
+
+    Without a traced argument it is the plain operation of the arguments' array library. With one, the trace of the
+    highest level among them decides. A primitive with ``vjp=None`` is piecewise constant (a comparison): its results
+    are not traced by the levels that differentiate.
+    """
+
+    __slots__ = ("cases", "impl", "jvp", "name", "needs_table", "source", "vjp")
+
+    def __init__(
+        self,
+        name: str,
+        impl: Callable[..., Array],
+        *,
+        jvp: Callable[..., Array] | None,
+        vjp: Callable[..., Array] | None,
+        source: str,
+        cases: Sequence[Case],
+        needs_table: bool = True,
+    ) -> None:
+        if (jvp is None) != (vjp is None):
+            raise ValueError(f"primitive {name}: expected both of jvp and vjp, or neither")
+        if name in PRIMITIVES:
+            raise ValueError(f"primitive {name} is defined twice")
+        self.name, self.impl, self.jvp, self.vjp = name, impl, jvp, vjp
+        self.source, self.cases, self.needs_table = source, tuple(cases), needs_table
+        PRIMITIVES[name] = self
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        top: Trace | None = None
+        for a in args:
+            if isinstance(a, Tracer) and (top is None or a.trace.level > top.level):
+                top = a.trace
+        if top is not None:
+            if not top.alive:
+                raise top.escaped()
+            return top.process(self, args, params)
+        if not self.needs_table:
+            return self.impl(*args, **params)
+        # NumPy first: asking the type table costs as much as a small addition
+        xp = NUMPY if type(args[0]) is np.ndarray and len(args) == 1 else backend.of(*args)
+        return self.impl(xp, *args, **params)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+def elementwise(
+    name: str,
+    impl: Callable[..., Array],
+    *,
+    d: Sequence[Callable[..., Array] | None],
+    source: str,
+    cases: Sequence[Case],
+    needs_table: bool = True,
+) -> Primitive:
+    """A primitive that works element by element, with broadcasting.
+
+    Parameters
+    ----------
+    d : sequence of callables or None
+        ``d[i](t, y, *args, **params) = t * dy/dargs[i]``, linear in t; None for an argument without a derivative. It
+        may return None for zero.
+    """
+
+    def jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array], **params: Any) -> Array:
+        total = None
+        for rule, t in zip(d, ts, strict=True):
+            if t is not None and rule is not None:
+                term = rule(t, y, *xs, **params)
+                if term is not None:
+                    total = term if total is None else total + term
+        if total is not None and shape_of(total) != shape_of(y):
+            total = PRIMITIVES["broadcast_to"](total, shape=shape_of(y))
+        return total
+
+    def vjp(i: int, g: Array, y: Array, *xs: Array, **params: Any) -> Array:
+        rule = d[i]
+        if rule is None:
+            return None
+        term = rule(g, y, *xs, **params)
+        shape = getattr(xs[i], "shape", ())
+        if term is None or getattr(term, "shape", ()) == shape:
+            return term
+        return PRIMITIVES["sum_to"](term, shape=shape)
+
+    return Primitive(name, impl, jvp=jvp, vjp=vjp, source=source, cases=cases, needs_table=needs_table)
+
+
+def unbroadcast(g: Array, x: Array) -> Array:
+    """The cotangent `g` summed over the axes along which `x` was broadcast."""
+    shape = shape_of(x)
+    return g if shape_of(g) == shape else PRIMITIVES["sum_to"](g, shape=shape)
+
+
+def ones_like(x: Array) -> Array:
+    """Untraced ones with the shape and dtype of `x`."""
+    value = primal(x)
+    return backend.of(value).ones_like(value)
+
+
+def zeros_like(x: Array) -> Array:
+    """Untraced zeros with the shape and dtype of `x`."""
+    value = primal(x)
+    return backend.of(value).zeros_like(value)
+
+
+def kept(shape: Shape, axis: tuple[int, ...]) -> Shape:
+    """`shape` with length 1 in the places `axis`: what a reduction with keepdims gives."""
+    return tuple(1 if i in axis else n for i, n in enumerate(shape))

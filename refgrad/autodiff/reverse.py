@@ -1,0 +1,247 @@
+"""Reverse mode: record what each value came from, then pull a cotangent back through it.
+
+A traced value knows the primitive and the arguments that made it, and its number in order of creation. Going through
+the reachable values in descending order of that number visits every value after all that use it, so the sum of the
+cotangents is complete; no recursion and no global tape. Sums are formed out of place and in a fixed order, so a
+gradient is the same bits in every run.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from functools import wraps
+from operator import attrgetter
+from typing import Any
+
+from refgrad.autodiff.arguments import check_like, name_of, owned, real_leaves, select
+from refgrad.autodiff.forward import stripped
+from refgrad.autodiff.primitive import Primitive, ones_like, zeros_like
+from refgrad.autodiff.trace import Trace, Tracer, primal
+from refgrad.backend import shape_of
+from refgrad.errors import NoDerivative, ShapeError
+from refgrad.tree import flatten
+from refgrad.typing import Array, ScalarFunction, Tree
+
+__all__ = ["grad", "value_and_grad", "vjp"]
+
+_numbers = itertools.count()
+
+
+class ReverseTracer(Tracer):
+    """A value, and how it was made: `primitive` applied to `args`, whose values at the level below are `values`."""
+
+    __slots__ = ("args", "number", "params", "primitive", "values")
+
+    def __init__(
+        self,
+        trace: Trace,
+        value: Any,
+        primitive: Primitive | None = None,
+        args: tuple[Any, ...] = (),
+        values: Sequence[Any] = (),
+        params: dict[str, Any] = {},  # noqa: B006  (never changed)
+    ) -> None:
+        self.trace, self.value, self.number = trace, value, next(_numbers)
+        self.primitive, self.args, self.values, self.params = primitive, args, values, params
+
+
+class ReverseTrace(Trace):
+    """One run of reverse mode."""
+
+    __slots__ = ()
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        values = [a.value if type(a) is ReverseTracer and a.trace is self else a for a in args]
+        y = primitive(*values, **params)
+        if primitive.vjp is None:
+            return y
+        return ReverseTracer(self, y, primitive, args, values, params)
+
+
+def pull(
+    trace: Trace, outputs: Sequence[Any], cotangents: Sequence[Any], inputs: Sequence[ReverseTracer]
+) -> list[Array | None]:
+    """The cotangents of `inputs`, given those of `outputs`; None for zero."""
+    sums: dict[int, Any] = {}
+    pending: list[ReverseTracer] = []
+    seen: set[int] = set()
+
+    for out, g in zip(outputs, cotangents, strict=True):
+        if type(out) is ReverseTracer and out.trace is trace:
+            if out.number in seen:
+                sums[out.number] = sums[out.number] + g
+            else:
+                sums[out.number] = g
+                seen.add(out.number)
+                pending.append(out)
+    nodes = []
+    while pending:
+        node = pending.pop()
+        nodes.append(node)
+        for a in node.args:
+            if type(a) is ReverseTracer and a.trace is trace and a.number not in seen:
+                seen.add(a.number)
+                pending.append(a)
+    nodes.sort(key=attrgetter("number"), reverse=True)
+    for node in nodes:
+        if node.primitive is None:
+            continue
+        g = sums.pop(node.number, None)
+        if g is None:
+            continue
+        rule, y, values, params = node.primitive.vjp, node.value, node.values, node.params
+        for i, a in enumerate(node.args):
+            if type(a) is ReverseTracer and a.trace is trace:
+                term = rule(i, g, y, *values, **params)  # type: ignore[misc]
+                if term is not None:
+                    number = a.number
+                    sums[number] = sums[number] + term if number in sums else term
+    return [sums.get(node.number) for node in inputs]
+
+
+def vjp(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[Any, ...]:
+    """The value of f and the function that pulls cotangents back: ``f(x)`` and ``u -> J(x)^T u``.
+
+    Parameters
+    ----------
+    f : callable
+        Takes the primals and returns a tree of arrays; with `has_aux`, a pair of that and anything else.
+    *primals : trees
+        Of real arrays.
+
+    Returns
+    -------
+    tuple
+        ``(f(x), pullback)``; ``pullback(u)``, u of the structure of f(x), is a tuple with one tree per primal, and may
+        be called any number of times. With `has_aux` a third entry, the rest.
+
+    Raises
+    ------
+    NoDerivative
+        If a primal is not real.
+    ShapeError
+        By the pullback, if a cotangent does not have the structure and shape of the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refgrad import vjp
+    >>> y, pullback = vjp(lambda a, x: a @ x, np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 1.0]))
+    >>> bool((pullback(np.array([1.0, 0.0]))[1] == [1.0, 2.0]).all())
+    True
+    """
+    xs, in_structure = real_leaves(primals, f"vjp({name_of(f)}): argument ")
+    trace = ReverseTrace("vjp", f)
+    inputs = [ReverseTracer(trace, x) for x in xs]
+    try:
+        out = f(*in_structure.unflatten(inputs))
+        if has_aux:
+            out, aux = out[0], stripped(trace, out[1])
+    finally:
+        trace.alive = False
+    outputs, out_structure = flatten(out)
+    values = [o.value if type(o) is ReverseTracer and o.trace is trace else o for o in outputs]
+
+    def pullback(cotangent: Tree) -> tuple[Tree, ...]:
+        us, structure = flatten(cotangent)
+        if structure != out_structure:
+            raise ShapeError(f"pullback: expected a cotangent of structure {out_structure!r}, got {structure!r}")
+        check_like(values, us, "pullback: cotangent", cotangent)
+        found = pull(trace, outputs, us, inputs)
+        taken: list[Any] = list(us)
+        leaves = [owned(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, xs, strict=True)]
+        return in_structure.unflatten(leaves)  # type: ignore[no-any-return]
+
+    result = out_structure.unflatten(values), pullback
+    return (*result, aux) if has_aux else result
+
+
+def value_and_grad(
+    f: ScalarFunction, argnums: int | tuple[int, ...] = 0, has_aux: bool = False
+) -> Callable[..., tuple[Any, Tree]]:
+    """The function that returns ``f(x)`` and the gradient of f at x; see `grad`.
+
+    With `has_aux` the first entry is the pair ``(f(x), aux)``.
+    """
+
+    @wraps(f)
+    def with_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
+        places = select(args, argnums, "grad")
+        single = isinstance(argnums, int)
+        chosen = args[places[0]] if single else tuple(args[p] for p in places)
+        xs, structure = real_leaves(chosen, f"grad({name_of(f)}): argument {argnums!r}")
+        trace = ReverseTrace("grad", f)
+        inputs = [ReverseTracer(trace, x) for x in xs]
+        traced = structure.unflatten(inputs)
+        filled = list(args)
+        for place, value in zip(places, (traced,) if single else traced, strict=True):
+            filled[place] = value
+        try:
+            out = f(*filled, **kwargs)
+            if has_aux:
+                out, aux = out[0], stripped(trace, out[1])
+        finally:
+            trace.alive = False
+        _check_scalar(out, f, has_aux)
+        mine = type(out) is ReverseTracer and out.trace is trace
+        found = pull(trace, [out], [ones_like(out)], inputs) if mine else [None] * len(xs)
+        taken: list[Any] = []
+        leaves = [owned(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, xs, strict=True)]
+        value = out.value if mine else out
+        return ((value, aux) if has_aux else value), structure.unflatten(leaves)
+
+    return with_gradient
+
+
+def grad(f: ScalarFunction, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Tree]:
+    """The gradient of a function with one number as its result.
+
+    Parameters
+    ----------
+    f : callable
+        Returns an array of shape (); with `has_aux`, a pair of that and anything else.
+    argnums : int or tuple of ints
+        Which positional arguments to differentiate by; a tuple gives a tuple of gradients.
+    has_aux : bool
+        Whether f returns such a pair; then the gradient comes in a pair with the rest.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of f. The gradient has the containers, shapes and dtypes of the argument, and shares no
+        memory with anything.
+
+    Raises
+    ------
+    NoDerivative
+        If the argument is not real, or the result of f is no single number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refgrad import grad
+    >>> a = np.array([[2.0, 1.0], [1.0, 3.0]])
+    >>> x = np.array([1.0, -1.0])
+    >>> bool((grad(lambda x: x @ a @ x / 2)(x) == a @ x).all())
+    True
+    """
+    with_gradient = value_and_grad(f, argnums, has_aux)
+
+    @wraps(f)
+    def gradient(*args: Any, **kwargs: Any) -> Tree:
+        value, g = with_gradient(*args, **kwargs)
+        return (g, value[1]) if has_aux else g
+
+    return gradient
+
+
+def _check_scalar(out: Any, f: ScalarFunction, has_aux: bool) -> None:
+    if isinstance(primal(out), (tuple, list, dict)) or out is None:
+        hint = "" if has_aux else "; if it returns (value, rest), write has_aux=True"
+        raise NoDerivative(f"grad({name_of(f)}): expected one number as the result, got {type(out).__name__}{hint}.")
+    if shape_of(out) != ():
+        raise NoDerivative(
+            f"grad({name_of(f)}): expected a result of shape (), one number, got shape {shape_of(out)}. "
+            "Reduce it, with refgrad.numpy.sum or mean, or take the whole Jacobian with refgrad.jacrev."
+        )

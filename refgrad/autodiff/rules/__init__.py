@@ -1,0 +1,13 @@
+"""The primitives, one file a kind, each with its rules beside it.
+
+>>> from refgrad.autodiff.rules import PRIMITIVES
+>>> PRIMITIVES["tanh"]
+<primitive tanh>
+"""
+
+from __future__ import annotations
+
+from refgrad.autodiff.rules import contract, elementwise, index, linalg, reduce, shape
+from refgrad.autodiff.trace import PRIMITIVES
+
+__all__ = ["PRIMITIVES", "contract", "elementwise", "index", "linalg", "reduce", "shape"]

@@ -1,0 +1,48 @@
+"""The matrix product of two stacks of matrices, with broadcasting over the leading axes."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+
+from refgrad.autodiff.primitive import Primitive, case, real, unbroadcast
+from refgrad.autodiff.rules.shape import transpose
+from refgrad.backend import shape_of
+from refgrad.typing import Array
+
+__all__ = ["matmul", "matrix_transpose"]
+
+
+def matrix_transpose(x: Array) -> Array:
+    """`x` with its last two axes exchanged."""
+    n = len(shape_of(x))
+    return transpose(x, axes=(*range(n - 2), n - 1, n - 2))
+
+
+def _jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array]) -> Array:
+    (a, b), (da, db) = xs, ts
+    if db is None:
+        return matmul(da, b)
+    return matmul(a, db) if da is None else matmul(da, b) + matmul(a, db)
+
+
+def _vjp(i: int, g: Array, y: Array, a: Array, b: Array) -> Array:
+    if i == 0:
+        return unbroadcast(matmul(g, matrix_transpose(b)), a)
+    return unbroadcast(matmul(matrix_transpose(a), g), b)
+
+
+matmul: Primitive = Primitive(
+    "matmul",
+    operator.matmul,
+    jvp=_jvp,
+    vjp=_vjp,
+    source="{0} @ {1}",
+    cases=(
+        case(real(2, 3), real(3, 2)),
+        case(real(2, 2, 3), real(3, 1)),
+        case(real(1, 2), real(3, 2, 2)),
+        case(real(2, 0), real(0, 3)),
+    ),
+    needs_table=False,
+)

@@ -1,0 +1,220 @@
+"""Elementwise primitives: arithmetic, powers, smooth functions, and choices between values.
+
+Each carries one linear map per argument, ``t * dy/dx``, which is its tangent and its cotangent rule alike.
+At kinks: ``abs`` and ``relu`` have derivative 0 at 0; ``maximum`` and ``minimum`` split evenly between equal arguments.
+``x ** 0`` has derivative 0 everywhere, at 0 too; ``sqrt`` has derivative inf at 0.
+"""
+
+from __future__ import annotations
+
+import operator
+
+from refgrad.autodiff.primitive import Primitive, case, elementwise, mask, nonzero, positive, real
+from refgrad.typing import Array
+
+__all__ = [
+    "abs_",
+    "add",
+    "astype",
+    "comparisons",
+    "cos",
+    "div",
+    "exp",
+    "isfinite",
+    "log",
+    "maximum",
+    "minimum",
+    "mul",
+    "neg",
+    "pow_int",
+    "pow_real",
+    "relu",
+    "sign",
+    "sin",
+    "sqrt",
+    "sub",
+    "tanh",
+    "where",
+]
+
+_PAIRS = (
+    case(real(2, 3), real(2, 3)),
+    case(real(2, 3), real(3)),
+    case(real(), real(2, 1)),
+    case(real(2, 1), real(1, 3)),
+)
+_QUOTIENTS = (case(real(2, 3), nonzero(2, 3)), case(real(3), nonzero(2, 1)), case(real(), nonzero()))
+_SINGLE = (case(real(2, 3)), case(real()))
+
+add: Primitive = elementwise(
+    "add",
+    operator.add,
+    d=[lambda t, y, a, b: t, lambda t, y, a, b: t],
+    source="{0} + {1}",
+    cases=_PAIRS,
+    needs_table=False,
+)
+
+sub: Primitive = elementwise(
+    "sub",
+    operator.sub,
+    d=[lambda t, y, a, b: t, lambda t, y, a, b: -t],
+    source="{0} - {1}",
+    cases=_PAIRS,
+    needs_table=False,
+)
+
+mul: Primitive = elementwise(
+    "mul",
+    operator.mul,
+    d=[lambda t, y, a, b: t * b, lambda t, y, a, b: t * a],
+    source="{0} * {1}",
+    cases=_PAIRS,
+    needs_table=False,
+)
+
+div: Primitive = elementwise(
+    "div",
+    operator.truediv,
+    # t / b and not t * (1 / b): with integers 1 / b would leave the rationals
+    d=[lambda t, y, a, b: t / b, lambda t, y, a, b: -(t * y) / b],
+    source="{0} / {1}",
+    cases=_QUOTIENTS,
+    needs_table=False,
+)
+
+neg: Primitive = elementwise(
+    "neg", operator.neg, d=[lambda t, y, x: -t], source="-{0}", cases=_SINGLE, needs_table=False
+)
+
+
+def _power_rule(t: Array, y: Array, x: Array, n: int) -> Array:
+    if n == 0:
+        return None
+    return t if n == 1 else t * (n * pow_int(x, n=n - 1))
+
+
+pow_int: Primitive = elementwise(
+    "pow_int",
+    lambda x, n: x**n,
+    d=[_power_rule],
+    source="{0} ** {n}",
+    cases=(case(real(2, 3), n=3), case(real(3), n=2), case(nonzero(3), n=-2), case(real(2), n=0), case(real(), n=1)),
+    needs_table=False,
+)
+
+pow_real: Primitive = elementwise(
+    "pow_real",
+    operator.pow,
+    d=[
+        lambda t, y, a, b: where(b == 0, 0, t * b) * pow_real(a, where(b == 0, 1, b - 1)),
+        lambda t, y, a, b: t * where(a == 0, 0, log(where(a == 0, 1, a)) * y),
+    ],
+    source="{0} ** {1}",
+    cases=(case(positive(2, 3), real(2, 3)), case(positive(3), real()), case(positive(2, 1), real(3))),
+    needs_table=False,
+)
+
+exp: Primitive = elementwise(
+    "exp", lambda xp, x: xp.exp(x), d=[lambda t, y, x: t * y], source="np.exp({0})", cases=_SINGLE
+)
+
+log: Primitive = elementwise(
+    "log", lambda xp, x: xp.log(x), d=[lambda t, y, x: t / x], source="np.log({0})", cases=(case(positive(2, 3)),)
+)
+
+tanh: Primitive = elementwise(
+    "tanh",
+    lambda xp, x: xp.tanh(x),
+    # 1 - y * y and not (1 + y) * (1 - y), whose derivative loses tanh'' near 0
+    d=[lambda t, y, x: t * (1 - y * y)],
+    source="np.tanh({0})",
+    cases=_SINGLE,
+)
+
+sqrt: Primitive = elementwise(
+    "sqrt", lambda xp, x: xp.sqrt(x), d=[lambda t, y, x: t / (2 * y)], source="np.sqrt({0})", cases=(case(positive(3)),)
+)
+
+sin: Primitive = elementwise(
+    "sin", lambda xp, x: xp.sin(x), d=[lambda t, y, x: t * cos(x)], source="np.sin({0})", cases=_SINGLE
+)
+
+cos: Primitive = elementwise(
+    "cos", lambda xp, x: xp.cos(x), d=[lambda t, y, x: -(t * sin(x))], source="np.cos({0})", cases=_SINGLE
+)
+
+abs_: Primitive = elementwise(
+    "abs",
+    lambda xp, x: xp.abs(x),
+    d=[lambda t, y, x: where(x > 0, t, where(x < 0, -t, 0))],
+    source="np.abs({0})",
+    cases=(case(nonzero(2, 3)),),
+)
+
+relu: Primitive = elementwise(
+    "relu",
+    lambda xp, x: xp.maximum(x, 0),
+    d=[lambda t, y, x: where(x > 0, t, 0)],
+    source="np.maximum({0}, 0)",
+    cases=(case(nonzero(2, 3)),),
+)
+
+where: Primitive = elementwise(
+    "where",
+    lambda xp, c, a, b: xp.where(c, a, b),
+    # the branch not taken gets 0 by choice, not by a product: 0 * inf would be NaN
+    d=[None, lambda t, y, c, a, b: where(c, t, 0), lambda t, y, c, a, b: where(c, 0, t)],
+    source="np.where({0}, {1}, {2})",
+    cases=(case(mask(2, 3), real(2, 3), real(2, 3)), case(mask(2, 1), real(3), real())),
+)
+
+
+def _larger(t: Array, a: Array, b: Array) -> Array:
+    return where(a > b, t, where(a == b, t / 2, 0))
+
+
+maximum: Primitive = elementwise(
+    "maximum",
+    lambda xp, a, b: xp.maximum(a, b),
+    d=[lambda t, y, a, b: _larger(t, a, b), lambda t, y, a, b: _larger(t, b, a)],
+    source="np.maximum({0}, {1})",
+    cases=_PAIRS,
+)
+
+minimum: Primitive = elementwise(
+    "minimum",
+    lambda xp, a, b: xp.minimum(a, b),
+    d=[lambda t, y, a, b: _larger(t, b, a), lambda t, y, a, b: _larger(t, a, b)],
+    source="np.minimum({0}, {1})",
+    cases=_PAIRS,
+)
+
+
+astype: Primitive = Primitive(
+    "astype",
+    lambda xp, x, dtype: xp.astype(x, dtype),
+    jvp=lambda y, xs, ts, dtype: astype(ts[0], dtype=dtype),
+    vjp=lambda i, g, y, x, dtype: astype(g, dtype=x.dtype),
+    source="{0}.astype({dtype!r})",
+    cases=(case(real(2, 3), dtype="float32"), case(real(2), dtype="float64")),
+)
+
+comparisons = {
+    name: Primitive(
+        name,
+        getattr(operator, name),
+        jvp=None,
+        vjp=None,
+        source=f"{{0}} {symbol} {{1}}",
+        cases=_PAIRS,
+        needs_table=False,
+    )
+    for name, symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items()
+}
+
+sign: Primitive = Primitive("sign", lambda xp, x: xp.sign(x), jvp=None, vjp=None, source="np.sign({0})", cases=_SINGLE)
+
+isfinite: Primitive = Primitive(
+    "isfinite", lambda xp, x: xp.isfinite(x), jvp=None, vjp=None, source="np.isfinite({0})", cases=_SINGLE
+)

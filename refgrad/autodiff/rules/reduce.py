@@ -1,0 +1,94 @@
+"""Reductions: sum, the largest element, and log-sum-exp.
+
+`axis` is a tuple of non-negative integers. Equal largest elements share the derivative of `amax` evenly. Where all
+terms of `logsumexp` are -inf, its value is -inf and its derivative 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from refgrad.autodiff.primitive import Primitive, case, kept, ones_like, real
+from refgrad.autodiff.rules.elementwise import exp, isfinite, where
+from refgrad.autodiff.rules.shape import broadcast_to, reshape
+from refgrad.backend import shape_of
+from refgrad.typing import Array
+
+__all__ = ["amax", "argmax", "logsumexp", "sum_"]
+
+_CASES = (
+    case(real(2, 3), axis=(0,), keepdims=False),
+    case(real(2, 3), axis=(1,), keepdims=True),
+    case(real(2, 3, 2), axis=(0, 2), keepdims=False),
+    case(real(3), axis=(0,), keepdims=False),
+)
+
+
+def _spread(g: Array, x: Array, axis: tuple[int, ...]) -> Array:
+    """`g`, one value per reduced block, at the rank of `x`, so that it broadcasts against `x`."""
+    if shape_of(g) == ():
+        return g
+    shape = kept(shape_of(x), axis)
+    return g if shape_of(g) == shape else reshape(g, shape=shape)
+
+
+sum_: Primitive = Primitive(
+    "sum",
+    lambda xp, x, axis, keepdims: xp.sum(x, axis, keepdims),
+    jvp=lambda y, xs, ts, axis, keepdims: sum_(ts[0], axis=axis, keepdims=keepdims),
+    vjp=lambda i, g, y, x, axis, keepdims: broadcast_to(_spread(g, x, axis), shape=shape_of(x)),
+    source="np.sum({0}, axis={axis}, keepdims={keepdims})",
+    cases=(*_CASES, case(real(), axis=(), keepdims=False), case(real(2, 3), axis=(), keepdims=False)),
+)
+
+
+def _argmax_weights(y: Array, x: Array, axis: tuple[int, ...]) -> tuple[Any, Array]:
+    """Where `x` attains its maximum `y`, and how many times it does."""
+    hits = x == _spread(y, x, axis)
+    ones = where(hits, ones_like(x), 0)
+    return hits, sum_(ones, axis=axis, keepdims=True)
+
+
+def _amax_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array], axis: tuple[int, ...], keepdims: bool) -> Array:
+    hits, count = _argmax_weights(y, xs[0], axis)
+    return sum_(where(hits, ts[0] / count, 0), axis=axis, keepdims=keepdims)
+
+
+def _amax_vjp(i: int, g: Array, y: Array, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
+    hits, count = _argmax_weights(y, x, axis)
+    return where(hits, _spread(g, x, axis) / count, 0)
+
+
+amax: Primitive = Primitive(
+    "amax",
+    lambda xp, x, axis, keepdims: xp.amax(x, axis, keepdims),
+    jvp=_amax_jvp,
+    vjp=_amax_vjp,
+    source="np.max({0}, axis={axis}, keepdims={keepdims})",
+    cases=_CASES,
+)
+
+
+def _softmax(y: Array, x: Array, axis: tuple[int, ...]) -> Array:
+    y = _spread(y, x, axis)
+    return exp(x - where(isfinite(y), y, 0))
+
+
+logsumexp: Primitive = Primitive(
+    "logsumexp",
+    lambda xp, x, axis, keepdims: xp.logsumexp(x, axis, keepdims),
+    jvp=lambda y, xs, ts, axis, keepdims: sum_(ts[0] * _softmax(y, xs[0], axis), axis=axis, keepdims=keepdims),
+    vjp=lambda i, g, y, x, axis, keepdims: _spread(g, x, axis) * _softmax(y, x, axis),
+    source="logsumexp({0}, {axis}, {keepdims})",
+    cases=_CASES,
+)
+
+argmax: Primitive = Primitive(
+    "argmax",
+    lambda xp, x, axis: xp.argmax(x, axis),
+    jvp=None,
+    vjp=None,
+    source="np.argmax({0}, axis={axis})",
+    cases=(case(real(2, 3), axis=1),),
+)

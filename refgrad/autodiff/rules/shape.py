@@ -1,0 +1,123 @@
+"""Primitives that move elements and leave them as they are.
+
+They come in pairs of transposes, so the set is closed under differentiation: `broadcast_to` and `sum_to`, `slice_`
+and `pad`, `concat` and slices, `reshape` and `transpose` with their own inverses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from refgrad.autodiff.primitive import Primitive, case, real, zeros_like
+from refgrad.backend import Backend, shape_of
+from refgrad.typing import Array, Shape
+
+__all__ = ["broadcast_to", "concat", "pad", "reshape", "slice_", "sum_to", "transpose"]
+
+reshape: Primitive = Primitive(
+    "reshape",
+    lambda xp, x, shape: xp.reshape(x, shape),
+    jvp=lambda y, xs, ts, shape: reshape(ts[0], shape=shape),
+    vjp=lambda i, g, y, x, shape: reshape(g, shape=shape_of(x)),
+    source="np.reshape({0}, {shape})",
+    cases=(case(real(2, 3), shape=(3, 2)), case(real(2, 3), shape=(6,)), case(real(), shape=(1, 1))),
+)
+
+
+def inverse_permutation(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The permutation that undoes `axes`."""
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
+
+
+transpose: Primitive = Primitive(
+    "transpose",
+    lambda xp, x, axes: xp.transpose(x, axes),
+    jvp=lambda y, xs, ts, axes: transpose(ts[0], axes=axes),
+    vjp=lambda i, g, y, x, axes: transpose(g, axes=inverse_permutation(axes)),
+    source="np.transpose({0}, {axes})",
+    cases=(case(real(2, 3), axes=(1, 0)), case(real(2, 3, 4), axes=(2, 0, 1))),
+)
+
+broadcast_to: Primitive = Primitive(
+    "broadcast_to",
+    lambda xp, x, shape: xp.broadcast_to(x, shape),
+    jvp=lambda y, xs, ts, shape: broadcast_to(ts[0], shape=shape),
+    vjp=lambda i, g, y, x, shape: sum_to(g, shape=shape_of(x)),
+    source="np.broadcast_to({0}, {shape})",
+    cases=(case(real(3), shape=(2, 3)), case(real(2, 1), shape=(2, 3)), case(real(), shape=(2,))),
+)
+
+
+def _sum_to(xp: Backend, x: Array, shape: Shape) -> Array:
+    given = shape_of(x)
+    extra = len(given) - len(shape)
+    if given[extra:] == shape:
+        return xp.sum(x, tuple(range(extra)), False)
+    axis = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1 and given[extra + i] != 1)
+    y = xp.sum(x, axis, True)
+    return xp.reshape(y, shape) if extra else y
+
+
+sum_to: Primitive = Primitive(
+    "sum_to",
+    _sum_to,
+    jvp=lambda y, xs, ts, shape: sum_to(ts[0], shape=shape),
+    vjp=lambda i, g, y, x, shape: broadcast_to(g, shape=shape_of(x)),
+    source="sum_to({0}, {shape})",
+    cases=(
+        case(real(2, 3), shape=(3,)),
+        case(real(2, 3), shape=(2, 1)),
+        case(real(2, 3), shape=()),
+        case(real(2), shape=(2,)),
+    ),
+)
+
+Index = tuple[slice, ...]
+
+slice_: Primitive = Primitive(
+    "slice",
+    lambda x, index: x[index],
+    jvp=lambda y, xs, ts, index: slice_(ts[0], index=index),
+    vjp=lambda i, g, y, x, index: pad(g, shape=shape_of(x), index=index),
+    source="{0}[{index}]",
+    cases=(
+        case(real(4, 3), index=(slice(1, 3), slice(None))),
+        case(real(5), index=(slice(None, None, -2),)),
+        case(real(3, 2), index=(slice(0, 0), slice(1, 2))),
+    ),
+    needs_table=False,
+)
+
+pad: Primitive = Primitive(
+    "pad",
+    lambda xp, x, shape, index: xp.pad(x, shape, index),
+    jvp=lambda y, xs, ts, shape, index: pad(ts[0], shape=shape, index=index),
+    vjp=lambda i, g, y, x, shape, index: slice_(g, index=index),
+    source="pad({0}, {shape}, {index})",
+    cases=(
+        case(real(2, 3), shape=(4, 3), index=(slice(1, 3), slice(None))),
+        case(real(3), shape=(5,), index=(slice(None, None, -2),)),
+    ),
+)
+
+
+def _concat_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array], axis: int) -> Array:
+    # a part without a tangent takes part as zeros
+    parts = [zeros_like(x) if t is None else t for x, t in zip(xs, ts, strict=True)]
+    return concat(*parts, axis=axis)
+
+
+def _concat_vjp(i: int, g: Array, y: Array, *xs: Array, axis: int) -> Array:
+    start = sum(shape_of(x)[axis] for x in xs[:i])
+    span = slice(start, start + shape_of(xs[i])[axis])
+    return slice_(g, index=(slice(None),) * axis + (span,))
+
+
+concat: Primitive = Primitive(
+    "concat",
+    lambda xp, *parts, axis: xp.concat(parts, axis),
+    jvp=_concat_jvp,
+    vjp=_concat_vjp,
+    source="np.concatenate([{all}], axis={axis})",
+    cases=(case(real(2, 3), real(1, 3), axis=0), case(real(2, 1), real(2, 2), real(2, 3), axis=1)),
+)

@@ -1,0 +1,298 @@
+"""Levels and traced values: what a transformation wraps its inputs in.
+
+Every run of a transformation makes one `Trace` with a level from a counter that is never reused, so an inner run
+is always above the outer one and a value of a run that has ended is recognised, whatever threads, exceptions or
+caches did in between. There is no global stack. A `Tracer` stands for a value at one level; under it lies the value
+at the levels below, down to a plain array.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from refgrad.errors import EscapedTracer, NoDerivative, TracedAssignment
+from refgrad.typing import Array, DType, Shape
+
+if TYPE_CHECKING:
+    from refgrad.autodiff.primitive import Primitive
+
+__all__ = ["PRIMITIVES", "Trace", "Tracer", "primal", "value_of"]
+
+PRIMITIVES: dict[str, Primitive] = {}
+"""Every primitive by its name."""
+
+_levels = itertools.count(1)
+
+
+class Trace:
+    """One run of a transformation.
+
+    Attributes
+    ----------
+    level : int
+        Higher than that of every run that began before.
+    alive : bool
+        False once the run has ended; its tracers may not be computed with any more.
+    label : tuple
+        The transformation's name and the function it was given, for messages.
+    """
+
+    __slots__ = ("alive", "label", "level")
+
+    def __init__(self, transformation: str, f: Callable[..., Any]) -> None:
+        self.level = next(_levels)
+        self.alive = True
+        self.label = (transformation, f)
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Apply a primitive to arguments of which at least one is a tracer of this trace."""
+        raise NotImplementedError
+
+    def escaped(self) -> EscapedTracer:
+        """The error for a tracer that is used after the run."""
+        transformation, f = self.label
+        name = getattr(f, "__qualname__", repr(f))
+        return EscapedTracer(
+            f"a value traced by {transformation}({name}) was used after that call had ended. It escaped through a "
+            "global, a cache, a generator or a container. Return it from the function instead, with has_aux=True if "
+            "it is not the result; inside the function, refgrad.value_of(x) is its plain value."
+        )
+
+
+class Tracer:
+    """A traced value: an array for every purpose but assignment and conversion to a plain array."""
+
+    __slots__ = ("trace", "value")
+    __hash__ = None  # type: ignore[assignment]
+    __array_priority__ = 1000
+
+    trace: Trace
+    value: Any
+
+    @property
+    def shape(self) -> Shape:
+        try:
+            return self.value.shape  # type: ignore[no-any-return]
+        except AttributeError:  # a Python number
+            return ()
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def dtype(self) -> DType:
+        return self.value.dtype if hasattr(self.value, "dtype") else float
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for n in self.shape:
+            size *= n
+        return size
+
+    def __add__(self, other: Any) -> Any:
+        return PRIMITIVES["add"](self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return PRIMITIVES["add"](other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return PRIMITIVES["sub"](self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return PRIMITIVES["sub"](other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return PRIMITIVES["mul"](self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return PRIMITIVES["mul"](other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return PRIMITIVES["div"](self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return PRIMITIVES["div"](other, self)
+
+    def __neg__(self) -> Any:
+        return PRIMITIVES["neg"](self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return PRIMITIVES["abs"](self)
+
+    def __pow__(self, other: Any) -> Any:
+        return _namespace().power(self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return _namespace().power(other, self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return _namespace().matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return _namespace().matmul(other, self)
+
+    def __lt__(self, other: Any) -> Any:
+        return PRIMITIVES["lt"](self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return PRIMITIVES["le"](self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return PRIMITIVES["gt"](self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return PRIMITIVES["ge"](self, other)
+
+    def __eq__(self, other: Any) -> Any:
+        return PRIMITIVES["eq"](self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return PRIMITIVES["ne"](self, other)
+
+    def __getitem__(self, index: Any) -> Any:
+        return _namespace().getitem(self, index)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a traced value of shape (): it has no first axis")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def T(self) -> Any:
+        return _namespace().transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        return _namespace().matrix_transpose(self)
+
+    def sum(self, axis: Any = None, *, keepdims: bool = False) -> Any:
+        """The sum over `axis`."""
+        return _namespace().sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, *, keepdims: bool = False) -> Any:
+        """The mean over `axis`."""
+        return _namespace().mean(self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, *, keepdims: bool = False) -> Any:
+        """The largest element over `axis`."""
+        return _namespace().max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, *, keepdims: bool = False) -> Any:
+        """The smallest element over `axis`."""
+        return _namespace().min(self, axis=axis, keepdims=keepdims)
+
+    def reshape(self, *shape: Any) -> Any:
+        """The elements in row-major order as an array of `shape`."""
+        return _namespace().reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def ravel(self) -> Any:
+        """The elements in row-major order as a vector."""
+        return _namespace().reshape(self, (-1,))
+
+    flatten = ravel
+
+    def transpose(self, *axes: Any) -> Any:
+        """The array with its axes permuted, reversed if none are given."""
+        if len(axes) == 1 and not isinstance(axes[0], int):
+            axes = axes[0]
+        return _namespace().transpose(self, axes or None)
+
+    def dot(self, other: Any) -> Any:
+        """The matrix product."""
+        return _namespace().dot(self, other)
+
+    def astype(self, dtype: DType) -> Any:
+        """The array in another floating dtype."""
+        return _namespace().astype(self, dtype)
+
+    def item(self) -> Any:
+        self._refuse("item()", "keep it as an array, or take refgrad.value_of(x).item() if it is only to be looked at")
+
+    def copy(self) -> Any:
+        """The value itself: traced arrays never change."""
+        return self
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TracedAssignment(
+            f"x[{index!r}] = ... : a traced array cannot change. Build the new array instead: "
+            "refgrad.numpy.where(mask, value, x), refgrad.numpy.concatenate([...]) or refgrad.numpy.stack([...])."
+        )
+
+    def __bool__(self) -> bool:
+        return bool(primal(self))
+
+    def _refuse(self, what: str, instead: str) -> Any:
+        raise NoDerivative(f"{what} of a traced value of shape {self.shape} would drop its derivative: {instead}.")
+
+    def __float__(self) -> float:
+        return self._refuse("float()", "use operators and refgrad.numpy in place of the math module")  # type: ignore[no-any-return]
+
+    def __int__(self) -> int:
+        return self._refuse("int()", "an integer has no derivative; take it of refgrad.value_of(x)")  # type: ignore[no-any-return]
+
+    __index__ = __int__
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return self._refuse(
+            "conversion to a plain NumPy array",
+            "a traced value reached numpy.array, an assignment into a plain array, or compiled code. Use "
+            "refgrad.numpy.stack([...]) to collect values, refgrad.numpy.where to choose, refgrad.value_of(x) to look",
+        )
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        return _namespace()
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return _namespace().apply_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        return _namespace().apply_function(function, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"Traced<{self.trace.label[0]}>({self.value!r})"
+
+
+def primal(x: Any) -> Any:
+    """The plain value under every level of tracing."""
+    while isinstance(x, Tracer):
+        x = x.value
+    return x
+
+
+def value_of(x: Array) -> Array:
+    """The plain value of a traced array, to print or to branch on; anything else is returned as it is.
+
+    What is computed from it has no derivative.
+
+    >>> import refgrad
+    >>> def f(x):
+    ...     print(refgrad.value_of(x))
+    ...     return x * x
+    >>> float(refgrad.grad(f)(3.0))
+    3.0
+    6.0
+    """
+    return primal(x)
+
+
+_module: Any = None
+
+
+def _namespace() -> Any:
+    # floor 2 reaches up to refgrad.numpy here and nowhere else: x.sum(), np.tanh(x) and x[i] are its functions
+    global _module
+    if _module is None:
+        from refgrad import numpy
+
+        _module = numpy
+    return _module

@@ -1,0 +1,87 @@
+"""Which array library an array belongs to, and what may be asked of it.
+
+`of` finds the function table of some arrays, `get` finds one by name. NumPy is always there; CuPy, the exact
+backends and array-API libraries are imported when their first array is met.
+
+>>> import numpy as np
+>>> from refgrad import backend
+>>> backend.of(np.ones(3), 2).name
+'numpy'
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from refgrad.backend.base import Backend, shape_of
+from refgrad.backend.numpy import NUMPY
+from refgrad.errors import InvalidInput, MissingExtra, NoDerivative
+from refgrad.typing import Array
+
+__all__ = ["NUMPY", "Backend", "get", "lookup", "of", "register", "shape_of"]
+
+TYPES: dict[type, Backend] = {np.ndarray: NUMPY}
+TYPES.update(dict.fromkeys((*np.sctypeDict.values(), bool, int, float), NUMPY))
+
+
+def register(array_type: type, backend: Backend) -> None:
+    """Let arrays of `array_type` be handled by `backend`."""
+    TYPES[array_type] = backend
+
+
+def lookup(array_type: type) -> Backend:
+    """The table for arrays of one type; imports the library's table if need be."""
+    try:
+        return TYPES[array_type]
+    except KeyError:
+        pass
+    for base in array_type.__mro__:  # a subclass of a known array type, or a library not met before
+        if base in TYPES:
+            TYPES[array_type] = TYPES[base]
+            return TYPES[base]
+    library = array_type.__module__.partition(".")[0]
+    if library == "cupy":
+        register(array_type, get("cupy"))
+        return TYPES[array_type]
+    if hasattr(array_type, "__array_namespace__"):
+        from refgrad.backend.standard import Standard
+
+        register(array_type, Standard(sys.modules[library]))
+        return TYPES[array_type]
+    raise NoDerivative(
+        f"expected an array of NumPy, CuPy, refgrad.exact or an array-API library; got {array_type.__module__}."
+        f"{array_type.__qualname__}. Convert it first, with numpy.asarray(x) or refgrad.exact.asarray(x)."
+    )
+
+
+def of(*arrays: Array) -> Backend:
+    """The table that serves all of `arrays`; Python numbers fit any library, NumPy constants fit the exact ones."""
+    found: Backend = NUMPY
+    for x in arrays:
+        table = lookup(type(x))
+        if table is not NUMPY:
+            found = table
+    return found
+
+
+def get(name: str) -> Backend:
+    """The table called `name`: ``"numpy"``, ``"cupy"``, ``"rational"`` or ``"ball"``."""
+    if name == "numpy":
+        return NUMPY
+    if name == "cupy":
+        try:
+            from refgrad.backend.cupy import CUPY
+        except ImportError as error:
+            raise MissingExtra(f"CuPy arrays need the extra gpu: pip install 'refgrad[gpu]' ({error})") from error
+        return CUPY
+    if name == "rational":
+        from refgrad.backend.exact import RATIONAL
+
+        return RATIONAL
+    if name == "ball":
+        from refgrad.backend.balls import BALL
+
+        return BALL
+    raise InvalidInput(f"expected a backend name, one of numpy, cupy, rational, ball; got {name!r}")

@@ -1,0 +1,124 @@
+"""Balls: real numbers enclosed in a midpoint and a radius, with rigorous rounding (python-flint's ``arb``).
+
+Every operation returns a ball that contains the true value for every choice of numbers in its arguments. A
+comparison that the balls do not settle raises `Undecided`; a maximum that they do not settle is the union of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from refgrad.backend import register
+from refgrad.backend.element_backend import ElementBackend
+from refgrad.backend.elements import ElementArray, Field
+from refgrad.backend.exact import RATIONALS, ExactArray, as_fraction
+from refgrad.errors import MissingExtra, SingularMatrix, Undecided
+
+try:
+    from flint import arb, arb_mat, ctx, fmpq
+except ImportError as error:
+    raise MissingExtra(
+        "certified enclosures (balls) need python-flint, which the extra exact brings: pip install 'refgrad[exact]'"
+    ) from error
+
+__all__ = ["BALL", "BallArray", "precision"]
+
+
+@contextmanager
+def precision(bits: int) -> Iterator[None]:
+    """Evaluate balls with `bits` bits inside the ``with`` block.
+
+    The precision belongs to the evaluation, not to an array, and is one setting for the whole process.
+    """
+    with ctx.workprec(bits):
+        yield
+
+
+class Balls(Field):
+    """Real balls at the precision in force."""
+
+    name = "ball"
+
+    def __init__(self) -> None:
+        self.zero, self.one = arb(0), arb(1)
+
+    def element(self, value: Any) -> Any:
+        if isinstance(value, arb):
+            return value
+        if isinstance(value, fmpq):
+            return arb(value)
+        q = as_fraction(value)
+        return arb(q.numerator) / q.denominator if q.denominator != 1 else arb(q.numerator)
+
+    def fraction(self, element: Any) -> Fraction:
+        """The midpoint."""
+        return _dyadic(element.mid())
+
+    def bounds(self, element: Any) -> tuple[Fraction, Fraction]:
+        """Rational lower and upper bounds."""
+        if not element.is_finite():
+            raise Undecided("a ball is unbounded at this precision (a division by a ball that contains 0, perhaps)")
+        mid, rad = _dyadic(element.mid()), _dyadic(element.rad())
+        return mid - rad, mid + rad
+
+    def apply(self, name: str, element: Any) -> Any:
+        return getattr(element, name)()
+
+    def compare(self, symbol: str, a: Any, b: Any) -> bool:
+        if symbol == "==":
+            if a.is_exact() and b.is_exact():
+                return bool(a == b)
+            yes, no = False, not a.overlaps(b)
+        else:
+            yes, no = (a < b, b <= a) if symbol == "<" else (a <= b, b < a)
+        if not (yes or no):
+            raise Undecided(f"{a.str(10)} {symbol} {b.str(10)} cannot be decided at {ctx.prec} bits: the balls overlap")
+        return bool(yes)
+
+    def maximum(self, a: Any, b: Any) -> Any:
+        # the union would do for overlapping balls; arb's own max is the tighter enclosure
+        return a.max(b)
+
+    def solve(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        try:
+            x = arb_mat(a.tolist()).solve(arb_mat(b.tolist()))
+        except ZeroDivisionError:
+            raise SingularMatrix(
+                f"solve: the matrix of order {len(a)} is singular, or cannot be told from one at {ctx.prec} bits"
+            ) from None
+        return np.array(x.tolist(), object).reshape(b.shape)
+
+
+class BallArray(ElementArray):
+    """An array of certified enclosures."""
+
+    __slots__ = ()
+
+    def _coerce(self, other: Any) -> np.ndarray | None:
+        return super()._coerce(BALL.asarray(other) if isinstance(other, ExactArray) else other)
+
+
+def _dyadic(ball: Any) -> Fraction:
+    mantissa, exponent = (int(n) for n in ball.man_exp())
+    return Fraction(mantissa) * Fraction(2) ** exponent
+
+
+class BallBackend(ElementBackend):
+    """The functions of balls. Rationals are enclosed as they come in."""
+
+    def asarray(self, x: Any, dtype: Any = None) -> Any:
+        if isinstance(x, ExactArray):
+            enclose = np.frompyfunc(lambda e: self.field.element(RATIONALS.fraction(e)), 1, 1)
+            return self.array(enclose(x.data))
+        return super().asarray(x, dtype)
+
+
+BALLS = Balls()
+BallArray.field = BALLS
+BALL = BallBackend(BallArray)
+register(BallArray, BALL)

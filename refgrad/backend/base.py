@@ -1,0 +1,164 @@
+"""What the engine may ask of an array library: some forty functions, by their array-API names.
+
+Arithmetic and comparisons are not listed: they are the Python operators, which every library dispatches itself.
+A function here takes and returns arrays of its own library; axes are non-negative integers or tuples of them, and
+shapes are tuples. Nothing here differentiates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from refgrad.typing import Array, DType, Shape
+
+__all__ = ["Backend", "shape_of"]
+
+
+class Backend:
+    """The function table of one array library.
+
+    A subclass gives the elementwise functions as attributes, taken from the library, and overrides a method
+    below where the library has something better. `xp` is the library's own namespace.
+
+    Attributes
+    ----------
+    name : str
+        ``"numpy"``, ``"cupy"``, ``"rational"``, ``"ball"`` or ``"standard"``.
+    exact : bool
+        Whether ``==`` between two results is a fair test.
+    """
+
+    name: str
+    exact: bool = False
+    xp: Any
+
+    exp: Callable[[Array], Array]
+    log: Callable[[Array], Array]
+    tanh: Callable[[Array], Array]
+    sqrt: Callable[[Array], Array]
+    sin: Callable[[Array], Array]
+    cos: Callable[[Array], Array]
+    abs: Callable[[Array], Array]
+    sign: Callable[[Array], Array]
+    isfinite: Callable[[Array], Array]
+    maximum: Callable[[Array, Array], Array]
+    minimum: Callable[[Array, Array], Array]
+    where: Callable[[Array, Array, Array], Array]
+    matmul: Callable[[Array, Array], Array]
+
+    def sum(self, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
+        """The sum over `axis`, in the dtype of `x`."""
+        return self.xp.sum(x, axis=axis, keepdims=keepdims)
+
+    def amax(self, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
+        """The largest element over `axis`."""
+        return self.xp.max(x, axis=axis, keepdims=keepdims)
+
+    def argmax(self, x: Array, axis: int) -> Array:
+        """The first index of the largest element along `axis`."""
+        return self.xp.argmax(x, axis=axis)
+
+    def logsumexp(self, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
+        """``log(sum(exp(x)))`` without overflow; -inf where all terms are -inf."""
+        top = self.amax(x, axis, True)
+        top = self.where(self.isfinite(top), top, self.zeros_like(top))
+        y = self.log(self.sum(self.exp(x - top), axis, True)) + top
+        return y if keepdims else self.reshape(y, _dropped(shape_of(x), axis))
+
+    def reshape(self, x: Array, shape: Shape) -> Array:
+        """`x` in row-major order as an array of `shape`."""
+        return self.xp.reshape(x, shape)
+
+    def transpose(self, x: Array, axes: tuple[int, ...]) -> Array:
+        """`x` with axis ``axes[i]`` in place i."""
+        return self.xp.permute_dims(x, axes)
+
+    def broadcast_to(self, x: Array, shape: Shape) -> Array:
+        """`x` repeated to `shape`, by the broadcasting rules."""
+        return self.xp.broadcast_to(x, shape)
+
+    def concat(self, parts: Sequence[Array], axis: int) -> Array:
+        """The parts end to end along `axis`."""
+        return self.xp.concat(parts, axis=axis)
+
+    def pad(self, x: Array, shape: Shape, index: tuple[slice, ...]) -> Array:
+        """Zeros of `shape` that hold `x` at the slices `index`."""
+        y = self.zeros(shape, x)
+        y[index] = x
+        return y
+
+    def take(self, x: Array, indices: Array, axis: int) -> Array:
+        """``x[..., indices, ...]``; the shape of `indices` replaces `axis`."""
+        if indices.ndim == 1:
+            return self.xp.take(x, indices, axis=axis)
+        shape = shape_of(x)
+        flat = self.xp.take(x, self.xp.reshape(indices, (-1,)), axis=axis)
+        return self.reshape(flat, shape[:axis] + indices.shape + shape[axis + 1 :])
+
+    def scatter_add(self, g: Array, indices: Array, axis: int, size: int) -> Array:
+        """Zeros of length `size` along `axis`, to which `g` is added at `indices`; repeated indices accumulate."""
+        shape = shape_of(g)
+        lead, tail = shape[:axis], shape[axis + indices.ndim :]
+        columns = math.prod(tail)
+        flat = self.reshape(g, (math.prod(lead), indices.size, columns))
+        onehot = self.onehot(self.xp.reshape(indices, (-1,)), size, g)
+        return self.reshape(self.matmul(self.transpose(onehot, (1, 0)), flat), (*lead, size, *tail))
+
+    def take_along_axis(self, x: Array, indices: Array, axis: int) -> Array:
+        """``y[i, j] = x[i, indices[i, j]]`` for `axis` 1, and so for any axis."""
+        return self.xp.take_along_axis(x, indices, axis=axis)
+
+    def put_along_axis_add(self, g: Array, indices: Array, axis: int, size: int) -> Array:
+        """The transpose of `take_along_axis`: zeros of length `size` along `axis`, `g` added at `indices`."""
+        positions = self.reshape(self.arange(size, indices), (1,) * axis + (size,) + (1,) * (g.ndim - axis))
+        hits = self.xp.expand_dims(indices, axis=axis) == positions
+        spread = self.where(hits, self.xp.expand_dims(g, axis=axis), self.zeros_like(self.xp.expand_dims(g, axis=axis)))
+        return self.sum(spread, (axis + 1,), False)
+
+    def solve(self, a: Array, b: Array) -> Array:
+        """The solution of ``a @ x = b``; `b` is a stack of matrices. Raises `SingularMatrix`."""
+        return self.xp.linalg.solve(a, b)
+
+    def onehot(self, indices: Array, size: int, like: Array) -> Array:
+        """Rows of the identity of order `size`, one for each index, in the dtype of `like`."""
+        hits = self.xp.expand_dims(indices, axis=1) == self.arange(size, indices)
+        one = self.ones_like(self.zeros((), like))
+        return self.where(hits, one, self.zeros_like(one))
+
+    def arange(self, n: int, like: Array) -> Array:
+        """The integers 0 to n - 1, where `like` is."""
+        return self.xp.arange(n)
+
+    def zeros(self, shape: Shape, like: Array) -> Array:
+        """Zeros of `shape` with the dtype and device of `like`."""
+        return self.xp.zeros(shape, dtype=like.dtype)
+
+    def zeros_like(self, x: Array) -> Array:
+        """Zeros with the shape and dtype of `x`."""
+        return self.xp.zeros_like(x)
+
+    def ones_like(self, x: Array) -> Array:
+        """Ones with the shape and dtype of `x`."""
+        return self.xp.ones_like(x)
+
+    def astype(self, x: Array, dtype: DType) -> Array:
+        """`x` in another dtype."""
+        return self.xp.astype(x, dtype)
+
+    def is_real(self, x: Array) -> bool:
+        """Whether the elements of `x` are real numbers, so that a derivative by them makes sense."""
+        return bool(self.xp.isdtype(x.dtype, "real floating"))
+
+
+def shape_of(x: Array) -> Shape:
+    """The shape of `x`; that of a Python number is ()."""
+    try:
+        return x.shape  # type: ignore[no-any-return]
+    except AttributeError:
+        return ()
+
+
+def _dropped(shape: Shape, axis: tuple[int, ...]) -> Shape:
+    return tuple(n for i, n in enumerate(shape) if i not in axis)

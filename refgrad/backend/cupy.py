@@ -1,0 +1,87 @@
+"""CuPy: NumPy's functions on an NVIDIA GPU. Imported the first time a CuPy array is met.
+
+Where CuPy differs from NumPy and a wrong answer would follow, this table differs too:
+
+1. its linear algebra returns garbage for a singular matrix unless told to raise;
+2. `solve` wants equal batch shapes, so they are broadcast here first;
+3. an index out of range wraps silently, so indices are checked here;
+4. sums by `cupy.add.at` use atomics: the last bit of a scatter with repeated indices may differ from run to run.
+"""
+
+from __future__ import annotations
+
+import cupy
+import cupyx
+
+from refgrad.backend.base import Backend
+from refgrad.errors import InvalidInput, SingularMatrix
+from refgrad.typing import Array, DType
+
+__all__ = ["CUPY", "CuPy"]
+
+
+class CuPy(Backend):
+    """The table of CuPy functions. Zero-dimensional results stay on the device."""
+
+    name = "cupy"
+    xp = cupy
+
+    exp = staticmethod(cupy.exp)
+    log = staticmethod(cupy.log)
+    tanh = staticmethod(cupy.tanh)
+    sqrt = staticmethod(cupy.sqrt)
+    sin = staticmethod(cupy.sin)
+    cos = staticmethod(cupy.cos)
+    abs = staticmethod(cupy.absolute)
+    sign = staticmethod(cupy.sign)
+    isfinite = staticmethod(cupy.isfinite)
+    maximum = staticmethod(cupy.maximum)
+    minimum = staticmethod(cupy.minimum)
+    where = staticmethod(cupy.where)
+    matmul = staticmethod(cupy.matmul)
+
+    def take(self, x: Array, indices: Array, axis: int) -> Array:
+        return cupy.take(x, self._checked(indices, x.shape[axis]), axis=axis)
+
+    def scatter_add(self, g: Array, indices: Array, axis: int, size: int) -> Array:
+        lead, tail = g.shape[:axis], g.shape[axis + indices.ndim :]
+        y = cupy.zeros((*lead, size, *tail), g.dtype)
+        cupy.add.at(y, (slice(None),) * axis + (cupy.asarray(indices),), g)
+        return y
+
+    def take_along_axis(self, x: Array, indices: Array, axis: int) -> Array:
+        return cupy.take_along_axis(x, self._checked(indices, x.shape[axis]), axis=axis)
+
+    def put_along_axis_add(self, g: Array, indices: Array, axis: int, size: int) -> Array:
+        y = cupy.zeros(g.shape[:axis] + (size,) + g.shape[axis + 1 :], g.dtype)
+        index = [cupy.arange(n).reshape((1,) * i + (n,) + (1,) * (g.ndim - i - 1)) for i, n in enumerate(g.shape)]
+        index[axis] = cupy.asarray(indices)
+        cupy.add.at(y, tuple(index), g)
+        return y
+
+    def solve(self, a: Array, b: Array) -> Array:
+        batch = cupy.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        a = cupy.broadcast_to(a, batch + a.shape[-2:])
+        b = cupy.broadcast_to(b, batch + b.shape[-2:])
+        try:
+            with cupyx.errstate(linalg="raise"):
+                return cupy.linalg.solve(a, b)
+        except cupy.linalg.LinAlgError as error:
+            raise SingularMatrix(f"solve: expected an invertible matrix of shape {a.shape}; {error}") from None
+
+    def astype(self, x: Array, dtype: DType) -> Array:
+        return x.astype(dtype)
+
+    def is_real(self, x: Array) -> bool:
+        return x.dtype.kind == "f"  # type: ignore[no-any-return]
+
+    def _checked(self, indices: Array, size: int) -> Array:
+        indices = cupy.asarray(indices)
+        if indices.size and bool(((indices < -size) | (indices >= size)).any()):
+            raise InvalidInput(
+                f"take: expected indices from {-size} to {size - 1}, the length of the axis being {size}"
+            )
+        return indices
+
+
+CUPY = CuPy()

@@ -1,0 +1,181 @@
+"""The function table of one kind of exact array, which is also its ``__array_namespace__``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from refgrad.backend.base import Backend, shape_of
+from refgrad.backend.elements import ElementArray, lifted
+from refgrad.typing import Array, DType, Shape
+
+__all__ = ["ElementBackend"]
+
+
+class ElementBackend(Backend):
+    """The functions of one kind of exact array; also its ``__array_namespace__``."""
+
+    exact = True
+
+    def __init__(self, array: type[ElementArray]) -> None:
+        self.array = array
+        self.field = array.field
+        self.name = array.field.name
+        self.xp = self
+        array.table = self
+        for name in ("exp", "log", "tanh", "sqrt", "sin", "cos"):
+            setattr(self, name, self._function(name))
+
+    def _function(self, name: str) -> Callable[[Array], Array]:
+        def function(x: Array) -> Array:
+            return self.array(lifted(lambda e: self.field.apply(name, e), self._data(x)))
+
+        function.__name__ = name
+        return function
+
+    def _data(self, x: Any) -> np.ndarray:
+        if isinstance(x, self.array):
+            return x.data
+        return self.asarray(x).data  # type: ignore[no-any-return]
+
+    def asarray(self, x: Any, dtype: Any = None) -> Any:
+        """`x`, nested lists or an array of ints, floats, Fractions or strings, as an exact array."""
+        del dtype
+        if isinstance(x, self.array):
+            return x
+        if isinstance(x, (list, tuple)) and any(isinstance(e, ElementArray) or np.ndim(e) for e in x):
+            parts = [self.asarray(e) for e in x]
+            return self.array(np.stack([p.data for p in parts]))
+        return self.array(lifted(self.field.element, np.array(x, object)))
+
+    def abs(self, x: Array) -> Array:  # type: ignore[override]
+        return abs(self.asarray(x))
+
+    def sign(self, x: Array) -> Array:  # type: ignore[override]
+        x = self.asarray(x)
+        return self.where(x > 0, self.ones_like(x), self.where(x < 0, -self.ones_like(x), self.zeros_like(x)))
+
+    def isfinite(self, x: Array) -> Array:  # type: ignore[override]
+        return np.ones(self.asarray(x).shape, bool)
+
+    def maximum(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return self.array(lifted(self.field.maximum, self._data(a), self._data(b)))
+
+    def minimum(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return -self.maximum(-self.asarray(a), -self.asarray(b))
+
+    def where(self, condition: Array, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return self.array(np.where(condition, self._data(a), self._data(b)))
+
+    def matmul(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return self.asarray(a) @ b
+
+    dot = matmul
+
+    def sum(self, x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+        data = self._data(x)
+        y = np.add.reduce(data, axis=_axes(axis, data.ndim), keepdims=keepdims)  # type: ignore[call-overload]
+        return self.array(np.full(np.shape(y), self.field.zero, object) if data.size == 0 else y)
+
+    def amax(self, x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+        data = self._data(x)
+        larger = np.frompyfunc(self.field.maximum, 2, 1)
+        for i in sorted(_axes(axis, data.ndim), reverse=True):
+            data = larger.reduce(data, axis=i, keepdims=keepdims)
+        return self.array(data)
+
+    max = amax
+
+    def argmax(self, x: Array, axis: int) -> Array:
+        data = np.moveaxis(self._data(x), axis, -1)
+        best = np.zeros(data.shape[:-1], int)
+        for where in np.ndindex(best.shape):
+            row = data[where]
+            for j in range(1, len(row)):
+                if self.field.compare("<", row[best[where]], row[j]):
+                    best[where] = j
+        return best
+
+    def reshape(self, x: Array, shape: Shape) -> Array:
+        return self.array(self._data(x).reshape(shape))
+
+    def transpose(self, x: Array, axes: tuple[int, ...] | None = None) -> Array:
+        return self.array(np.transpose(self._data(x), axes))
+
+    permute_dims = transpose
+
+    def broadcast_to(self, x: Array, shape: Shape) -> Array:
+        return self.array(np.broadcast_to(self._data(x), shape))
+
+    def expand_dims(self, x: Array, axis: int) -> Array:
+        return self.array(np.expand_dims(self._data(x), axis)) if isinstance(x, self.array) else np.expand_dims(x, axis)
+
+    def squeeze(self, x: Array, axis: int | None = None) -> Array:
+        return self.array(np.squeeze(self._data(x), axis))
+
+    def concat(self, parts: Sequence[Array], axis: int = 0) -> Array:
+        return self.array(np.concatenate([self._data(p) for p in parts], axis=axis))
+
+    def stack(self, parts: Sequence[Array], axis: int = 0) -> Array:
+        return self.array(np.stack([self._data(p) for p in parts], axis=axis))
+
+    def take(self, x: Array, indices: Array, axis: int) -> Array:
+        return self.array(np.take(self._data(x), indices, axis=axis))
+
+    def scatter_add(self, g: Array, indices: Array, axis: int, size: int) -> Array:
+        lead, tail = g.shape[:axis], g.shape[axis + indices.ndim :]
+        y = np.full((*lead, size, *tail), self.field.zero, object)
+        at: Any = (slice(None),) * axis + (indices,)
+        np.add.at(y, at, self._data(g))
+        return self.array(y)
+
+    def take_along_axis(self, x: Array, indices: Array, axis: int) -> Array:
+        return self.array(np.take_along_axis(self._data(x), indices, axis=axis))
+
+    def put_along_axis_add(self, g: Array, indices: Array, axis: int, size: int) -> Array:
+        y = np.full(g.shape[:axis] + (size,) + g.shape[axis + 1 :], self.field.zero, object)
+        index = list(np.ogrid[tuple(slice(n) for n in g.shape)])
+        index[axis] = indices
+        np.add.at(y, tuple(index), self._data(g))
+        return self.array(y)
+
+    def solve(self, a: Array, b: Array) -> Array:
+        a_data, b_data = self._data(a), self._data(b)
+        batch = np.broadcast_shapes(a_data.shape[:-2], b_data.shape[:-2])
+        n, columns = b_data.shape[-2:]
+        a_stack = np.broadcast_to(a_data, (*batch, n, n)).reshape(-1, n, n)
+        b_stack = np.broadcast_to(b_data, (*batch, n, columns)).reshape(-1, n, columns)
+        x = np.empty((math.prod(batch), n, columns), object)
+        for i in range(len(x)):
+            x[i] = self.field.solve(a_stack[i], b_stack[i])
+        return self.array(x.reshape(*batch, n, columns))
+
+    def zeros(self, shape: Shape, like: Array = None) -> Array:
+        return self.array(np.full(shape, self.field.zero, object))
+
+    def ones(self, shape: Shape, like: Array = None) -> Array:
+        return self.array(np.full(shape, self.field.one, object))
+
+    def zeros_like(self, x: Array) -> Array:
+        return self.zeros(shape_of(x))
+
+    def ones_like(self, x: Array) -> Array:
+        return self.ones(shape_of(x))
+
+    def arange(self, n: int, like: Array = None) -> Array:
+        return np.arange(n)
+
+    def astype(self, x: Array, dtype: DType) -> Array:
+        return x if dtype == self.name else x.astype(dtype)
+
+    def is_real(self, x: Array) -> bool:
+        return isinstance(x, self.array)
+
+
+def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))

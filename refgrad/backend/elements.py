@@ -1,0 +1,367 @@
+"""Arrays of exact numbers: a thin class round a NumPy object array, and the table of functions it needs.
+
+A bare object array cannot keep the promise of exactness: ``Fraction + 0.5`` silently becomes a float,
+``np.ones_like(a) / 3`` leaks one, ``np.maximum`` of two overlapping balls picks one of them. So every operation
+here goes through a `Field`, which makes elements, refuses what is not exact, and decides comparisons. What NumPy
+does rightly with objects (broadcasting, ``@``, indexing, sums) is left to NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from refgrad.errors import NotRational, SingularMatrix
+from refgrad.typing import DType, Shape
+
+if TYPE_CHECKING:
+    from refgrad.backend.element_backend import ElementBackend
+
+__all__ = ["ElementArray", "Field", "lifted"]
+
+_FLOATS = (float, np.floating)
+_INTEGERS = (int, np.integer)
+
+
+class Field:
+    """How the elements of one kind are made, compared and evaluated.
+
+    Attributes
+    ----------
+    name : str
+        Also shown as the dtype of arrays over this field.
+    zero, one : element
+    """
+
+    name: str
+    zero: Any
+    one: Any
+
+    def element(self, value: Any) -> Any:
+        """The element equal to an int, Fraction, numeric string, or element; a float means its binary value."""
+        raise NotImplementedError
+
+    def fraction(self, element: Any) -> Fraction:
+        """The rational number equal to `element`."""
+        raise NotImplementedError
+
+    def apply(self, name: str, element: Any) -> Any:
+        """exp, log, tanh, sqrt, sin or cos of one element."""
+        raise NotImplementedError
+
+    def compare(self, symbol: str, a: Any, b: Any) -> bool:
+        """``a < b``, ``a <= b`` or ``a == b``."""
+        raise NotImplementedError
+
+    def maximum(self, a: Any, b: Any) -> Any:
+        """The larger of two elements."""
+        return b if self.compare("<", a, b) else a
+
+    def solve(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """The solution of one square system with a matrix on the right, by Gauss-Jordan elimination."""
+        n = len(a)
+        m = np.concatenate([a, b], axis=1)
+        for k in range(n):
+            pivot = next((i for i in range(k, n) if m[i, k] != 0), None)
+            if pivot is None:
+                raise SingularMatrix(f"solve: expected an invertible matrix; this one of order {n} has rank below {n}")
+            m[[k, pivot]] = m[[pivot, k]]
+            m[k] = m[k] / m[k, k]
+            for i in range(n):
+                if i != k:
+                    m[i] = m[i] - m[i, k] * m[k]
+        return m[:, n:]
+
+
+class ElementArray:
+    """An array whose elements are exact numbers or certified enclosures. Made by `refgrad.exact.asarray`."""
+
+    __slots__ = ("data",)
+    __hash__ = None  # type: ignore[assignment]
+    field: ClassVar[Field]
+    table: ClassVar[ElementBackend]
+
+    data: np.ndarray
+
+    def __init__(self, data: Any) -> None:
+        """Wrap an object array whose elements already belong to the field."""
+        if not (isinstance(data, np.ndarray) and data.dtype == object):
+            boxed = np.empty((), object)
+            boxed[()] = data
+            data = boxed
+        self.data = data
+
+    @property
+    def shape(self) -> Shape:
+        return self.data.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        return self.data.size
+
+    @property
+    def dtype(self) -> str:
+        return self.field.name
+
+    @property
+    def T(self) -> ElementArray:
+        return type(self)(self.data.T)
+
+    @property
+    def mT(self) -> ElementArray:
+        return type(self)(np.swapaxes(self.data, -1, -2))
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> ElementBackend:
+        return self.table
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        raise TypeError(
+            f"an exact array would lose its exactness as a plain NumPy array; {self._how_to_convert()}, or stay "
+            "exact: operators, @, indexing and the functions of refgrad.numpy keep it so."
+        )
+
+    def _how_to_convert(self) -> str:
+        return "write x.astype(float) for the nearest floats"
+
+    def astype(self, dtype: DType) -> np.ndarray:
+        """The nearest floats, as a NumPy array."""
+        if dtype == self.dtype:
+            return self  # type: ignore[return-value]
+        to_fraction = self.field.fraction
+        values = [float(to_fraction(e)) for e in self.data.ravel()]
+        return np.array(values, dtype=dtype).reshape(self.shape)
+
+    def _coerce(self, other: Any) -> np.ndarray | None:
+        """`other` as an object array of this field, or None if it is something this field knows nothing of."""
+        if isinstance(other, type(self)):
+            return other.data
+        if isinstance(other, _INTEGERS) and not isinstance(other, np.ndarray):
+            return np.asarray(self.field.element(int(other)), object)
+        if isinstance(other, _FLOATS):
+            raise NotRational(_float_met(self.field.name, repr(float(other))))
+        if isinstance(other, np.ndarray):
+            if other.dtype.kind in "iub":
+                return lifted(self.field.element, other.astype(object))
+            if other.dtype.kind == "f":
+                raise NotRational(_float_met(self.field.name, f"an array of {other.dtype}"))
+            return lifted(self.field.element, other) if other.dtype == object else None
+        try:
+            return np.asarray(self.field.element(other), object)
+        except TypeError:
+            return None
+
+    def _binary(self, other: Any, op: Callable[[Any, Any], Any], swap: bool = False) -> Any:
+        data = self._coerce(other)
+        if data is None:
+            return NotImplemented
+        return type(self)(op(data, self.data) if swap else op(self.data, data))
+
+    def __add__(self, other: Any) -> Any:
+        return self._binary(other, np.add)
+
+    def __radd__(self, other: Any) -> Any:
+        return self._binary(other, np.add, True)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._binary(other, np.subtract)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._binary(other, np.subtract, True)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._binary(other, np.multiply)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self._binary(other, np.multiply, True)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._binary(other, np.true_divide)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self._binary(other, np.true_divide, True)
+
+    def __matmul__(self, other: Any) -> Any:
+        return self._binary(other, self._matmul)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return self._binary(other, self._matmul, True)
+
+    def _matmul(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        c = np.matmul(a, b)
+        if a.shape[-1] == 0:  # NumPy's empty sums of objects are the int 0
+            return np.full(np.shape(c), self.field.zero, object)
+        return c  # type: ignore[no-any-return]
+
+    def __pow__(self, exponent: Any) -> Any:
+        if not isinstance(exponent, _INTEGERS):
+            raise NotRational(
+                f"x ** n of an exact array: expected an integer n, got {exponent!r}. For a root use sqrt on balls."
+            )
+        n = int(exponent)
+        return type(self)(self.data**n) if n >= 0 else 1 / type(self)(self.data**-n)
+
+    def __neg__(self) -> Any:
+        return type(self)(-self.data)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return type(self)(np.absolute(self.data))
+
+    def _compare(self, other: Any, symbol: str, swap: bool = False, negate: bool = False) -> Any:
+        data = self._coerce(other)
+        if data is None:
+            return NotImplemented
+        decide = self.field.compare
+        pairs = np.broadcast(data, self.data) if swap else np.broadcast(self.data, data)
+        flags = np.fromiter((decide(symbol, a, b) != negate for a, b in pairs), bool, pairs.size)
+        return flags.reshape(pairs.shape) if pairs.shape else bool(flags[0])
+
+    def __lt__(self, other: Any) -> Any:
+        return self._compare(other, "<")
+
+    def __gt__(self, other: Any) -> Any:
+        return self._compare(other, "<", swap=True)
+
+    def __le__(self, other: Any) -> Any:
+        return self._compare(other, "<=")
+
+    def __ge__(self, other: Any) -> Any:
+        return self._compare(other, "<=", swap=True)
+
+    def __eq__(self, other: Any) -> Any:
+        return self._compare(other, "==")
+
+    def __ne__(self, other: Any) -> Any:
+        return self._compare(other, "==", negate=True)
+
+    def __getitem__(self, index: Any) -> Any:
+        return type(self)(self.data[index])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        data = self._coerce(value)
+        if data is None:
+            raise TypeError(f"expected exact numbers to store, got {type(value).__name__}")
+        self.data[index] = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def sum(self, axis: Any = None, *, keepdims: bool = False) -> Any:
+        """The sum over `axis`."""
+        return self.table.sum(self, axis, keepdims)
+
+    def max(self, axis: Any = None, *, keepdims: bool = False) -> Any:
+        """The largest element over `axis`."""
+        return self.table.amax(self, axis, keepdims)
+
+    def mean(self, axis: Any = None, *, keepdims: bool = False) -> Any:
+        """The mean over `axis`."""
+        total = self.table.sum(self, axis, keepdims)
+        return total / (self.size // max(total.size, 1))
+
+    def reshape(self, *shape: Any) -> Any:
+        """The elements in row-major order as an array of `shape`."""
+        return type(self)(self.data.reshape(*shape))
+
+    def ravel(self) -> Any:
+        """The elements in row-major order as a vector."""
+        return type(self)(self.data.ravel())
+
+    def _only(self) -> Any:
+        if self.size != 1:
+            raise TypeError(f"expected an array of one element, got shape {self.shape}")
+        return self.data.reshape(()).item()
+
+    def __bool__(self) -> bool:
+        return not self.field.compare("==", self._only(), self.field.zero)
+
+    def __float__(self) -> float:
+        return float(self.field.fraction(self._only()))
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        operation = UFUNCS.get(ufunc.__name__) if method == "__call__" and not kwargs else None
+        if operation is None:
+            raise TypeError(
+                f"numpy.{ufunc.__name__}{'' if method == '__call__' else '.' + method} is not defined on exact arrays; "
+                f"defined are {', '.join(sorted(UFUNCS))} and the functions of refgrad.numpy."
+            )
+        return operation(self.table, *inputs)
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        name = function.__name__
+        method = getattr(self.table, _NUMPY_NAMES.get(name, name), None)
+        if method is None or name.startswith("_"):
+            raise TypeError(
+                f"numpy.{name} is not defined on exact arrays; use operators, @, indexing or refgrad.numpy."
+            )
+        return method(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        words = np.vectorize(str, otypes=[object])(self.data) if self.size else self.data
+        prefix = f"{type(self).__name__}("
+        return prefix + np.array2string(words, formatter={"all": str}, separator=", ", prefix=prefix) + ")"
+
+    __str__ = __repr__
+
+
+UFUNCS: dict[str, Callable[..., Any]] = {
+    "add": lambda xp, a, b: xp.asarray(a) + b if isinstance(a, xp.array) else b.__radd__(a),
+    "subtract": lambda xp, a, b: a - b if isinstance(a, xp.array) else b.__rsub__(a),
+    "multiply": lambda xp, a, b: a * b if isinstance(a, xp.array) else b.__rmul__(a),
+    "divide": lambda xp, a, b: a / b if isinstance(a, xp.array) else b.__rtruediv__(a),
+    "matmul": lambda xp, a, b: a @ b if isinstance(a, xp.array) else b.__rmatmul__(a),
+    "power": lambda xp, a, b: a**b if isinstance(a, xp.array) else xp.asarray(a) ** b,
+    "negative": lambda xp, a: -a,
+    "positive": lambda xp, a: a,
+    "absolute": lambda xp, a: abs(a),
+    "square": lambda xp, a: a * a,
+    "reciprocal": lambda xp, a: 1 / a,
+    "sign": lambda xp, a: xp.sign(a),
+    "isfinite": lambda xp, a: xp.isfinite(a),
+    "maximum": lambda xp, a, b: xp.maximum(a, b),
+    "minimum": lambda xp, a, b: xp.minimum(a, b),
+    "less": lambda xp, a, b: a < b if isinstance(a, xp.array) else b > a,
+    "less_equal": lambda xp, a, b: a <= b if isinstance(a, xp.array) else b >= a,
+    "greater": lambda xp, a, b: a > b if isinstance(a, xp.array) else b < a,
+    "greater_equal": lambda xp, a, b: a >= b if isinstance(a, xp.array) else b <= a,
+    "equal": lambda xp, a, b: a == b if isinstance(a, xp.array) else b == a,
+    "not_equal": lambda xp, a, b: a != b if isinstance(a, xp.array) else b != a,
+    "exp": lambda xp, a: xp.exp(a),
+    "log": lambda xp, a: xp.log(a),
+    "tanh": lambda xp, a: xp.tanh(a),
+    "sqrt": lambda xp, a: xp.sqrt(a),
+    "sin": lambda xp, a: xp.sin(a),
+    "cos": lambda xp, a: xp.cos(a),
+}
+"""What a NumPy ufunc does to exact arrays, by the ufunc's name."""
+
+_NUMPY_NAMES = {"concatenate": "concat", "amax": "max"}
+
+
+def _float_met(field: str, what: str) -> str:
+    return (
+        f"a {field} array met {what}, which would make the result inexact; write an int, a fractions.Fraction, "
+        "or refgrad.exact.asarray(value) if its exact binary value is meant."
+    )
+
+
+def lifted(function: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
+    """`function` applied to the elements of object arrays, with broadcasting; always an array."""
+    result = np.frompyfunc(function, len(arrays), 1)(*arrays)
+    if isinstance(result, np.ndarray):
+        return result
+    boxed = np.empty((), object)
+    boxed[()] = result
+    return boxed

@@ -1,0 +1,99 @@
+"""Contracts and problems: what a subject should compute, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from refgrad.oracles.answer import Answer, Variant
+from refgrad.typing import Array
+
+__all__ = ["Contract", "Framework", "Problem"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One input, as plain data that survives JSON.
+
+    Attributes
+    ----------
+    kind : str
+        ``"crisp"`` (small integers and halves: isolates errors of method), ``"rough"`` (full mantissas: measures
+        rounding), ``"ill_conditioned"`` or ``"degenerate"``.
+    inputs : dict
+        Nested lists of floats and ints, by the contract's argument names. Every float is exact in float32.
+    """
+
+    kind: str
+    inputs: Mapping[str, Any]
+
+
+class Framework(Protocol):
+    """How the numbers of a problem become a framework's arrays. One for each adapter, one for exact arithmetic."""
+
+    xp: Any
+    """A table with sum, exp, log, tanh, amax and reshape."""
+
+    def array(self, values: Any) -> Array:
+        """Nested lists of floats as an array of the dtype under test."""
+
+    def labels(self, values: Any) -> Array:
+        """Nested lists of ints as an int64 array."""
+
+    def scalar(self, value: float) -> Any:
+        """A number: a Python float for subjects, a rational of shape () for the oracle."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A named, versioned statement of what a function should compute.
+
+    Attributes
+    ----------
+    name, version, summary : str
+    signature : str
+        How the subject is called, always positionally.
+    returns : str
+        What comes back, with its shape.
+    references : tuple of str
+        Paper and equation.
+    problems : dict of str to callable
+        For each kind, a function without arguments that returns a Hypothesis strategy of `Problem`.
+    arguments : callable
+        ``arguments(inputs, framework)``: the positional arguments in the framework's arrays.
+    oracle : callable
+        Takes those arguments, as exact arrays, and returns the `Answer`.
+    shape : callable
+        ``shape(inputs)``: the shape of the output.
+    variants : tuple of Variant
+    result_field : str
+        The attribute of a result object that counts as the output.
+    error : callable or None
+        ``error(arguments, output)``: how far an output is from right, as an exact array of shape (), for answers
+        that are not unique. None: the largest absolute difference from the oracle's value.
+    unit : callable or None
+        With `error`: ``unit(arguments)``, the `Answer` (value, magnitude) in the unit of `error`, whose response to
+        perturbed inputs is what may be attained. None: the oracle itself.
+    certificate : str or None
+        The name of the certificate for iterative subjects, such as ``"gap"``; None if the contract has none.
+    regression : callable or None
+        ``regression(call, problem, enclosure, tolerance)``: source of a test that runs without refgrad.
+    """
+
+    name: str
+    version: str
+    summary: str
+    signature: str
+    returns: str
+    references: tuple[str, ...]
+    problems: Mapping[str, Callable[[], Any]]
+    arguments: Callable[[Mapping[str, Any], Framework], tuple[Any, ...]]
+    oracle: Callable[..., Answer]
+    shape: Callable[[Mapping[str, Any]], tuple[int, ...]]
+    variants: tuple[Variant, ...]
+    result_field: str = "value"
+    error: Callable[[tuple[Any, ...], Array], Array] | None = None
+    unit: Callable[[tuple[Any, ...]], Answer] | None = None
+    certificate: str | None = None
+    regression: Callable[..., str] | None = field(default=None)

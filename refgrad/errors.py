@@ -1,0 +1,87 @@
+"""Every error refgrad raises on purpose.
+
+Each message says what was expected, what came and what to write instead. All of them derive from
+`RefgradError` and from the built-in exception that a caller would expect in its place.
+"""
+
+from __future__ import annotations
+
+from numpy.linalg import LinAlgError
+
+__all__ = [
+    "EscapedTracer",
+    "Inconclusive",
+    "IndefiniteHessian",
+    "InvalidInput",
+    "MissingExtra",
+    "NoDerivative",
+    "NotConverged",
+    "NotRational",
+    "RefgradError",
+    "ShapeError",
+    "SingularMatrix",
+    "SubjectNotFound",
+    "TracedAssignment",
+    "Undecided",
+    "UsageError",
+]
+
+
+class RefgradError(Exception):
+    """The root of refgrad's own errors."""
+
+
+class NotRational(RefgradError, TypeError):
+    """A rational number was asked for something only a real number can give (exp, log, sqrt, a float)."""
+
+
+class Undecided(RefgradError, ArithmeticError):
+    """A comparison of two balls that overlap: neither answer is certain at this precision."""
+
+
+class Inconclusive(RefgradError, ArithmeticError):
+    """A result could not be enclosed tightly enough within the precision allowed."""
+
+
+class SingularMatrix(RefgradError, LinAlgError):
+    """A linear system without a unique solution."""
+
+
+class IndefiniteHessian(RefgradError, LinAlgError):
+    """A Hessian that had to be positive definite has a direction of negative or zero curvature."""
+
+
+class NotConverged(RefgradError, ArithmeticError):
+    """An iterative method stopped before its residual or gap met the tolerance asked for."""
+
+
+class ShapeError(RefgradError, ValueError):
+    """Arrays whose shapes do not fit one another or the contract."""
+
+
+class InvalidInput(RefgradError, ValueError):
+    """An argument of the wrong value: NaN, empty, a negative count."""
+
+
+class NoDerivative(RefgradError, TypeError):
+    """A derivative was asked for where none is defined: an integer input, a function without a rule."""
+
+
+class EscapedTracer(RefgradError, RuntimeError):
+    """A traced value was used after the transformation that made it had ended."""
+
+
+class TracedAssignment(RefgradError, TypeError):
+    """An element of a traced array was assigned to; traced arrays cannot change."""
+
+
+class MissingExtra(RefgradError, ImportError):
+    """An optional dependency is not installed; the message names the extra that brings it."""
+
+
+class UsageError(RefgradError, ValueError):
+    """A command or `refgrad.verify` was called with arguments that do not fit together."""
+
+
+class SubjectNotFound(RefgradError, ImportError):
+    """The function to be verified could not be imported."""

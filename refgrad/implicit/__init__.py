@@ -1,0 +1,16 @@
+"""Implicit differentiation: gradients through the solution of an inner problem.
+
+>>> import numpy as np
+>>> from refgrad.implicit import hypergradient
+>>> inner = lambda w, lam: np.sum((w - 3.0) ** 2) / 2 + lam[0] * np.sum(w**2) / 2  # w* = 3 / (1 + lam)
+>>> outer = lambda w, lam: np.sum((w - 1.0) ** 2) / 2
+>>> result = hypergradient(inner, outer, np.array([1.5]), np.array([1.0]))
+>>> float(result.value[0])  # (w* - 1) dw*/dlam = 0.5 * (-3/4)
+-0.375
+"""
+
+from __future__ import annotations
+
+from refgrad.implicit.hypergradient import Hypergradient, hypergradient
+
+__all__ = ["Hypergradient", "hypergradient"]

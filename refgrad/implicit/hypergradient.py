@@ -1,0 +1,189 @@
+r"""The gradient of an outer loss through the solution of an inner problem.
+
+Problem: ``F(phi) = outer(w*(phi), phi)``, where ``w*(phi)`` is a stationary point of ``inner(., phi)``.
+
+Result, by the implicit function theorem [lorraine2020]_:
+
+.. math:: \nabla F = d - B^\top u, \qquad H u = g,
+   :label: hypergradient
+
+with ``g = d outer / d w``, ``d = d outer / d phi`` (the direct term), ``H = d^2 inner / d w^2`` and
+``B = d^2 inner / d w d phi``, all at ``(w*, phi)``. Only stationarity and an invertible H are used. ``B^T u`` is the
+pullback of u through the map ``phi -> d inner / d w``; B is never formed.
+
+Where this differs from well-known implementations:
+
+1. the direct term d is part of the result (AuxiLearn leaves it out by design);
+2. the residual of the linear system is computed from H at the end, not updated along the way;
+3. a point that is not stationary, an indefinite and a singular Hessian are errors, not numbers.
+
+References
+----------
+.. [lorraine2020] J. Lorraine, P. Vicol, D. Duvenaud, Optimizing millions of hyperparameters by implicit
+   differentiation, AISTATS 2020, Theorem 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from refgrad.autodiff import grad, hessian, hvp, vjp
+from refgrad.errors import InvalidInput, NotConverged, SingularMatrix
+from refgrad.linalg import Solution, conjugate_gradient, norm, require_positive_definite, solve
+from refgrad.tree import ravel
+from refgrad.typing import Array, ScalarFunction, Tree
+
+__all__ = ["Hypergradient", "hypergradient"]
+
+
+@dataclass(frozen=True)
+class Hypergradient:
+    """A hypergradient and the evidence for it.
+
+    Attributes
+    ----------
+    value : tree, as phi
+        ``d outer / d phi`` in total: ``direct - indirect``.
+    direct, indirect : trees, as phi
+        d and ``B^T u``.
+    adjoint : array, shape (n,)
+        The solution u of ``H u = g``.
+    residual : float
+        ``|H u - g| / |g|``.
+    inner_gradient : float
+        ``|d inner / d w|``, which is 0 at a stationary point.
+    inner_distance : float
+        ``|H^-1 d inner / d w|``: how far w is from stationary, to first order.
+    steps : int
+        Products with H in the solve for u; 0 for the dense solver.
+    stopped : str
+        Why the solve for u stopped.
+    """
+
+    value: Tree
+    direct: Tree
+    indirect: Tree
+    adjoint: Array
+    residual: float
+    inner_gradient: float
+    inner_distance: float
+    steps: int
+    stopped: str
+
+
+def hypergradient(
+    inner: ScalarFunction,
+    outer: ScalarFunction,
+    w: Tree,
+    phi: Tree,
+    *,
+    solver: Literal["dense", "cg"] = "dense",
+    at: Literal["minimum", "stationary point"] = "minimum",
+    tolerance: float = 1e-10,
+    inner_tolerance: float = 1e-3,
+) -> Hypergradient:
+    """The derivative of ``outer(w*(phi), phi)`` by phi, equation (hypergradient).
+
+    Parameters
+    ----------
+    inner, outer : callables
+        ``inner(w, phi)`` and ``outer(w, phi)``, each one number; sums or means alike, no scale is assumed.
+    w : tree
+        Stationary for inner at phi; n elements in all.
+    phi : tree
+        m elements in all.
+    solver : {"dense", "cg"}
+        ``"dense"`` forms H, of shape (n, n), and eliminates; ``"cg"`` uses Hessian-vector products alone.
+    at : {"minimum", "stationary point"}
+        Whether H must be positive definite; a saddle needs the dense solver.
+    tolerance : float
+        The relative residual that the linear solve must reach.
+    inner_tolerance : float
+        How far from stationary w may be: ``|H^-1 d inner/dw| <= inner_tolerance |w|``.
+
+    Raises
+    ------
+    NotConverged
+        If w is not stationary, or the linear solve misses its tolerance.
+    IndefiniteHessian
+        If H has to be positive definite and is not.
+    SingularMatrix
+        If H is singular: the hypergradient then depends on how the inner problem was solved.
+
+    Examples
+    --------
+    >>> from refgrad import exact
+    >>> from refgrad.implicit import hypergradient
+    >>> inner = lambda w, phi: (w @ w) / 2 - phi @ w
+    >>> outer = lambda w, phi: (w @ w) / 2 + phi @ w
+    >>> phi = exact.asarray(["2"])
+    >>> bool(hypergradient(inner, outer, phi, phi).value == 3 * phi)
+    True
+    """
+    if solver not in ("dense", "cg"):
+        raise InvalidInput(f"hypergradient: expected solver 'dense' or 'cg', got {solver!r}")
+    if at == "stationary point" and solver == "cg":
+        raise InvalidInput("hypergradient: conjugate gradients need a minimum; write solver='dense' at a saddle")
+    flat_w, unravel_w = ravel(w)
+    flat_phi, unravel_phi = ravel(phi)
+
+    def inner_at(v: Array, p: Array) -> Array:
+        return inner(unravel_w(v), unravel_phi(p))
+
+    def outer_at(v: Array, p: Array) -> Array:
+        return outer(unravel_w(v), unravel_phi(p))
+
+    g, direct = grad(outer_at, (0, 1))(flat_w, flat_phi)
+    slope, pullback = vjp(lambda p: grad(inner_at)(flat_w, p), flat_phi)
+    system = _system(inner_at, flat_w, flat_phi, solver, at, tolerance)
+    step = system(slope)
+    if not _stationary(step.value, flat_w, inner_tolerance):
+        raise NotConverged(
+            f"hypergradient: w is not stationary for inner: |d inner / d w| = {norm(slope):.3g}, and a Newton step "
+            f"would move w by {norm(step.value):.3g} where |w| = {norm(flat_w):.3g}. Solve the inner problem further, "
+            f"or raise inner_tolerance (now {inner_tolerance:.3g}) if so rough an answer will do."
+        )
+    u = system(g)  # H u = g
+    (indirect,) = pullback(u.value)  # B^T u
+    value = direct - indirect  # eq: hypergradient
+    return Hypergradient(
+        unravel_phi(value),
+        unravel_phi(direct),
+        unravel_phi(indirect),
+        u.value,
+        u.residual,
+        norm(slope),
+        norm(step.value),
+        u.steps,
+        u.stopped,
+    )
+
+
+def _system(
+    inner_at: ScalarFunction, w: Array, phi: Array, solver: str, at: str, tolerance: float
+) -> Callable[[Array], Solution]:
+    """The function that solves ``H x = b`` and vouches for it."""
+    if solver == "cg":
+        return lambda b: conjugate_gradient(lambda v: hvp(lambda x: inner_at(x, phi), w, v), b, tolerance=tolerance)
+    h = hessian(inner_at)(w, phi)
+    if at == "minimum":
+        require_positive_definite(h, "hypergradient: the Hessian of inner (at='stationary point' allows a saddle)")
+
+    def solved(b: Array) -> Solution:
+        solution = solve(h, b)
+        if not solution.residual <= tolerance:
+            raise SingularMatrix(
+                f"hypergradient: the Hessian of inner is singular to working precision: |H u - g| / |g| = "
+                f"{solution.residual:.3g}, and {tolerance:.3g} was asked for. Add a strictly convex term to inner."
+            )
+        return solution
+
+    return solved
+
+
+def _stationary(step: Array, w: Array, inner_tolerance: float) -> bool:
+    # the second term lets w = 0 up to rounding pass, where no relative measure can
+    return norm(step) <= float(Fraction(inner_tolerance)) * norm(w) + 2.0**-52

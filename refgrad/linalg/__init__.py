@@ -1,0 +1,26 @@
+"""Linear systems whose solutions carry their residual, on any array library.
+
+>>> import numpy as np
+>>> from refgrad.linalg import conjugate_gradient
+>>> a = np.array([[4.0, 1.0], [1.0, 3.0]])
+>>> solution = conjugate_gradient(lambda v: a @ v, np.array([1.0, 2.0]))
+>>> bool(np.allclose(solution.value, [1 / 11, 7 / 11])), solution.steps
+(True, 2)
+"""
+
+from __future__ import annotations
+
+from refgrad.linalg.cg import Solution, conjugate_gradient
+from refgrad.linalg.dense import require_positive_definite, solve
+from refgrad.linalg.vectors import all_finite, inner, norm, relative_residual
+
+__all__ = [
+    "Solution",
+    "all_finite",
+    "conjugate_gradient",
+    "inner",
+    "norm",
+    "relative_residual",
+    "require_positive_definite",
+    "solve",
+]

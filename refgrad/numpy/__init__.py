@@ -1,0 +1,89 @@
+"""The differentiable namespace: NumPy's and the array API's names, for plain, traced, CuPy and exact arrays alike.
+
+Everything here is a primitive or written with primitives, so it needs no derivative rules of its own. NumPy's own
+functions on traced values (``np.tanh(x)``, ``np.sum(x, axis=0)``, ``np.linalg.solve(a, x)``) end up here as well.
+
+>>> import refgrad
+>>> import refgrad.numpy as rnp
+>>> from refgrad import exact
+>>> f = lambda x: rnp.sum(x / (1 + x * x))
+>>> refgrad.grad(f)(exact.asarray([1, "1/2", 2]))
+ExactArray([0, 12/25, -3/25])
+"""
+
+from __future__ import annotations
+
+from numpy import e, float32, float64, inf, int64, nan, newaxis, pi
+
+from refgrad.numpy import products as linalg
+from refgrad.numpy.elementwise import (
+    abs,
+    absolute,
+    add,
+    asarray,
+    astype,
+    clip,
+    cos,
+    divide,
+    equal,
+    exp,
+    greater,
+    greater_equal,
+    isfinite,
+    less,
+    less_equal,
+    log,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    not_equal,
+    ones_like,
+    positive,
+    pow,
+    power,
+    reciprocal,
+    relu,
+    sign,
+    sin,
+    sqrt,
+    square,
+    subtract,
+    tanh,
+    true_divide,
+    where,
+    zeros_like,
+)  # fmt: skip
+from refgrad.numpy.indexing import getitem, put_along_axis_add, scatter_add, take, take_along_axis
+from refgrad.numpy.products import dot, inner, matmul, outer, trace, vdot
+from refgrad.numpy.reductions import amax, amin, argmax, argmin, logsumexp, max, mean, min, softmax, sum, var
+from refgrad.numpy.shapes import (
+    atleast_1d,
+    broadcast_to,
+    concat,
+    concatenate,
+    expand_dims,
+    matrix_transpose,
+    moveaxis,
+    pad,
+    permute_dims,
+    ravel,
+    reshape,
+    squeeze,
+    stack,
+    swapaxes,
+    transpose,
+)  # fmt: skip
+
+__all__ = [
+    "abs", "absolute", "add", "amax", "amin", "argmax", "argmin", "asarray", "astype", "atleast_1d", "broadcast_to",
+    "clip", "concat", "concatenate", "cos", "divide", "dot", "e", "equal", "exp", "expand_dims", "float32", "float64",
+    "getitem", "greater", "greater_equal", "inf", "inner", "int64", "isfinite", "less", "less_equal", "linalg", "log",
+    "logsumexp", "matmul", "matrix_transpose", "max", "maximum", "mean", "min", "minimum", "moveaxis", "multiply",
+    "nan", "negative", "newaxis", "not_equal", "ones_like", "outer", "pad", "permute_dims", "pi", "positive", "pow",
+    "power", "put_along_axis_add", "ravel", "reciprocal", "relu", "reshape", "scatter_add", "sign", "sin", "softmax",
+    "sqrt", "square", "squeeze", "stack", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tanh", "trace",
+    "transpose", "true_divide", "var", "vdot", "where", "zeros_like",
+]  # fmt: skip
+
+from refgrad.numpy.dispatch import apply_function, apply_ufunc  # noqa: F401  (needs the names above)

@@ -1,0 +1,125 @@
+"""Elementwise functions by their NumPy names, and the conversion of what users pass to arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad import backend
+from refgrad.autodiff.rules import elementwise
+from refgrad.autodiff.trace import PRIMITIVES, Tracer, primal
+from refgrad.backend import shape_of
+from refgrad.errors import NotRational
+from refgrad.typing import Array, DType
+
+
+def asarray(x: Any) -> Array:
+    """X as an array: arrays, numbers and traced values as they are, nested sequences stacked."""
+    if not isinstance(x, (list, tuple)):
+        return x
+    if not _holds_arrays(x):
+        return np.asarray(x)
+    parts = [asarray(part) for part in x]
+    return PRIMITIVES["concat"](*[PRIMITIVES["reshape"](p, shape=(1, *shape_of(p))) for p in parts], axis=0)
+
+
+def _holds_arrays(x: Any) -> bool:
+    """Whether a sequence has a member that NumPy could not convert: a traced, exact or device array."""
+    if isinstance(x, (list, tuple)):
+        return any(_holds_arrays(part) for part in x)
+    return isinstance(x, Tracer) or (hasattr(x, "dtype") and not isinstance(x, (np.ndarray, np.generic)))
+
+
+def _unary(primitive: Callable[[Array], Array], name: str, doc: str) -> Callable[[Any], Array]:
+    def function(x: Any, /) -> Array:
+        return primitive(asarray(x))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{doc}, element by element."
+    return function
+
+
+def _binary(primitive: Callable[[Array, Array], Array], name: str, doc: str) -> Callable[[Any, Any], Array]:
+    def function(a: Any, b: Any, /) -> Array:
+        return primitive(asarray(a), asarray(b))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{doc}, element by element, with broadcasting."
+    return function
+
+
+add = _binary(elementwise.add, "add", "``a + b``")
+subtract = _binary(elementwise.sub, "subtract", "``a - b``")
+multiply = _binary(elementwise.mul, "multiply", "``a * b``")
+divide = true_divide = _binary(elementwise.div, "divide", "``a / b``")
+maximum = _binary(elementwise.maximum, "maximum", "The larger of a and b")
+minimum = _binary(elementwise.minimum, "minimum", "The smaller of a and b")
+less = _binary(elementwise.comparisons["lt"], "less", "``a < b``")
+less_equal = _binary(elementwise.comparisons["le"], "less_equal", "``a <= b``")
+greater = _binary(elementwise.comparisons["gt"], "greater", "``a > b``")
+greater_equal = _binary(elementwise.comparisons["ge"], "greater_equal", "``a >= b``")
+equal = _binary(elementwise.comparisons["eq"], "equal", "``a == b``")
+not_equal = _binary(elementwise.comparisons["ne"], "not_equal", "``a != b``")
+
+negative = _unary(elementwise.neg, "negative", "``-x``")
+positive = _unary(lambda x: x, "positive", "x itself")
+exp = _unary(elementwise.exp, "exp", "The exponential")
+log = _unary(elementwise.log, "log", "The natural logarithm")
+tanh = _unary(elementwise.tanh, "tanh", "The hyperbolic tangent")
+sqrt = _unary(elementwise.sqrt, "sqrt", "The square root")
+sin = _unary(elementwise.sin, "sin", "The sine")
+cos = _unary(elementwise.cos, "cos", "The cosine")
+abs = absolute = _unary(elementwise.abs_, "abs", "The absolute value, with derivative 0 at 0")
+relu = _unary(elementwise.relu, "relu", "``max(x, 0)`` with derivative 0 at 0")
+sign = _unary(elementwise.sign, "sign", "-1, 0 or 1; its derivative is taken to be 0")
+isfinite = _unary(elementwise.isfinite, "isfinite", "Whether x is neither infinite nor NaN")
+square = _unary(lambda x: x * x, "square", "``x * x``")
+reciprocal = _unary(lambda x: 1 / x, "reciprocal", "``1 / x``")
+
+
+def power(x: Any, y: Any, /) -> Array:
+    """``x ** y``, element by element; an integer y is exact on rationals and fits any sign of x."""
+    x, y = asarray(x), asarray(y)
+    if isinstance(y, (int, np.integer)) and not isinstance(y, bool):
+        return elementwise.pow_int(x, n=int(y))
+    if isinstance(y, (float, np.floating)) and float(y).is_integer() and not isinstance(y, Tracer):
+        # x ** 2.0 too: exponents that are whole numbers need no logarithm, so negative x is no trouble
+        return elementwise.pow_int(x, n=int(y))
+    if getattr(backend.of(primal(x), primal(y)), "exact", False):
+        raise NotRational(f"x ** y of exact arrays: expected a Python integer y, got {primal(y)!r}")
+    return elementwise.pow_real(x, y)
+
+
+pow = power
+
+
+def where(condition: Any, a: Any, b: Any, /) -> Array:
+    """A where `condition` holds and b elsewhere; the derivative of what was not chosen is 0, even at NaN."""
+    return elementwise.where(primal(condition), asarray(a), asarray(b))
+
+
+def clip(x: Any, low: Any = None, high: Any = None) -> Array:
+    """X limited to [low, high]; the derivative is 1 inside the closed interval and 0 outside."""
+    x = asarray(x)
+    if low is not None:
+        x = where(x >= low, x, low)
+    return x if high is None else where(x <= high, x, high)
+
+
+def astype(x: Any, dtype: DType) -> Array:
+    """X in another floating dtype."""
+    return elementwise.astype(asarray(x), dtype=dtype)
+
+
+def zeros_like(x: Any) -> Array:
+    """Zeros with the shape and dtype of x."""
+    value = primal(asarray(x))
+    return backend.of(value).zeros_like(value)
+
+
+def ones_like(x: Any) -> Array:
+    """Ones with the shape and dtype of x."""
+    value = primal(asarray(x))
+    return backend.of(value).ones_like(value)

@@ -1,0 +1,95 @@
+"""``x[key]`` for every key that NumPy takes, and gathering and scattering by integer arrays."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from refgrad import backend
+from refgrad.autodiff.rules import index, shape
+from refgrad.autodiff.trace import Tracer, primal
+from refgrad.backend import shape_of
+from refgrad.numpy.elementwise import asarray
+from refgrad.numpy.reductions import axes_of
+from refgrad.numpy.shapes import ravel, reshape
+from refgrad.typing import Array
+
+
+def getitem(x: Array, key: Any) -> Array:
+    """``x[key]`` for every key that NumPy takes."""
+    keys = key if isinstance(key, tuple) else (key,)
+    if all(isinstance(k, (int, np.integer, slice)) or k is None or k is Ellipsis for k in keys):
+        return _basic(x, keys)
+    if any(isinstance(k, Tracer) for k in keys):
+        keys = tuple(primal(k) for k in keys)
+    dims = shape_of(x)
+    first = keys[0]
+    if len(keys) == 1 and hasattr(first, "dtype") and first.dtype.kind in "iu" and first.ndim:
+        wrapped = first if not first.size or first.min() >= 0 else first % dims[0]
+        _check_bounds(first, dims[0])
+        return index.take(x, wrapped, axis=0)
+    # any other key: look up which elements it picks, then take those
+    value = primal(x)
+    xp = backend.of(value)
+    positions = xp.reshape(xp.arange(math.prod(dims), value), dims)[keys]
+    return index.take(reshape(x, -1), positions, axis=0)
+
+
+def _check_bounds(indices: Array, size: int) -> None:
+    if indices.size and (int(indices.max()) >= size or int(indices.min()) < -size):
+        raise IndexError(f"x[i]: expected indices from {-size} to {size - 1}, got {indices.min()} to {indices.max()}")
+
+
+def _basic(x: Array, keys: tuple[Any, ...]) -> Array:
+    dims = shape_of(x)
+    used = sum(k is not None and k is not Ellipsis for k in keys)
+    if used > len(dims):
+        raise IndexError(f"x[...]: {used} indices for an array of shape {dims}")
+    if Ellipsis not in keys:
+        keys = (*keys, Ellipsis)
+    at = keys.index(Ellipsis)
+    keys = keys[:at] + (slice(None),) * (len(dims) - used) + keys[at + 1 :]
+    spans: list[slice] = []
+    result: list[int] = []
+    for k in keys:
+        if k is None:
+            result.append(1)
+            continue
+        n = dims[len(spans)]
+        if isinstance(k, slice):
+            spans.append(k)
+            result.append(len(range(*k.indices(n))))
+        else:
+            if not -n <= k < n:
+                raise IndexError(f"x[...]: index {k} is out of bounds for an axis of length {n}")
+            spans.append(slice(int(k) % n, int(k) % n + 1))
+    if any(s != slice(None) for s in spans):
+        x = shape.slice_(x, index=tuple(spans))
+    return x if shape_of(x) == tuple(result) else shape.reshape(x, shape=tuple(result))
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Array:
+    """The elements of x at `indices` along `axis`, or of the raveled x."""
+    x = asarray(x)
+    if axis is None:
+        x, axis = ravel(x), 0
+    indices = np.asarray(indices) if isinstance(indices, (int, list, tuple)) else primal(indices)
+    return index.take(x, indices, axis=axes_of(x, axis, "take")[0])
+
+
+def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Array:
+    """``y[i, j] = x[i, indices[i, j]]`` along the last axis, and so for any axis."""
+    x = asarray(x)
+    return index.take_along_axis(x, primal(asarray(indices)), axis=axes_of(x, axis, "take_along_axis")[0])
+
+
+def scatter_add(g: Any, indices: Any, axis: int, size: int) -> Array:
+    """Zeros of length `size` along `axis`, to which g is added at `indices`; repeated indices accumulate."""
+    return index.scatter_add(asarray(g), primal(asarray(indices)), axis=axis, size=size)
+
+
+def put_along_axis_add(g: Any, indices: Any, axis: int, size: int) -> Array:
+    """The transpose of `take_along_axis`: zeros of length `size` along `axis`, g added at `indices`."""
+    return index.put_along_axis_add(asarray(g), primal(asarray(indices)), axis=axis, size=size)

@@ -1,0 +1,103 @@
+"""Products of vectors and matrices, and linear systems."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad import backend
+from refgrad.autodiff.rules import contract, index, linalg, shape
+from refgrad.autodiff.trace import primal
+from refgrad.backend import shape_of
+from refgrad.errors import ShapeError
+from refgrad.numpy.elementwise import asarray, sqrt
+from refgrad.numpy.reductions import sum
+from refgrad.numpy.shapes import expand_dims, ravel
+from refgrad.typing import Array
+
+
+def matmul(a: Any, b: Any) -> Array:
+    """The matrix product; vectors are rows on the left and columns on the right, stacks are broadcast."""
+    a, b = asarray(a), asarray(b)
+    left, right = shape_of(a), shape_of(b)
+    if len(left) == len(right) == 2 and left[1] == right[0]:
+        return contract.matmul(a, b)
+    if not left or not right:
+        raise ShapeError(
+            f"matmul: expected arrays with at least one axis, got shapes {left} and {right}; use * for numbers"
+        )
+    if left[-1] != right[-2 if len(right) > 1 else 0]:
+        raise ShapeError(f"matmul: the inner lengths of shapes {left} and {right} differ")
+    if len(left) > 1 and len(right) > 1:
+        return contract.matmul(a, b)
+    if len(left) == 1:
+        a = shape.reshape(a, shape=(1, left[0]))
+    if len(right) == 1:
+        b = shape.reshape(b, shape=(right[0], 1))
+    y = contract.matmul(a, b)
+    dims = list(shape_of(y))
+    if len(right) == 1:
+        del dims[-1]
+    if len(left) == 1:
+        del dims[-1 if len(right) == 1 else -2]
+    return shape.reshape(y, shape=tuple(dims))
+
+
+def dot(a: Any, b: Any) -> Array:
+    """The product of two numbers, vectors or matrices."""
+    a, b = asarray(a), asarray(b)
+    if not shape_of(a) or not shape_of(b):
+        return a * b
+    if len(shape_of(b)) > 2:
+        raise ShapeError("dot: expected at most two axes on the right; use matmul for stacks of matrices")
+    return matmul(a, b)
+
+
+def inner(a: Any, b: Any) -> Array:
+    """The inner product of two vectors."""
+    return sum(asarray(a) * asarray(b), -1)
+
+
+def vdot(a: Any, b: Any) -> Array:
+    """The inner product of all elements of a and b."""
+    return sum(ravel(a) * ravel(b))
+
+
+def outer(a: Any, b: Any) -> Array:
+    """The matrix ``a[i] * b[j]``."""
+    return expand_dims(ravel(a), 1) * ravel(b)
+
+
+def trace(x: Any) -> Array:
+    """The sum of the diagonal of a matrix."""
+    x = asarray(x)
+    n = min(shape_of(x))
+    return sum(index.take(ravel(x), np.arange(n) * (shape_of(x)[1] + 1), axis=0))
+
+
+def solve(a: Any, b: Any) -> Array:
+    """The solution of ``a @ x = b``; a vector b is one system, a matrix one for each column."""
+    a, b = asarray(a), asarray(b)
+    left, right = shape_of(a), shape_of(b)
+    if len(left) < 2 or left[-1] != left[-2] or not right or right[-2 if len(right) > 1 else 0] != left[-1]:
+        raise ShapeError(f"solve: expected shapes (..., n, n) and (n,) or (..., n, k), got {left} and {right}")
+    if len(right) > 1:
+        return linalg.solve(a, b)
+    x = linalg.solve(a, shape.reshape(b, shape=(right[0], 1)))
+    return shape.reshape(x, shape=shape_of(x)[:-1])
+
+
+def inv(a: Any) -> Array:
+    """The inverse of a square matrix or a stack of them."""
+    a = asarray(a)
+    value = primal(a)
+    xp = backend.of(value)
+    n = shape_of(a)[-1]
+    return solve(a, xp.onehot(xp.arange(n, value), n, value))
+
+
+def norm(x: Any) -> Array:
+    """The square root of the sum of squares of all elements."""
+    x = ravel(x)
+    return sqrt(sum(x * x))

@@ -1,0 +1,56 @@
+"""What an oracle answers, and what a variant is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from refgrad.errors import RefgradError
+from refgrad.typing import Array
+
+__all__ = ["Answer", "NotApplicable", "Variant"]
+
+
+class NotApplicable(RefgradError, ValueError):
+    """A variant does not define an answer for this problem (a formula for two tasks only, say)."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The true value, and the size of what was added up to get it.
+
+    Attributes
+    ----------
+    value : array
+        Exact, or balls.
+    magnitude : array, shape of value
+        The sum of the absolute values of the terms whose sum is `value`: the scale at which one rounding acts.
+    """
+
+    value: Array
+    magnitude: Array
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A known different formula.
+
+    Attributes
+    ----------
+    name : str
+        In lower case with hyphens, as it stands in a diagnosis.
+    formula : str
+        What it computes, in the notation of the documentation.
+    meaning : str
+        One sentence that completes "this computes ...".
+    references : tuple of str
+        Where it was seen, or where it is the method itself.
+    answer : callable
+        Takes the contract's arguments, as exact arrays, and returns an `Answer` or raises `NotApplicable`.
+    """
+
+    name: str
+    formula: str
+    meaning: str
+    references: tuple[str, ...]
+    answer: Callable[..., Answer]

@@ -1,0 +1,64 @@
+"""Containers of arrays as vectors: inner product, scaled sum, and one long vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from refgrad.backend import of, shape_of
+from refgrad.errors import ShapeError
+from refgrad.tree.containers import flatten, map
+from refgrad.typing import Array, Scalar, Tree
+
+__all__ = ["axpy", "dot", "ravel"]
+
+
+def dot(x: Tree, y: Tree) -> Scalar:
+    """The inner product of two containers of one structure, summed over all their elements."""
+    xs, structure = flatten(x)
+    ys, other = flatten(y)
+    if structure != other:
+        raise ShapeError(f"expected two containers of one structure, {structure!r}; got {other!r}")
+    total: Scalar = 0
+    for i, (a, b) in enumerate(zip(xs, ys, strict=True)):
+        product = a * b
+        term = _namespace([product]).sum(product)
+        total = total + term if i else term
+    return total
+
+
+def axpy(a: Scalar, x: Tree, y: Tree) -> Tree:
+    """``a * x + y``, leaf by leaf."""
+    return map(lambda u, v: a * u + v, x, y)
+
+
+def ravel(tree: Tree) -> tuple[Array, Callable[[Array], Tree]]:
+    """All leaves as one vector of shape (n,), and the function that undoes it, also for traced vectors."""
+    leaves, structure = flatten(tree)
+    if not leaves:
+        raise ShapeError("expected a container with at least one array, got one without")
+    xp = _namespace(leaves)
+    shapes = [shape_of(leaf) for leaf in leaves]
+    parts = [xp.reshape(leaf, (math.prod(shape),)) for leaf, shape in zip(leaves, shapes, strict=True)]
+
+    def unravel(vector: Array) -> Tree:
+        xp = _namespace([vector])
+        pieces, start = [], 0
+        for shape in shapes:
+            size = math.prod(shape)
+            pieces.append(xp.reshape(vector[start : start + size], shape))
+            start += size
+        return structure.unflatten(pieces)
+
+    return parts[0] if len(parts) == 1 else xp.concat(parts), unravel
+
+
+def _namespace(leaves: Sequence[Array]) -> Any:
+    """The namespace that serves all leaves: that of a traced or exact one if there is any, else NumPy or CuPy."""
+    for leaf in leaves:
+        if not isinstance(leaf, (np.ndarray, np.generic, int, float)):
+            return leaf.__array_namespace__() if hasattr(leaf, "__array_namespace__") else of(leaf).xp
+    return np
