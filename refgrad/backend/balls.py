@@ -99,6 +99,11 @@ class BallArray(ElementArray):
 
     __slots__ = ()
 
+    def __pow__(self, exponent: Any) -> Any:
+        if isinstance(exponent, ElementArray):
+            return BALL.exp(BALL.log(self) * exponent)
+        return super().__pow__(exponent)
+
     def _coerce(self, other: Any) -> np.ndarray | None:
         return super()._coerce(BALL.asarray(other) if isinstance(other, ExactArray) else other)
 

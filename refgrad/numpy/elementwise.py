@@ -87,7 +87,7 @@ def power(x: Any, y: Any, /) -> Array:
     if isinstance(y, (float, np.floating)) and float(y).is_integer() and not isinstance(y, Tracer):
         # x ** 2.0 too: exponents that are whole numbers need no logarithm, so negative x is no trouble
         return elementwise.pow_int(x, n=int(y))
-    if getattr(backend.of(primal(x), primal(y)), "exact", False):
+    if backend.of(primal(x), primal(y)).name == "rational":
         raise NotRational(f"x ** y of exact arrays: expected a Python integer y, got {primal(y)!r}")
     return elementwise.pow_real(x, y)
 

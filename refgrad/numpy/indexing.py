@@ -32,8 +32,10 @@ def getitem(x: Array, key: Any) -> Array:
         return index.take(x, wrapped, axis=0)
     # any other key: look up which elements it picks, then take those
     value = primal(x)
-    xp = backend.of(value)
-    positions = xp.reshape(xp.arange(math.prod(dims), value), dims)[keys]
+    everything = backend.of(value).arange(math.prod(dims), value)
+    positions = everything.reshape(dims)[keys] if hasattr(everything, "reshape") else None
+    if positions is None:
+        raise IndexError(f"x[{key!r}]: this array library has no such index; use take or take_along_axis")
     return index.take(reshape(x, -1), positions, axis=0)
 
 

@@ -110,7 +110,8 @@ def _concat_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array], axis: int) -
 def _concat_vjp(i: int, g: Array, y: Array, *xs: Array, axis: int) -> Array:
     start = sum(shape_of(x)[axis] for x in xs[:i])
     span = slice(start, start + shape_of(xs[i])[axis])
-    return slice_(g, index=(slice(None),) * axis + (span,))
+    everything = slice(None)
+    return slice_(g, index=tuple(span if k == axis else everything for k in range(len(shape_of(g)))))
 
 
 concat: Primitive = Primitive(

@@ -1,0 +1,225 @@
+"""Every primitive's rules against the Taylor coefficients of its own implementation, in every composition of modes.
+
+The oracle (helpers.jets) runs the implementation on truncated series and knows no rule. Rational primitives are
+compared with ==; the others in balls, which must overlap and be narrow.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+
+import numpy as np
+import pytest
+from helpers.jets import coefficient, line
+from helpers.sampling import arguments, directions
+from helpers.strict import array_api_strict
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refgrad import exact, grad, jvp, vjp
+from refgrad.autodiff.rules import PRIMITIVES
+from refgrad.backend import NUMPY, of
+from refgrad.backend.balls import BALL, BallArray
+from refgrad.numpy import sum as total
+
+IRRATIONAL = {"exp", "log", "tanh", "sqrt", "sin", "cos", "logsumexp", "pow_real"}
+SMOOTH = [p for p in PRIMITIVES.values() if p.vjp is not None and p.name != "astype"]
+CASES = [pytest.param(p, c, id=f"{p.name}-{i}") for p in SMOOTH for i, c in enumerate(p.cases)]
+ALL_CASES = [pytest.param(p, c, id=f"{p.name}-{i}") for p in PRIMITIVES.values() for i, c in enumerate(p.cases)]
+few = settings(max_examples=4, deadline=None, derandomize=True, database=None)
+
+
+def along_forward(f, v):
+    return lambda *x: jvp(f, x, v)[1]
+
+
+def along_reverse(f, v):
+    def derivative(*x):
+        g = grad(f, tuple(range(len(x))))(*x)
+        return sum((total(a * b) for a, b in zip(g[1:], v[1:], strict=True)), total(g[0] * v[0]))
+
+    return derivative
+
+
+MODES = {"forward": along_forward, "reverse": along_reverse}
+
+
+def setting(primitive, case, data, balls):
+    """A scalar function of the differentiable arguments, their values and a direction, and the weights used."""
+    arrays = data.draw(arguments(case))
+    vs = directions(arrays, 1)
+    if balls:
+        arrays = [BALL.asarray(a) if v is not None else a for a, v in zip(arrays, vs, strict=True)]
+        vs = [None if v is None else BALL.asarray(v) for v in vs]
+    places = [i for i, v in enumerate(vs) if v is not None]
+
+    def filled(xs):
+        args = list(arrays)
+        for i, x in zip(places, xs, strict=True):
+            args[i] = x
+        return args
+
+    y = primitive(*arrays, **case.params)
+    weights = exact.asarray(np.random.default_rng(2).integers(1, 6, size=y.shape).astype(object))
+
+    def f(*xs):
+        return total(weights * primitive(*filled(xs), **case.params))
+
+    return f, tuple(arrays[i] for i in places), tuple(vs[i] for i in places), weights, filled
+
+
+@pytest.mark.parametrize(("primitive", "case"), CASES)
+@few
+@given(data=st.data())
+def test_all_compositions_of_modes_give_the_taylor_coefficients_to_third_order(primitive, case, data):
+    balls = primitive.name in IRRATIONAL
+    with exact.precision(200):
+        f, xs, vs, weights, filled = setting(primitive, case, data, balls)
+        series = primitive(*filled([line(x, v) for x, v in zip(xs, vs, strict=True)]), **case.params)
+        for order in (1, 2, 3):
+            terms = coefficient(series, order)
+            truth = math.factorial(order) * sum(
+                (w * t for w, t in zip(weights.data.ravel(), np.ravel(terms), strict=True)), 0
+            )
+            for modes in itertools.product(MODES, repeat=order):
+                g = f
+                for mode in modes:
+                    g = MODES[mode](g, vs)
+                found = g(*xs)
+                if balls:
+                    element = found.data.item()
+                    assert BALL.asarray(truth).data.item().overlaps(element), (modes, truth, found)
+                    assert element.rad() < 1e-40, modes
+                else:
+                    assert found == truth, (modes, truth, found)
+
+
+@pytest.mark.parametrize(("primitive", "case"), CASES)
+@few
+@given(data=st.data())
+def test_the_vjp_is_the_transpose_of_the_jvp(primitive, case, data):
+    balls = primitive.name in IRRATIONAL
+    _, xs, vs, weights, filled = setting(primitive, case, data, balls)
+
+    def f(*xs):
+        return primitive(*filled(xs), **case.params)
+
+    u = BALL.asarray(weights) if balls else weights
+    _, jv = jvp(f, xs, vs)
+    back = vjp(f, *xs)[1](u)
+    left = total(u * jv)
+    right = sum((total(b * v) for b, v in zip(back[1:], vs[1:], strict=True)), total(back[0] * vs[0]))
+    if balls:
+        assert left.data.item().overlaps(right.data.item())
+    else:
+        assert left == right
+    assert [b.shape for b in back] == [x.shape for x in xs]
+
+
+def floats(arrays, dtype, module=np):
+    return [module.asarray(a.astype(dtype)) if hasattr(a, "data") and hasattr(a, "field") else module.asarray(a) for a in arrays]
+
+
+@pytest.mark.parametrize(("primitive", "case"), CASES)
+@few
+@given(data=st.data())
+def test_float32_stays_float32_in_both_modes_and_at_second_order(primitive, case, data):
+    arrays = data.draw(arguments(case))
+    vs = directions(arrays, 1)
+    places = [i for i, v in enumerate(vs) if v is not None]
+    plain = floats(arrays, "float32")
+
+    def f(*xs):
+        args = list(plain)
+        for i, x in zip(places, xs, strict=True):
+            args[i] = x
+        return primitive(*args, **case.params)
+
+    xs = tuple(plain[i] for i in places)
+    v32 = tuple(vs[i].astype("float32") for i in places)
+    y, jv = jvp(f, xs, v32)
+    assert y.dtype == jv.dtype == np.float32
+    everything = tuple(range(len(xs)))
+    gradient = grad(lambda *x: total(f(*x) * f(*x)), everything)
+    assert [g.dtype for g in gradient(*xs)] == [np.float32] * len(xs)
+    assert [h.dtype for h in jvp(gradient, xs, v32)[1]] == [np.float32] * len(xs)
+    assert [g.shape for g in gradient(*xs)] == [x.shape for x in xs]
+
+
+@pytest.mark.parametrize(("primitive", "case"), CASES)
+@few
+@given(data=st.data())
+def test_the_rules_run_on_a_strict_array_api_library_and_agree_with_numpy(primitive, case, data):
+    arrays = data.draw(arguments(case))
+    vs = directions(arrays, 1)
+    places = [i for i, v in enumerate(vs) if v is not None]
+    found = {}
+    for module in (np, array_api_strict):
+        plain = floats(arrays, "float64", module)
+        direction = tuple(module.asarray(vs[i].astype("float64")) for i in places)
+
+        def f(*xs, plain=plain):
+            args = list(plain)
+            for i, x in zip(places, xs, strict=True):
+                args[i] = x
+            return primitive(*args, **case.params)
+
+        gradient = grad(lambda *x, f=f: total(f(*x) * f(*x)), tuple(range(len(places))))
+        xs = tuple(plain[i] for i in places)
+        outputs = [*gradient(*xs), *jvp(gradient, xs, direction)[1]]
+        assert all(type(o) is type(module.asarray(0.0)) or isinstance(o, np.generic) for o in outputs)
+        found[module] = [np.asarray(o) for o in outputs]
+    for a, b in zip(found[np], found[array_api_strict], strict=True):
+        scale = np.abs(a).max(initial=1.0)
+        # the two libraries sum in different orders: a few roundings per element of at most 64 terms
+        assert np.abs(a - b).max(initial=0.0) <= 64 * 2.0**-52 * scale
+
+
+@pytest.mark.parametrize(("primitive", "case"), ALL_CASES)
+@few
+@given(data=st.data())
+def test_the_source_template_computes_what_the_primitive_computes(primitive, case, data):
+    arrays = floats(data.draw(arguments(case)), "float64")
+    names = [f"x{i}" for i in range(len(arrays))]
+    source = primitive.source.format(*names, all=", ".join(names), **case.params)
+    helpers = {
+        name: getattr(NUMPY, name) for name in ("logsumexp", "pad", "scatter_add", "put_along_axis_add")
+    }
+    helpers["sum_to"] = lambda x, shape: PRIMITIVES["sum_to"](x, shape=shape)
+    result = eval(source, {"np": np, **helpers, **dict(zip(names, arrays, strict=True))})
+    expected = primitive(*arrays, **case.params)
+    assert np.array_equal(result, expected)
+    assert np.asarray(result).dtype == np.asarray(expected).dtype
+
+
+def test_a_primitive_needs_both_rules_or_neither():
+    from refgrad.autodiff.primitive import Primitive
+
+    with pytest.raises(ValueError, match="both of jvp and vjp"):
+        Primitive("half", lambda xp, x: x, jvp=lambda *a: None, vjp=None, source="{0}", cases=())
+    assert "half" not in PRIMITIVES
+
+
+def test_every_primitive_has_cases_and_a_source():
+    for primitive in PRIMITIVES.values():
+        assert primitive.cases, primitive
+        assert "{" in primitive.source, primitive
+
+
+def test_casting_has_the_cast_as_its_derivative_and_returns_to_the_input_dtype():
+    from refgrad.numpy import astype
+
+    x = np.array([1.0, 2.0], np.float32)
+    y, back = vjp(lambda a: astype(a, "float64") * 3.0, x)
+    assert y.dtype == np.float64
+    (g,) = back(np.ones(2))
+    assert g.dtype == np.float32
+    assert g.tolist() == [3.0, 3.0]
+
+
+def test_balls_are_used_for_the_functions_that_leave_the_rationals():
+    assert IRRATIONAL <= set(PRIMITIVES)
+    assert isinstance(BALL.asarray([1]), BallArray)
+    assert of(BALL.asarray([1])).name == "ball"

@@ -1,0 +1,161 @@
+"""Truncated Taylor series as array elements: an oracle for derivatives that knows no derivative rule of the engine.
+
+A jet is ``x0 + x1 t + x2 t^2 + x3 t^3`` modulo t^4, with rationals or balls as coefficients. The *implementation* of a
+primitive, run on jets along ``x + t v``, gives the directional derivatives ``D^k f(x)[v, ..., v] = k! y_k`` of every
+order at once. The functions exp, log, tanh, sqrt, sin and cos follow from the differential equation each satisfies, by
+recurrence on the coefficients [griewank2008]_, table 13.2.
+
+.. [griewank2008] A. Griewank and A. Walther, Evaluating Derivatives (2008).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refgrad.backend import register
+from refgrad.backend.element_backend import ElementBackend
+from refgrad.backend.elements import ElementArray, Field
+
+ORDER = 4
+
+
+class Jet:
+    """One truncated series."""
+
+    __slots__ = ("c",)
+
+    def __init__(self, coefficients):
+        self.c = tuple(coefficients)
+
+    @staticmethod
+    def of(x):
+        return x if isinstance(x, Jet) else Jet((x, 0, 0, 0))
+
+    def __add__(self, other):
+        if isinstance(other, np.ndarray):
+            return NotImplemented
+        return Jet(a + b for a, b in zip(self.c, Jet.of(other).c, strict=True))
+
+    __radd__ = __add__
+
+    def __neg__(self):
+        return Jet(-a for a in self.c)
+
+    def __sub__(self, other):
+        if isinstance(other, np.ndarray):
+            return NotImplemented
+        return self + -Jet.of(other)
+
+    def __rsub__(self, other):
+        return Jet.of(other) + -self
+
+    def __mul__(self, other):
+        if isinstance(other, np.ndarray):
+            return NotImplemented
+        b = Jet.of(other).c
+        return Jet(sum(self.c[i] * b[k - i] for i in range(k + 1)) for k in range(ORDER))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other):
+        if isinstance(other, np.ndarray):
+            return NotImplemented
+        b, y = Jet.of(other).c, []
+        for k in range(ORDER):
+            y.append((self.c[k] - sum(y[i] * b[k - i] for i in range(k))) / b[0])
+        return Jet(y)
+
+    def __rtruediv__(self, other):
+        return Jet.of(other) / self
+
+    def __pow__(self, n):
+        y = Jet.of(self.c[0] - self.c[0] + 1)
+        for _ in range(abs(n)):
+            y = y * self
+        return y if n >= 0 else 1 / y
+
+    def __abs__(self):
+        return self if self.c[0] > 0 else -self
+
+    def __eq__(self, other):
+        return self.c[0] == Jet.of(other).c[0]
+
+    __hash__ = None
+
+    def integral(self, first, derivative):
+        """The series with constant term `first` whose derivative is ``derivative(series so far) * self'``."""
+        y = [first]
+        for k in range(1, ORDER):
+            d = derivative(Jet((y + [0] * ORDER)[:ORDER])).c
+            y.append(sum(d[k - j] * self.c[j] * j for j in range(1, k + 1)) / k)
+        return Jet(y)
+
+    def exp(self):
+        return self.integral(self.c[0].exp(), lambda y: y)
+
+    def log(self):
+        return self.integral(self.c[0].log(), lambda y: 1 / self)
+
+    def tanh(self):
+        return self.integral(self.c[0].tanh(), lambda y: 1 - y * y)
+
+    def sqrt(self):
+        return self.integral(self.c[0].sqrt(), lambda y: 1 / (2 * y))
+
+    def sin_cos(self):
+        s, c = [self.c[0].sin()], [self.c[0].cos()]
+        for k in range(1, ORDER):
+            s.append(sum(c[k - j] * self.c[j] * j for j in range(1, k + 1)) / k)
+            c.append(-sum(s[k - j] * self.c[j] * j for j in range(1, k + 1)) / k)
+        return Jet(s), Jet(c)
+
+    def sin(self):
+        return self.sin_cos()[0]
+
+    def cos(self):
+        return self.sin_cos()[1]
+
+
+class Jets(Field):
+    name = "jet"
+    zero, one = Jet((0, 0, 0, 0)), Jet((1, 0, 0, 0))
+
+    def element(self, value):
+        if isinstance(value, float):
+            raise TypeError("no floats")
+        return Jet.of(value)
+
+    def apply(self, name, element):
+        return getattr(element, name)()
+
+    def compare(self, symbol, a, b):
+        x, y = Jet.of(a).c[0], Jet.of(b).c[0]
+        return bool(x < y if symbol == "<" else x <= y if symbol == "<=" else x == y)
+
+
+class JetArray(ElementArray):
+    __slots__ = ()
+
+    def __pow__(self, exponent):
+        if isinstance(exponent, (int, np.integer)):
+            return super().__pow__(exponent)
+        return (self.table.log(self) * exponent).table.exp(self.table.log(self) * exponent)
+
+
+JetArray.field = Jets()
+JETS = ElementBackend(JetArray)
+register(JetArray, JETS)
+
+
+def line(x, v):
+    """The jets ``x + t v`` for two exact arrays, or two arrays of balls, of one shape."""
+    data = np.empty(x.shape, object)
+    for i in np.ndindex(x.shape):
+        a, b = x.data[i], v.data[i]
+        data[i] = Jet((a, b, a - a, a - a))
+    return JetArray(data)
+
+
+def coefficient(y, k):
+    """The coefficient of t^k of every element, as an object array."""
+    return np.frompyfunc(lambda jet: Jet.of(jet).c[k], 1, 1)(np.asarray(y.data, object))
