@@ -80,6 +80,11 @@ class ElementBackend(Backend):
         y = np.add.reduce(data, axis=_axes(axis, data.ndim), keepdims=keepdims)  # type: ignore[call-overload]
         return self.array(np.full(np.shape(y), self.field.zero, object) if data.size == 0 else y)
 
+    def mean(self, x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+        """The mean over `axis`."""
+        x = self.asarray(x)
+        return self.sum(x, axis, keepdims) / math.prod(x.shape[i] for i in _axes(axis, x.ndim))
+
     def amax(self, x: Array, axis: Any = None, keepdims: bool = False) -> Array:
         data = self._data(x)
         larger = np.frompyfunc(self.field.maximum, 2, 1)

@@ -268,8 +268,7 @@ class ElementArray:
 
     def mean(self, axis: Any = None, *, keepdims: bool = False) -> Any:
         """The mean over `axis`."""
-        total = self.table.sum(self, axis, keepdims)
-        return total / (self.size // max(total.size, 1))
+        return self.table.mean(self, axis, keepdims)
 
     def reshape(self, *shape: Any) -> Any:
         """The elements in row-major order as an array of `shape`."""

@@ -49,5 +49,5 @@ class Standard(Backend):
     def solve(self, a: Array, b: Array) -> Array:
         try:
             return self.xp.linalg.solve(a, b)
-        except ArithmeticError as error:
+        except (ArithmeticError, ValueError) as error:  # the standard does not say which
             raise SingularMatrix(f"solve: expected an invertible matrix of shape {a.shape}; {error}") from None

@@ -11,6 +11,6 @@
 
 from __future__ import annotations
 
-from refgrad.implicit.hypergradient import Hypergradient, hypergradient
+from refgrad.implicit.implicit_function import Hypergradient, hypergradient
 
 __all__ = ["Hypergradient", "hypergradient"]

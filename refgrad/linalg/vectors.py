@@ -33,9 +33,13 @@ def norm(x: Array) -> float:
 
 
 def _root(square: Fraction) -> float:
-    """The square root of a rational as a float, never 0.0 for one that is not zero."""
-    root = math.isqrt(square.numerator * square.denominator) / square.denominator if square else 0.0
-    return root or (math.sqrt(square) if square else 0.0) or (math.ulp(0.0) if square else 0.0)
+    """The square root of a rational, to all digits of a float and beyond its range of squares."""
+    if not square:
+        return 0.0
+    excess = square.numerator.bit_length() - square.denominator.bit_length()
+    shift = 2 * max(0, 64 - excess // 2)  # so that the integer root below has at least 63 bits
+    root = math.isqrt((square.numerator << shift) // square.denominator)
+    return float(Fraction(root, 1 << shift // 2)) or math.ulp(0.0)
 
 
 def relative_residual(ax: Array, b: Array) -> float:

@@ -1,0 +1,125 @@
+"""The min-norm point of the package equals the oracle, with ==; on floats its gap is at the level of rounding."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refgrad import exact
+from refgrad.errors import InvalidInput, ShapeError
+from refgrad.multitask import gap, mgda_direction, min_norm
+from refgrad.oracles.min_norm import direction as true_direction
+from refgrad.oracles.min_norm import gap as true_gap
+from refgrad.strategies.task_gradients import task_gradients
+
+some = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+integer_matrices = st.integers(1, 5).flatmap(
+    lambda k: st.integers(1, 4).flatmap(
+        lambda n: st.lists(st.lists(st.integers(-3, 3), min_size=n, max_size=n), min_size=k, max_size=k)
+    )
+)
+
+
+@pytest.mark.proves("min-norm", "min-norm-gap")
+@some
+@given(rows=integer_matrices)
+def test_on_rationals_the_gap_is_exactly_zero_and_the_direction_is_the_oracles(rows):
+    J = exact.asarray(rows)
+    result = min_norm(J)
+    assert result.gap == 0
+    assert (result.weights >= 0).all()
+    assert result.weights.sum() == 1
+    assert (result.direction == true_direction(J).value).all()
+    assert (mgda_direction(J) == result.direction).all()
+
+
+@pytest.mark.proves("min-norm-two")
+@some
+@given(rows=st.lists(st.lists(st.integers(-4, 4), min_size=3, max_size=3), min_size=2, max_size=2))
+def test_two_weights_are_the_height_of_the_triangle_in_every_branch(rows):
+    g, h = (np.array(r, object) for r in rows)
+    a, b, c = (Fraction(int(x)) for x in (g @ g, g @ h, h @ h))
+    result = min_norm(exact.asarray(rows))
+    if (g == h).all():
+        assert (result.weights == Fraction(1, 2)).all()
+    else:
+        first = Fraction(1) if b >= a else Fraction(0) if b >= c else (c - b) / (a + c - 2 * b)
+        assert exact.to_fractions(result.weights).tolist() == [first, 1 - first]
+
+
+@pytest.mark.proves("min-norm-gap")
+@some
+@given(rows=integer_matrices, data=st.data())
+def test_the_gap_bounds_the_distance_for_any_weights_in_the_simplex(rows, data):
+    J = exact.asarray(rows)
+    parts = data.draw(st.lists(st.integers(0, 5), min_size=len(rows), max_size=len(rows)))
+    weights = exact.asarray([Fraction(p + 1, sum(parts) + len(rows)) for p in parts])
+    difference = weights @ J - min_norm(J).direction
+    assert difference @ difference <= gap(J, weights)
+
+
+@pytest.mark.parametrize("kind", ["crisp", "rough", "ill_conditioned", "degenerate"])
+@some
+@given(data=st.data())
+def test_on_floats_the_exact_gap_is_at_the_level_of_rounding(kind, data):
+    rows = data.draw(task_gradients(kind))["J"]
+    J = np.array(rows, float)
+    weights = min_norm(J).weights
+    normalised = exact.asarray(weights) / exact.asarray(weights).sum()
+    found = true_gap(exact.asarray(J), normalised)
+    # one rounding of each weight moves the gap by at most u |g|^2 per row, and there are at most K of them twice over
+    scale = exact.asarray(np.abs(J)).max() ** 2 * J.shape[1]
+    assert found <= exact.asarray(2.0**-53) * 8 * J.shape[0] * scale
+
+
+@pytest.mark.parametrize("shift", [1e-8, 1e-9])
+def test_nearly_parallel_pairs_keep_their_digits(shift):
+    # the Gram formula gives 0.7857 at 1e-8 and 0/0 at 1e-9
+    assert abs(min_norm(np.array([[1.0, shift], [1.0, -3 * shift]])).weights[0] - 0.75) < 1e-7
+
+
+def test_known_exact_points():
+    cases = {
+        ((0, 0), (3, 4)): (1, 0),
+        ((1, 0), (1000, 0)): (1, 0),
+        ((1, 0), (-2, 0)): (Fraction(2, 3), Fraction(1, 3)),
+        ((1, Fraction(1, 100)), (-1, Fraction(1, 100)), (Fraction(3, 10), 1)): (Fraction(1, 2), Fraction(1, 2), 0),
+        ((1, -1, -2), (2, -3, -1), (3, -1, 1), (-3, 2, 3)): tuple(Fraction(n, 601) for n in (327, 0, 81, 193)),
+        ((-2, 3, -1), (2, 1, 2), (-2, -1, 1), (-1, 2, -2)): (0, Fraction(23, 70), Fraction(13, 35), Fraction(3, 10)),
+    }
+    for rows, weights in cases.items():
+        assert exact.to_fractions(min_norm(exact.asarray(rows)).weights).tolist() == list(weights), rows
+
+
+def test_the_order_of_the_tasks_and_the_scale_do_not_matter():
+    J = exact.asarray([[1, 2, 0], [-1, 1, 1], [0, -2, 1]])
+    v = min_norm(J).direction
+    for order in itertools.permutations(range(3)):
+        assert (min_norm(J[list(order)]).direction == v).all()
+    assert (min_norm(7 * J).direction == 7 * v).all()
+    for scale in (1e-150, 1e150):
+        weights = min_norm(J.astype(float) * scale).weights
+        assert np.allclose(weights, min_norm(J).weights.astype(float), rtol=0, atol=1e-14)
+
+
+def test_float32_stays_float32_and_says_whether_it_descends():
+    result = min_norm(np.array([[1.0, 0.0], [0.0, 1.0], [-0.5, 1.0]], np.float32))
+    assert result.weights.dtype == result.direction.dtype == np.float32
+    assert result.descends
+    assert not min_norm(np.array([[1.0], [-1.0]])).descends
+
+
+def test_bad_inputs_are_named():
+    for bad in (np.zeros(3), np.zeros((0, 3)), [[1.0]]):
+        with pytest.raises(ShapeError, match=r"shape \(K, n\)"):
+            min_norm(bad)
+    with pytest.raises(InvalidInput, match="NaN"):
+        min_norm(np.array([[np.nan], [1.0]]))
+    with pytest.raises(InvalidInput, match="int64"):
+        min_norm(np.array([[1], [2]]))
+    assert min_norm(np.zeros((2, 0))).weights.sum() == 1.0
