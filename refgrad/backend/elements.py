@@ -250,7 +250,8 @@ class ElementArray:
         data = self._coerce(value)
         if data is None:
             raise TypeError(f"expected exact numbers to store, got {type(value).__name__}")
-        self.data[index] = data
+        # NumPy would store an array of shape () as the element itself
+        self.data[index] = data[()] if data.ndim == 0 else data
 
     def __len__(self) -> int:
         return len(self.data)

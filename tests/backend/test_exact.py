@@ -99,6 +99,18 @@ def test_a_plain_array_is_never_made_behind_ones_back():
         hash(A)
 
 
+def test_assigned_elements_are_stored_as_elements():
+    b = exact.asarray([1, 2, 3])
+    b[0] = A[0, 1]
+    b[1:] = 5
+    assert exact.to_fractions(b).tolist() == [THIRD, 5, 5]
+    assert b[0] == THIRD
+    with pytest.raises(NotRational):
+        b[0] = 0.5
+    with pytest.raises(TypeError, match="exact numbers"):
+        b[0] = object()
+
+
 def test_solving_is_exact_and_a_singular_matrix_is_named():
     xp = backend.of(A)
     x = xp.solve(A, A)

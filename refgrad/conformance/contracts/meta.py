@@ -1,0 +1,129 @@
+"""The contracts of gradient-based meta-learning: ``maml_gradient`` and ``fomaml_gradient``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from refgrad.conformance.contract import Contract, Framework, Problem
+from refgrad.conformance.contracts.source import Dialect, expected_values, test_source
+from refgrad.oracles.losses import Quartic
+from refgrad.oracles.maml import fomaml_gradient, maml_gradient
+from refgrad.oracles.maml_variants import FOMAML_VARIANTS, VARIANTS
+from refgrad.strategies import few_shot
+
+__all__ = ["FOMAML_GRADIENT", "MAML_GRADIENT"]
+
+SIGNATURE = "subject(loss, theta, tasks, lr, steps)"
+
+
+def arguments(inputs: Mapping[str, Any], framework: Framework) -> tuple[Any, ...]:
+    """``(loss, theta, tasks, lr, steps)``; tasks is a list of (support, query) pairs of batches (X, y)."""
+    tasks = [
+        tuple((framework.array(X), framework.array(y)) for X, y in (support, query))
+        for support, query in inputs["tasks"]
+    ]
+    loss = Quartic(framework.xp)
+    return loss, framework.array(inputs["theta"]), tasks, framework.scalar(inputs["lr"]), int(inputs["steps"])
+
+
+def shape(inputs: Mapping[str, Any]) -> tuple[int, ...]:
+    """The shape of theta."""
+    return (len(inputs["theta"]),)
+
+
+def problems(kind: str) -> Callable[[], Any]:
+    """A function that returns the strategy of one kind of problem."""
+    return lambda: few_shot(kind).map(partial(Problem, kind))
+
+
+LOSS = """\
+def loss(theta, batch):
+    X, y = batch
+    r = X @ theta - y
+    return (r * r * r * r).sum() / (4 * len(y))
+
+def grad(theta, batch):
+    X, y = batch
+    r = X @ theta - y
+    return X.T @ (r * r * r) / len(y)
+
+def hvp(theta, batch, v):
+    X, y = batch
+    r = X @ theta - y
+    return X.T @ (3 * r * r * (X @ v)) / len(y)
+
+loss.grad, loss.hvp = grad, hvp"""
+
+
+def regression(
+    title: str,
+    import_line: str,
+    name: str,
+    framework: str,
+    dtype: str,
+    problem: Problem,
+    enclosure: Any,
+    tolerance: Any,
+    got: Sequence[float] | None,
+    comment: str,
+    field: str | None = None,
+) -> str:
+    """The source of a test that calls the subject on `problem` with an inline quartic loss."""
+    dialect = Dialect(framework, dtype)
+    inputs = problem.inputs
+    pairs = []
+    for task in inputs["tasks"]:
+        batches = [f"(array({X!r}), array({y!r}))" for X, y in task]
+        pairs.append(f"    ({batches[0]}, {batches[1]}),")
+    body = [
+        dialect.constructor(),
+        LOSS,
+        f"theta = {dialect.parameters(inputs['theta'])}",
+        "tasks = [  # (support, query), each (X, y)\n" + "\n".join(pairs) + "\n]",
+        f"result = {name}(loss, theta, tasks, {inputs['lr']!r}, {inputs['steps']!r})",
+        "VALUES",
+        f"expected = {expected_values(enclosure)!r}",
+        "worst = max(abs(value - right) for value, right in zip(values, expected, strict=True))",
+        f"assert worst <= {float(tolerance)!r}, (values, expected)",
+    ]
+    return test_source(dialect, import_line, name, title, body, comment, got, field)
+
+
+KINDS = ("crisp", "rough", "ill_conditioned", "degenerate")
+
+MAML_GRADIENT = Contract(
+    name="maml_gradient",
+    version="1.0",
+    summary="The gradient by theta of the mean over tasks of the query loss after `steps` steps of gradient descent "
+    "on the support loss, through the steps.",
+    signature=SIGNATURE,
+    returns="mean over tasks of d loss(theta_steps, query) / d theta, shape of theta",
+    references=(
+        "Finn, Abbeel and Levine 2017, Model-Agnostic Meta-Learning, arXiv 1703.03400, eq. (1)",
+        "Nichol, Achiam and Schulman 2018, On First-Order Meta-Learning Algorithms, arXiv 1803.02999, section 5.1",
+    ),
+    problems={kind: problems(kind) for kind in KINDS},
+    arguments=arguments,
+    oracle=maml_gradient,
+    shape=shape,
+    variants=VARIANTS,
+    regression=partial(regression, "maml_gradient"),
+)
+
+FOMAML_GRADIENT = Contract(
+    name="fomaml_gradient",
+    version="1.0",
+    summary="The mean over tasks of the gradient of the query loss at the parameters adapted by `steps` steps of "
+    "gradient descent on the support loss; the adaptation is not differentiated.",
+    signature=SIGNATURE,
+    returns="mean over tasks of grad loss(theta_steps, query) at theta_steps, shape of theta",
+    references=("Finn, Abbeel and Levine 2017, Model-Agnostic Meta-Learning, arXiv 1703.03400, section 5.2",),
+    problems={kind: problems(kind) for kind in KINDS},
+    arguments=arguments,
+    oracle=fomaml_gradient,
+    shape=shape,
+    variants=FOMAML_VARIANTS,
+    regression=partial(regression, "fomaml_gradient"),
+)

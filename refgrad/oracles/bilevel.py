@@ -1,0 +1,84 @@
+"""Hypergradients of quadratic bilevel problems, in closed form, and one small problem that tells many formulas apart.
+
+    inner(w, phi) = 1/2 w^T H w - w^T (c + C phi)
+    outer(w, phi) = 1/2 (w - t)^T Q (w - t) + w^T R phi + 1/2 phi^T P phi + q^T phi
+
+The inner minimiser is ``w(phi) = H^{-1} (c + C phi)``, with derivative ``H^{-1} C``, so that
+
+    d outer / d phi = R^T w + P phi + q + C^T u,     H u = Q (w - t) + R phi.
+
+References
+----------
+Lorraine, Vicol and Duvenaud 2020, arXiv 1911.02590, theorem 1; Pedregosa 2016, arXiv 1602.02355.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from refgrad import exact
+from refgrad.oracles.answer import Answer
+from refgrad.oracles.solve import checked_solve
+from refgrad.typing import Array, Scalar
+
+__all__ = ["QuadraticBilevel", "probe"]
+
+
+class QuadraticBilevel:
+    """A quadratic inner and a quadratic outer loss; either is a plain function of arrays of any library.
+
+    Parameters
+    ----------
+    H : array, shape (n, n)
+        Symmetric and invertible.
+    C : array, shape (n, m)
+    c, t : array, shape (n,)
+    Q : array, shape (n, n)
+    R : array, shape (n, m)
+    P : array, shape (m, m)
+    q : array, shape (m,)
+    """
+
+    def __init__(self, H: Any, C: Any, c: Any, Q: Any, t: Any, R: Any, P: Any, q: Any) -> None:
+        self.H, self.C, self.c, self.Q, self.t, self.R, self.P, self.q = H, C, c, Q, t, R, P, q
+
+    def inner(self, w: Array, phi: Array) -> Scalar:
+        """``1/2 w^T H w - w^T (c + C phi)``."""
+        return w @ (self.H @ w) / 2 - w @ (self.c + self.C @ phi)
+
+    def outer(self, w: Array, phi: Array) -> Scalar:
+        """``1/2 (w - t)^T Q (w - t) + w^T R phi + 1/2 phi^T P phi + q^T phi``."""
+        r = w - self.t
+        return r @ (self.Q @ r) / 2 + w @ (self.R @ phi) + phi @ (self.P @ phi) / 2 + self.q @ phi
+
+    def solution(self, phi: Array) -> Array:
+        """The w that makes `inner` stationary, shape (n,)."""
+        return checked_solve(self.H, self.c + self.C @ phi)
+
+    def hypergradient(self, phi: Array) -> Answer:
+        """``d outer(w(phi), phi) / d phi``, shape (m,), by one solve with H."""
+        w = self.solution(phi)
+        u = checked_solve(self.H, self.Q @ (w - self.t) + self.R @ phi)
+        terms = abs(self.R).T @ abs(w) + abs(self.P) @ abs(phi) + abs(self.q) + abs(self.C).T @ abs(u)
+        return Answer(self.R.T @ w + self.P @ phi + self.q + self.C.T @ u, terms)
+
+
+def probe() -> tuple[QuadraticBilevel, Array, Array]:
+    """A bilevel problem of order 3 in integers and thirds, its inner solution w, and phi.
+
+    Its hypergradient is ``(-4/5, -4/5, -6/5)``. Wrong signs, missing terms, a transposed cross derivative, damping
+    left in and truncated series all give other vectors, no two within a tenth of one another.
+    """
+    a = exact.asarray
+    problem = QuadraticBilevel(
+        H=a([[7, 1, 3], [1, 2, 1], [3, 1, 3]]),
+        C=a([[0, -3, -1], [2, -1, 3], [-3, -2, 3]]),
+        c=a([11, -8, 3]),
+        Q=a([[3, 0, 0], [0, 3, 0], [0, 0, 3]]),
+        t=a(["5/3", "-1/3", 3]),
+        R=a([[1, 0, 0], [0, 1, 0], [0, 0, 1]]),
+        P=a([[0, 0, 0], [0, 0, 0], [0, 0, 0]]),
+        q=a([2, -1, 1]),
+    )
+    point = a([1, -1, 2])
+    return problem, point, point

@@ -1,0 +1,32 @@
+"""Linear systems whose solution is checked by multiplying back."""
+
+from __future__ import annotations
+
+from refgrad.backend import of
+from refgrad.errors import Inconclusive
+from refgrad.exact import bounds
+from refgrad.typing import Array
+
+__all__ = ["checked_solve"]
+
+
+def checked_solve(a: Array, b: Array) -> Array:
+    """The solution x of ``a @ x = b``, with ``a @ x`` compared with ``b``: equal, or for balls not apart.
+
+    Parameters
+    ----------
+    a : array, shape (n, n)
+    b : array, shape (n,)
+
+    Raises
+    ------
+    SingularMatrix
+        If there is no unique solution.
+    Inconclusive
+        If the solution does not satisfy the system; then the solver is at fault.
+    """
+    x = of(a).solve(a, b[:, None])[:, 0]
+    low, high = bounds(a @ x - b)
+    if any(below > 0 or above < 0 for below, above in zip(low, high, strict=True)):
+        raise Inconclusive(f"the solution of a system of order {len(b)} does not satisfy it when multiplied back")
+    return x

@@ -1,0 +1,28 @@
+"""Hypothesis strategies of the problems that contracts pose, for the kit and for tests of one's own.
+
+`few_shot` draws meta-learning problems, `task_gradients` matrices of task gradients, `classification` data with a
+small classifier for Fisher information. What they draw is plain nested lists of floats exact in float32.
+
+>>> from refgrad.strategies import few_shot
+>>> from hypothesis import find, settings
+>>> smallest = find(few_shot("crisp"), lambda inputs: inputs["steps"] > 1, settings=settings(database=None))
+>>> smallest["theta"], smallest["steps"]
+([0.0], 2)
+"""
+
+from __future__ import annotations
+
+try:
+    import hypothesis  # noqa: F401
+except ImportError as error:
+    from refgrad.errors import MissingExtra
+
+    raise MissingExtra(
+        "strategies need Hypothesis, which the extra verify brings: pip install 'refgrad[verify]'"
+    ) from error
+
+from refgrad.strategies.classification import classification
+from refgrad.strategies.few_shot import few_shot
+from refgrad.strategies.task_gradients import task_gradients
+
+__all__ = ["classification", "few_shot", "task_gradients"]

@@ -1,0 +1,96 @@
+"""Strategies of task gradients: matrices whose rows are the gradients of K tasks."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from refgrad.strategies.numbers import entries, integers, matrix, vector
+
+__all__ = ["task_gradients"]
+
+Rows = list[list[float]]
+SHAPES = ((2, 1), (2, 2), (2, 3), (3, 2), (3, 4), (4, 4))
+"""(K, n), the simplest first."""
+
+
+@st.composite
+def task_gradients(draw: Any, kind: str = "crisp") -> dict[str, Any]:
+    """The input ``J`` of the contracts on min-norm weights, as nested lists of shape (K, n).
+
+    Parameters
+    ----------
+    kind : str
+        ``"crisp"``: integers and quarters; in some problems the optimum is known to be a vertex, in some the
+        gradients cancel one another but for a common part, so that all have weight. ``"rough"``: the same with full
+        float32 mantissas. ``"ill_conditioned"``: gradients that differ from one another by a thousandth, or whose
+        norms differ by powers of 32. ``"degenerate"``: one task; rows that are zero, equal, multiples of one another
+        or opposite.
+    """
+    K, n = draw(st.sampled_from(SHAPES))
+    structure = draw(st.sampled_from(("any", "vertex", "conflict", "conflict")))
+    J: Rows = draw(matrix(entries(kind, 3), K, n))
+    if kind == "degenerate":
+        return {"J": draw(st.sampled_from((single, with_zero, duplicated, opposite, proportional)))(J)}
+    if kind == "ill_conditioned":
+        change = draw(st.sampled_from((nearly_parallel, disparate)))
+        return {"J": change(J, draw(vector(integers(3), n)))}
+    if structure == "vertex":
+        J = with_vertex(J, draw(st.integers(0, K - 1)))
+    elif structure == "conflict":
+        J = in_conflict(J, draw(vector(st.integers(1, 2), K)))
+    return {"J": J}
+
+
+def with_vertex(J: Rows, place: int) -> Rows:
+    """Rows whose products with the first are no less than its squared norm; the first moves to `place`.
+
+    Where the first row a is not zero, an entry b of another row becomes ``a + |b| sign(a)``.
+    """
+    first, others = J[0], []
+    for row in J[1:]:
+        others.append([a + math.copysign(abs(b), a) if a else b for a, b in zip(first, row, strict=True)])
+    return [*others[:place], first, *others[place:]]
+
+
+def in_conflict(J: Rows, multiples: list[int]) -> Rows:
+    """A first column that is nearly constant, and a last row that is else minus a combination of the others."""
+    common = J[0][0]
+    rows = [[common + abs(row[0]) / 4, *row[1:]] for row in J]
+    for column in range(1, len(J[0])):
+        total = sum(m * row[column] for m, row in zip(multiples, rows[:-1], strict=False))
+        rows[-1][column] = float(np.float32(-total))
+    return [[float(np.float32(entry)) for entry in row] for row in rows]
+
+
+def single(J: Rows) -> Rows:
+    return J[:1]
+
+
+def with_zero(J: Rows) -> Rows:
+    return [[0.0] * len(J[0]), *J[1:]]
+
+
+def duplicated(J: Rows) -> Rows:
+    return [*J[:-1], J[0]]
+
+
+def opposite(J: Rows) -> Rows:
+    return [*J[:-1], [-2.0 * entry for entry in J[0]]]
+
+
+def proportional(J: Rows) -> Rows:
+    return [*J[:-1], [4.0 * entry for entry in J[0]]]
+
+
+def nearly_parallel(J: Rows, centre: list[float]) -> Rows:
+    """All rows within a thousandth of one vector."""
+    return [[c * 4 + entry / 1024 for c, entry in zip(centre, row, strict=True)] for row in J]
+
+
+def disparate(J: Rows, centre: list[float]) -> Rows:
+    """Row k multiplied by 32^k."""
+    return [[entry * 32.0**k for entry in row] for k, row in enumerate(J)]
