@@ -17,9 +17,9 @@ is computed without knowing v*. For two gradients, with ``d = g_1 - g_2``,
    :label: min-norm-two
 
 For more rows, Wolfe's active set [wolfe1976]_: a set S of rows with positive weights whose affine hull has its
-min-norm point inside; the row with the smallest ``<v, g_k>`` enters, rows whose weight would turn negative leave. On rationals it
-ends at the exact answer. On floats the same problem goes to SciPy's non-negative least squares, and the solution on the
-support it finds is computed once more from differences of gradients; the smaller gap wins.
+min-norm point inside; the row with the smallest ``<v, g_k>`` enters, rows whose weight would turn negative leave. On
+rationals it ends at the exact answer. On floats the same problem goes to SciPy's non-negative least squares, and Wolfe's
+steps, with every product formed from differences of gradients, go on from there as far as rounding lets them see.
 
 Where this differs from well-known implementations:
 
@@ -116,7 +116,7 @@ def min_norm(J: Array) -> MinNorm:
     else:
         weights, steps = _nonnegative_least_squares(J, xp)
         stopped = "optimal active set"
-    return MinNorm(weights, weights @ J, gap(J, weights), steps, stopped)
+    return MinNorm(weights, weights @ J, gap(J, weights), steps, stopped)  # eq: min-norm
 
 
 def mgda_direction(J: Array) -> Array:
@@ -193,29 +193,50 @@ def _affine(rows: Array, xp: Backend) -> Array:
 
 
 def _nonnegative_least_squares(J: Array, xp: Backend) -> tuple[Array, int]:
-    """``argmin_{x >= 0} |[J^T / s; 1^T] x - [0; 1]|``, divided by its sum, is the minimiser for every s > 0."""
+    """``argmin_{x >= 0} |[J^T / s; 1^T] x - [0; 1]|``, divided by its sum, is the minimiser for every scale s > 0."""
     from scipy.optimize import nnls
 
     matrix = np.asarray(J.get() if hasattr(J, "get") else J, float)
     size = float(np.abs(matrix).max()) or 1.0
     matrix = matrix / size
     reduced: np.ndarray = np.linalg.qr(matrix.T, mode="r")  # type: ignore[assignment]
-    scale = float(np.sqrt((reduced * reduced).sum(0).max())) or 1.0
-    system = np.vstack([reduced / scale, np.ones(len(matrix))])
+    system = np.vstack([reduced, np.ones(len(matrix))])
     solution, _ = nnls(system, np.append(np.zeros(len(reduced)), 1.0))
     weights = solution / solution.sum()
-    polished = _polished(matrix, weights)
-    if polished is not None and gap(matrix, polished) <= gap(matrix, weights):
-        weights = polished
+    weights = _refined(matrix, weights)
     return xp.astype(xp.xp.asarray(weights), J.dtype), int(np.count_nonzero(weights))
 
 
-def _polished(J: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
-    """The minimiser on the support of `weights`, from differences of gradients; None if it leaves the simplex."""
-    support = np.flatnonzero(weights)
-    base, others = support[0], support[1:]
-    differences = J[others] - J[base]
-    solution = np.linalg.lstsq(differences.T, -J[base], rcond=None)[0]
-    result = np.zeros(len(J))
-    result[others], result[base] = solution, 1 - solution.sum()
-    return result if (result >= 0).all() else None
+def _refined(J: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Wolfe's steps from `weights` until no row is shorter than v beyond rounding; the weights of the smallest gap."""
+    best = weights
+    for _ in range(2 * len(J)):
+        v = weights @ J
+        excess = (v - J) @ v
+        rounding = 2.0**-50 * (np.abs(v - J) @ np.abs(v))
+        entering = int(np.argmax(excess - rounding))
+        if excess[entering] <= rounding[entering]:
+            return weights
+        weights = _towards_affine_minimiser(J, weights, entering)
+        if gap(J, weights) < gap(J, best):
+            best = weights
+    return best
+
+
+def _towards_affine_minimiser(J: np.ndarray, weights: np.ndarray, entering: int) -> np.ndarray:
+    """The min-norm point of the affine hull of the support and one more row, rows leaving where it is outside."""
+    support = np.union1d(np.flatnonzero(weights), entering)
+    while len(support) > 1:
+        base, others = support[0], support[1:]
+        target = np.zeros(len(J))
+        target[others] = np.linalg.lstsq((J[others] - J[base]).T, -J[base], rcond=None)[0]
+        target[base] = 1 - target[others].sum()
+        falling = support[target[support] <= 0]
+        if not len(falling):
+            return target
+        room = weights[falling] - target[falling]
+        steps = np.divide(weights[falling], room, out=np.zeros(len(falling)), where=room > 0)
+        weights = weights + steps.min() * (target - weights)
+        weights[falling[steps == steps.min()]] = 0.0
+        support = np.setdiff1d(support, falling[steps == steps.min()])
+    return np.where(np.arange(len(J)) == support[0], 1.0, 0.0)

@@ -1,4 +1,4 @@
-"""Fisher diagonals and the EWC penalty: rational where the likelihood is Gaussian, against certified balls for a softmax."""
+"""Fisher diagonals and the EWC penalty: rational for a Gaussian likelihood, against certified balls for a softmax."""
 
 from __future__ import annotations
 

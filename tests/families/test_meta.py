@@ -122,5 +122,5 @@ def test_bad_inputs_are_named():
         fomaml_gradient(loss, theta, [(1, 2, 3)], 0.1, 1)
     with pytest.raises(InvalidInput, match="batch"):
         reptile_update(loss, theta, [[]], 0.1, 1.0)
-    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(NotConverged, match="diverged.*step"):
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(NotConverged, match=r"diverged.*step"):
         maml_gradient(loss, theta, [task], 1e9, 12)

@@ -83,6 +83,12 @@ def test_nearly_parallel_pairs_keep_their_digits(shift):
     assert abs(min_norm(np.array([[1.0, shift], [1.0, -3 * shift]])).weights[0] - 0.75) < 1e-7
 
 
+def test_three_nearly_parallel_gradients_keep_their_digits():
+    # the point (1, 0, 0) is inside a triangle of size 1e-8; the residual of the least squares alone cannot see where
+    J = np.array([[1.0, 1e-8, 0.0], [1.0, -1e-8, 1e-8], [1.0, 0.0, -2e-8]])
+    assert np.abs(min_norm(J).weights - [0.4, 0.4, 0.2]).max() < 1e-7
+
+
 def test_known_exact_points():
     cases = {
         ((0, 0), (3, 4)): (1, 0),
