@@ -13,8 +13,8 @@ and the *empirical* one takes it from the data [kunstner2019]_:
 Both are means over the examples, and both square before they average: the square of the gradient of a batch is
 neither of them. The empirical Fisher is no estimate of the true one; it vanishes on data that the model fits.
 
-For a Gaussian likelihood ``y | x ~ N(f(x), I)`` the score is ``sum_c (y_c - f_c) df_c/dtheta``, and the expectation over
-y leaves ``diag F = mean_n sum_c (df_nc / dtheta)^2``, whatever the labels.
+For a Gaussian likelihood ``y | x ~ N(f(x), I)`` the score is ``sum_c (y_c - f_c) df_c/dtheta``, and the expectation
+over y leaves ``diag F = mean_n sum_c (df_nc / dtheta)^2``, whatever the labels.
 
 References
 ----------

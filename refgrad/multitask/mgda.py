@@ -18,8 +18,8 @@ is computed without knowing v*. For two gradients, with ``d = g_1 - g_2``,
 
 For more rows, Wolfe's active set [wolfe1976]_: a set S of rows with positive weights whose affine hull has its
 min-norm point inside; the row with the smallest ``<v, g_k>`` enters, rows whose weight would turn negative leave. On
-rationals it ends at the exact answer. On floats the same problem goes to SciPy's non-negative least squares, and Wolfe's
-steps, with every product formed from differences of gradients, go on from there as far as rounding lets them see.
+rationals it ends at the exact answer. On floats the same problem goes to SciPy's non-negative least squares, and from
+there Wolfe's steps, with every product formed from differences of gradients, go on as far as rounding lets them see.
 
 Where this differs from well-known implementations:
 

@@ -1,0 +1,27 @@
+"""The README's code runs and gives what stands beside it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+README = Path(__file__).parents[2] / "README.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
+
+
+def test_the_lines_on_importing_give_what_their_comments_say():
+    (block,) = [b for b in BLOCKS if "import refgrad" in b]
+    commented = re.findall(r"^(refgrad\.grad.*?)\s+# (.*)$", block, re.M)
+    assert len(commented) == 2
+    namespace = {}
+    exec(block, namespace)
+    for expression, result in commented:
+        assert repr(eval(expression, namespace)) == result
+    assert namespace["min_norm"](np.array([[1.0, 0.0], [-1.0, 2.0]])).gap == 0.0
+
+
+def test_the_file_names_of_the_reading_list_exist():
+    for path in re.findall(r"\]\(((?:refgrad|docs)/[^)]*)\)", README.read_text()):
+        assert (README.parent / path).exists(), path
