@@ -38,24 +38,29 @@ def times(formula: Formula, factor: Callable[[int], Fraction]) -> Formula:
 
 
 def over_n_minus_one(n: int) -> Fraction:
+    """``N / (N - 1)``, of which one example has none."""
     if n == 1:
         raise NotApplicable("N / (N - 1) needs two examples")
     return Fraction(n, n - 1)
 
 
 def true(found: Scores) -> Answer:
+    """``mean_n sum_c p_nc s_nc^2``."""
     return found.weighted(found.p)
 
 
 def empirical(found: Scores) -> Answer:
+    """``mean_n s_{n, y_n}^2``."""
     return mean_square(found, lambda f: f.y)
 
 
 def most_likely(found: Scores) -> Any:
+    """The class with the largest logit of each example, shape (N,)."""
     return of(found.z).argmax(found.z, 1)  # of the logits: a tie between balls of probabilities is never decided
 
 
 def argmax_label(found: Scores) -> Answer:
+    """``mean_n s_{n, c_n}^2`` with ``c_n`` the most likely class."""
     return mean_square(found, most_likely)
 
 
@@ -79,20 +84,24 @@ def batches_squared(size: int | None) -> Formula:
 
 
 def squared_mean(s: Array, terms: Array) -> tuple[Array, Array]:
+    """``(mean_n s_n)^2`` and the square of the mean of its terms."""
     xp, count = of(s), s.shape[0]
     mean, size = xp.sum(s, (0,), False) / count, xp.sum(terms, (0,), False) / count
     return mean * mean, size * size
 
 
 def label_weighted(found: Scores) -> Answer:
+    """``mean_n p_{n, y_n} s_{n, y_n}^2``: one term of the sum over classes."""
     return found.weighted(found.p * hits(found, found.y))
 
 
 def top_class(found: Scores) -> Answer:
+    """``mean_n p_{n, c_n} s_{n, c_n}^2`` with ``c_n`` the most likely class."""
     return found.weighted(found.p * hits(found, most_likely(found)))
 
 
 def gradient_of_probability(found: Scores) -> Answer:
+    """``mean_n (d p_{n, y_n} / d theta)^2``."""
     return found.weighted(found.p * found.p * hits(found, found.y))
 
 
@@ -102,26 +111,31 @@ def hits(found: Scores, labels: Any) -> Any:
 
 
 def uniform_labels(found: Scores) -> Answer:
+    """``mean_n sum_c s_nc^2 / C``."""
     return found.weighted(0 * found.p + Fraction(1, found.p.shape[1]))
 
 
 def all_labels(found: Scores) -> Answer:
+    """``mean_n sum_c s_nc^2``."""
     return found.weighted(0 * found.p + 1)
 
 
 def absolute_gradient(found: Scores) -> Answer:
+    """``mean_n |s_{n, y_n}|``."""
     s, terms = found.of_labels(found.y)
     count = s.shape[0]
     return Answer(of(s).sum(abs(s), (0,), False) / count, of(s).sum(terms, (0,), False) / count)
 
 
 def summed_log_probabilities(found: Scores) -> Answer:
+    """``mean_n (sum_c s_nc)^2``."""
     s, terms = (of(x).sum(x, (1,), False) for x in (found.s, found.terms))
     count = s.shape[0]
     return Answer(of(s).sum(s * s, (0,), False) / count, of(s).sum(terms * terms, (0,), False) / count)
 
 
 def zero(found: Scores) -> Answer:
+    """Zeros."""
     none = 0 * found.s[0, 0]
     return Answer(none, none)
 

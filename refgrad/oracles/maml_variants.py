@@ -31,6 +31,7 @@ def scaled(answer: Answer, factor: Scalar) -> Answer:
 
 
 def fomaml_of_task(loss: Loss, theta: Array, task: Any, lr: Scalar, steps: int) -> Answer:
+    """``grad Q(theta_k)``."""
     support, query = task
     return outer(loss, iterates(loss, theta, support, lr, steps)[-1], query)
 
@@ -103,10 +104,12 @@ def leaking(pulled_back: bool) -> Method:
 
 
 def zero(loss: Loss, theta: Array, tasks: Sequence[Any], lr: Scalar, steps: int) -> Answer:
+    """Zeros, as where the graph is cut before theta."""
     return Answer(0 * theta, 0 * theta)
 
 
 def neumann(loss: Loss, theta: Array, task: Any, lr: Scalar, steps: int) -> Answer:
+    """``grad Q(theta_k) - lr sum_i H_i grad Q(theta_k)``: the product to first order in lr."""
     support, query = task
     path = iterates(loss, theta, support, lr, steps)
     v = outer(loss, path[-1], query)
@@ -118,18 +121,21 @@ def neumann(loss: Loss, theta: Array, task: Any, lr: Scalar, steps: int) -> Answ
 
 
 def query_hessians(loss: Loss, theta: Array, task: Any, lr: Scalar, steps: int) -> Answer:
+    """The backward recursion with the Hessians of the query loss."""
     support, query = task
     path = iterates(loss, theta, support, lr, steps)
     return pull_back(loss, outer(loss, path[-1], query), path[:-1], query, lr)
 
 
 def outer_gradient_at_start(loss: Loss, theta: Array, task: Any, lr: Scalar, steps: int) -> Answer:
+    """The backward recursion begun with ``grad Q(theta_0)``."""
     support, query = task
     path = iterates(loss, theta, support, lr, steps)
     return pull_back(loss, outer(loss, theta, query), path[:-1], support, lr)
 
 
 def reptile_direction(loss: Loss, theta: Array, task: Any, lr: Scalar, steps: int) -> Answer:
+    """``(theta_0 - theta_k) / lr``: the sum of the inner gradients."""
     answers = [outer(loss, point, task[0]) for point in iterates(loss, theta, task[0], lr, steps)[:-1]]
     return scaled(mean(answers), len(answers))
 

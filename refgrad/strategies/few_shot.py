@@ -58,6 +58,7 @@ def batch(kind: str, n: int, d: int) -> st.SearchStrategy[list[Any]]:
 
 
 def predictions(X: list[list[float]], theta: list[float]) -> list[Fraction]:
+    """``X theta``, exactly."""
     return [sum((Fraction(a) * Fraction(b) for a, b in zip(row, theta, strict=True)), Fraction(0)) for row in X]
 
 
@@ -71,6 +72,7 @@ def trace(X: list[list[float]], y: list[float], theta: list[float]) -> float:
 
 
 def shifted(X: list[list[float]], theta: list[float], y: list[float]) -> list[float]:
+    """Targets for which ``X theta`` has the residuals `-y`."""
     return [float(p + Fraction(t)) for p, t in zip(predictions(X, theta), y, strict=True)]
 
 

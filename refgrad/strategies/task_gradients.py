@@ -67,22 +67,27 @@ def in_conflict(J: Rows, multiples: list[int]) -> Rows:
 
 
 def single(J: Rows) -> Rows:
+    """The first row alone."""
     return J[:1]
 
 
 def with_zero(J: Rows) -> Rows:
+    """The first row replaced by zeros."""
     return [[0.0] * len(J[0]), *J[1:]]
 
 
 def duplicated(J: Rows) -> Rows:
+    """The last row replaced by the first."""
     return [*J[:-1], J[0]]
 
 
 def opposite(J: Rows) -> Rows:
+    """The last row replaced by minus twice the first: the optimum is 0."""
     return [*J[:-1], [-2.0 * entry for entry in J[0]]]
 
 
 def proportional(J: Rows) -> Rows:
+    """The last row replaced by four times the first."""
     return [*J[:-1], [4.0 * entry for entry in J[0]]]
 
 

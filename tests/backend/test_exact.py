@@ -69,8 +69,8 @@ def test_what_would_leave_the_rationals_raises(operation):
         (lambda a: 1 / a, [[1, 3], [Fraction(5, 2), Fraction(1, 4)]]),
         (lambda a: np.sum(a, axis=0), [Fraction(7, 5), Fraction(13, 3)]),
         (lambda a: np.arange(2) @ a, [Fraction(2, 5), 4]),
-        (lambda a: a[:, :0] @ a[:0], [[0, 0], [0, 0]]),
-        (lambda a: np.sum(a[:0], axis=0), [0, 0]),
+        (lambda a: (a[:, :0] @ a[:0]) / 3, [[0, 0], [0, 0]]),
+        (lambda a: np.sum(a[:0], axis=0) / 3, [0, 0]),
         (lambda a: np.mean(a, axis=1), [Fraction(2, 3), Fraction(11, 5)]),
         (lambda a: np.maximum(a, 1), [[1, 1], [1, 4]]),
         (lambda a: np.where(a > 1, a, 0), [[0, 0], [0, 4]]),
@@ -137,12 +137,19 @@ def test_balls_enclose_and_refuse_comparisons_they_cannot_decide():
 def test_the_maximum_of_overlapping_balls_encloses_both():
     wide = BALL.asarray(exact.balls([0]))
     wide.data[0] = type(wide.data[0])(0, 1)  # the ball [-1, 1]
-    low, high = exact.bounds(np.maximum(wide, 0))
-    assert low[0] <= 0
-    assert high[0] >= 1
+    for larger in (np.maximum(wide, 0), np.maximum(exact.balls([0]), wide)):
+        low, high = exact.bounds(larger)
+        assert low[0] <= 0
+        assert high[0] >= 1
     low, high = exact.bounds(np.minimum(wide, 0))
     assert low[0] <= -1
     assert high[0] >= 0
+
+
+def test_sums_of_nothing_are_elements_too():
+    b = exact.balls([[1, 2]])
+    assert (np.exp(b[:, :0] @ b[:, :0].T) == 1).all()
+    assert (np.exp(np.sum(b[:0], axis=0)) == 1).all()
 
 
 def test_run_gives_rationals_where_it_can_and_otherwise_balls_accurate_to_73_bits():
