@@ -36,7 +36,8 @@ _HOMES = {
         ("grad", "grad_and_hvp", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "value_and_grad", "value_of", "vjp"),
         "refgrad.autodiff",
     ),
-    **dict.fromkeys(("verify", "assert_conforms", "register_contract", "Report"), "refgrad.conformance"),
+    **dict.fromkeys(("verify", "assert_conforms", "Report"), "refgrad.conformance"),
+    "register_contract": "refgrad.conformance.contracts",
 }
 _MODULES = (
     "autodiff", "backend", "conformance", "continual", "errors", "exact", "implicit", "linalg", "meta", "multitask",

@@ -78,7 +78,9 @@ class Contract:
     certificate : str or None
         The name of the certificate for iterative subjects, such as ``"gap"``; None if the contract has none.
     regression : callable or None
-        ``regression(call, problem, enclosure, tolerance)``: source of a test that runs without refgrad.
+        ``regression(import_line, name, framework, dtype, problem, truth, tolerance, got, comment, field=None)``:
+        source of a test that runs without refgrad. `truth` has the bounds ``low`` and ``high``, arrays of Fractions;
+        `got` is the list of numbers that came, or None; `field` names the attribute of a result object.
     """
 
     name: str

@@ -25,6 +25,7 @@ Weights = Callable[[Array], Array]
 
 
 def clamp(J: Array) -> Array:
+    """(999/1000, 1/1000) at a vertex of two tasks."""
     if len(J) != 2:
         raise NotApplicable("the clamp is a formula for two tasks")
     return clamped_pair(J @ J.T)
@@ -43,6 +44,7 @@ def clamped_pair(G: Array) -> Array:
 
 
 def pair_block(G: Array, i: int, j: int) -> Array:
+    """The Gram matrix of rows i and j."""
     return of(G).reshape(vector([G[i, i], G[i, j], G[j, i], G[j, j]]), (2, 2))
 
 
@@ -73,6 +75,7 @@ def best_pair(clamped: bool) -> Weights:
 
 
 def normalised_rows(J: Array) -> Array:
+    """The min-norm weights of ``g_k / |g_k|``."""
     G, squares = units_checked(J)
     if len(G) == 2:
         return uniform(J)
@@ -124,10 +127,12 @@ def normalised_size(J: Array) -> Array:
 
 
 def uniform(J: Array) -> Array:
+    """``1 / K`` each."""
     return (0 * J[:, 0] + 1) / len(J)
 
 
 def inverse_squared_norm(J: Array) -> Array:
+    """``a_k`` proportional to ``1 / |g_k|^2``: right for orthogonal rows."""
     squares = of(J).sum(J * J, (1,), False)
     if any(square == 0 for square in squares):
         raise NotApplicable("a row of zeros has no inverse norm")
@@ -135,12 +140,14 @@ def inverse_squared_norm(J: Array) -> Array:
 
 
 def smallest_gradient_only(J: Array) -> Array:
+    """All weight on the shortest row."""
     squares = of(J).sum(J * J, (1,), False)
     smallest = int(of(J).argmax(-squares, 0))
     return embed(J @ J.T, [smallest], [0 * squares[0] + 1])
 
 
 def affine(J: Array) -> Array:
+    """The minimiser of sum 1 and any sign: ``G^-1 1``, normalised."""
     try:
         return affine_weights(J @ J.T, range(len(J)))
     except SingularMatrix as error:
@@ -148,12 +155,14 @@ def affine(J: Array) -> Array:
 
 
 def affine_clipped(J: Array) -> Array:
+    """The affine minimiser with its negative weights set to 0, normalised again."""
     weights = affine(J)
     kept = of(J).maximum(weights, of(J).zeros_like(weights))
     return kept / of(J).sum(kept, (0,), False)
 
 
 def one_frank_wolfe_step(J: Array) -> Array:
+    """One Frank-Wolfe step with exact line search from uniform weights."""
     G, weights = J @ J.T, uniform(J)
     products = G @ weights
     level = weights @ products
@@ -167,6 +176,7 @@ def one_frank_wolfe_step(J: Array) -> Array:
 
 
 def unique_weights(J: Array) -> Array:
+    """The right weights, where there is one choice of them."""
     weights = min_norm(J).value
     if not is_unique(J, weights):
         raise NotApplicable("the optimal weights are not unique")
@@ -174,12 +184,14 @@ def unique_weights(J: Array) -> Array:
 
 
 def swapped_pair(J: Array) -> Array:
+    """The right weights of two tasks, exchanged."""
     if len(J) != 2:
         raise NotApplicable("the exchange is one of two tasks")
     return unique_weights(J)[::-1]
 
 
 def scaled_by_count(J: Array) -> Array:
+    """K times the right weights."""
     return len(J) * unique_weights(J)
 
 
@@ -296,16 +308,19 @@ def direction_answer(weights: Weights, size: Weights | None = None) -> Callable[
 
 
 def negated(J: Array) -> Answer:
+    """``-v``."""
     truth = direction(J)
     return Answer(-truth.value, truth.magnitude)
 
 
 def sum_of_gradients(J: Array) -> Answer:
+    """``sum_k g_k``."""
     ones = 0 * J[:, 0] + 1
     return Answer(J.T @ ones, abs(J).T @ ones)
 
 
 def normalised_direction(J: Array) -> Answer:
+    """The min-norm point of ``g_k / |g_k|``."""
     units = J / of(J).sqrt(units_checked(J)[1])[:, None]
     v = units.T @ normalised_rows(J)
     return Answer(v, abs(units).T @ (0 * units[:, 0] + 1))

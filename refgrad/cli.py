@@ -1,0 +1,216 @@
+"""The command line: ``refgrad verify``, ``refgrad contracts``, ``refgrad demo``.
+
+Exit codes: 0 conforms, 1 does not conform, 2 the command was wrong or a package is missing, 3 the subject could not
+be run, 4 undecided, 5 nothing ran.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import signal
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from refgrad.errors import MissingExtra, UsageError
+
+__all__ = ["main"]
+
+USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        The words after ``refgrad``; those of the process by default.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    options = _parser().parse_args(arguments)
+    try:
+        code = int(options.run(options))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader, such as head, has gone; the interpreter must not complain at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except (UsageError, MissingExtra) as error:
+        print(f"refgrad: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("refgrad: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    from refgrad import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="refgrad",
+        description="Say by name what a meta-gradient, min-norm or Fisher implementation computes.",
+        epilog="Try refgrad demo first.",
+    )
+    parser.add_argument("--version", action="version", version=f"refgrad {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _verify_options(commands.add_parser("verify", help="judge a function by a contract", description=_VERIFY))
+    contracts = commands.add_parser("contracts", help="list the contracts, or show one in full")
+    contracts.add_argument("name", nargs="?", metavar="NAME")
+    contracts.set_defaults(run=_contracts)
+    demo = commands.add_parser("demo", help="watch four implementations told apart")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+_VERIFY = (
+    "Calls TARGET on a sweep of problems in a child process and compares each result with exact truth. The target's "
+    "module is imported, so its code runs; this is no sandbox for code you do not trust. Exit codes: 0 conforms, 1 "
+    "does not, 2 usage, 3 could not be run, 4 undecided, 5 nothing ran."
+)
+
+
+def _verify_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("target", metavar="TARGET", help="package.module:callable or path/file.py:callable")
+    add("--contract", required=True, metavar="NAME", help="what it should compute; refgrad contracts lists them")
+    add("--backend", default="auto", choices=("auto", "numpy", "torch", "jax", "cupy"), help="whose arrays it takes")
+    add("--dtype", default="float64", choices=("float64", "float32"))
+    add("--param", action="append", default=[], type=_param, metavar="K=V", help="a keyword argument for every call")
+    add(
+        "--vary",
+        action="append",
+        default=[],
+        type=_vary,
+        metavar="K=A,B,C",
+        help="measure the rate over these settings",
+    )
+    add("--promise", action="append", default=[], type=_promise, metavar="gap=X", help="the certificate it promises")
+    add("--json", metavar="F", help="write the report to this file")
+    add("--seed", type=int, default=0, metavar="N")
+    add("--max-examples", type=int, default=100, metavar="N", help="problems in the sweep (default 100)")
+    add("--timeout", type=float, default=10.0, metavar="S", help="seconds for each call (default 10)")
+    parser.set_defaults(run=_verify)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from refgrad.conformance import sweep
+
+    sweep.required()
+    from rich.console import Console
+
+    from refgrad.conformance.render import show
+    from refgrad.conformance.verification import verify
+
+    with _progress(options.target) as progress:
+        report = verify(
+            options.target,
+            options.contract,
+            backend=options.backend,
+            dtype=options.dtype,
+            params=dict(options.param),
+            vary=dict(options.vary),
+            promise=dict(options.promise),
+            max_examples=options.max_examples,
+            seed=options.seed,
+            timeout=options.timeout,
+            progress=progress,
+        )
+    if options.json:
+        try:
+            report.to_json(options.json)
+        except OSError as error:
+            raise UsageError(f"--json: cannot write {options.json}: {error.strerror}") from error
+    show(report, Console(highlight=False))
+    return report.exit_code
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on standard error, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, planned: progress.update(task, completed=done, total=planned)
+
+
+def _contracts(options: argparse.Namespace) -> int:
+    from refgrad.conformance import sweep
+
+    sweep.required()
+    from refgrad.conformance import contracts
+
+    if options.name is None:
+        known = contracts.contracts()
+        width = max(map(len, known))
+        for name, contract in known.items():
+            print(textwrap.fill(f"{name:{width}}  {contract.summary}", 110, subsequent_indent=" " * (width + 2)))
+        return 0
+    contract = contracts.get(options.name)
+    print(f"{contract.name}/{contract.version}\n")
+    for title, value in (("", contract.summary), ("call: ", contract.signature), ("returns: ", contract.returns)):
+        print(textwrap.fill(f"{title}{value}", 108, initial_indent="  ", subsequent_indent="  "))
+    print(f"  problems: {', '.join(contract.problems)}")
+    if contract.certificate:
+        print(f"  certificate for iterative subjects: {contract.certificate}")
+    print("\n  references")
+    for reference in contract.references:
+        print(textwrap.fill(reference, 108, initial_indent="    ", subsequent_indent="      "))
+    print("\n  variants, which are told apart by name")
+    for variant in contract.variants:
+        print(f"    {variant.name}: {variant.formula}")
+        print(textwrap.fill(variant.meaning, 108, initial_indent="      ", subsequent_indent="      "))
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from refgrad.conformance import sweep
+
+    sweep.required()
+    from refgrad.conformance.demo import main as demo
+
+    return demo()
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (equals and name.isidentifier() and value):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    return name, value
+
+
+def _param(text: str) -> tuple[str, Any]:
+    name, value = _pair(text)
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def _vary(text: str) -> tuple[str, list[float]]:
+    name, values = _pair(text)
+    try:
+        return name, [int(v) if v.strip().lstrip("+-").isdigit() else float(v) for v in values.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers like max_iters=100,1000,10000; got {text!r}") from None
+
+
+def _promise(text: str) -> tuple[str, float]:
+    name, value = _pair(text)
+    try:
+        return name, float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number like gap=1e-3; got {text!r}") from None

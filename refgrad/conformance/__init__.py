@@ -1,0 +1,19 @@
+"""The verification kit: what does a function compute, judged by exact arithmetic, and told by name.
+
+>>> from refgrad.conformance import verify
+>>> report = verify("refgrad.conformance.demo.first_order_maml:maml", "maml_gradient", max_examples=20)
+>>> report.grade, report.exit_code
+('variant:fomaml', 1)
+
+A `Contract` states as data what a function should compute; `verify` runs the function in a child process on a sweep
+of problems, compares every output with the exact truth in units of the attainable error, and names the formula that
+explains the failures. Read `contract`, then `verification` from top to bottom, then `grading` and `diagnosis`.
+"""
+
+from __future__ import annotations
+
+from refgrad.conformance.contract import Contract, Framework, Problem
+from refgrad.conformance.report import Report
+from refgrad.conformance.verification import assert_conforms, verify
+
+__all__ = ["Contract", "Framework", "Problem", "Report", "assert_conforms", "verify"]

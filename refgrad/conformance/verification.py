@@ -1,0 +1,173 @@
+"""`verify`: what does this function compute, judged against a contract.
+
+The road from top to bottom: start the subject, run it over a sweep of problems, judge every output exactly, look
+for the formula that explains the failures, grade, shrink the clearest failure, write the report.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from refgrad.conformance import iterative, sweep, targets
+from refgrad.conformance.contract import Contract
+from refgrad.conformance.finding import Finding, find
+from refgrad.conformance.grading import LIMIT, exit_code, worst_ratio
+from refgrad.conformance.report import Report
+from refgrad.conformance.run import Run
+from refgrad.conformance.shrink import counterexample, regression_test
+from refgrad.conformance.subject import ChildSubject, LocalSubject, NotRunnable, Subject
+from refgrad.conformance.truth import UNIT_ROUNDOFF, Judge
+from refgrad.errors import UsageError
+
+__all__ = ["assert_conforms", "verify"]
+
+_BACKENDS = ("auto", "numpy", "torch", "jax", "cupy")
+
+
+def verify(
+    target: str | Callable[..., Any],
+    contract: str | Contract,
+    *,
+    backend: str = "auto",
+    dtype: str = "float64",
+    params: Mapping[str, Any] | None = None,
+    vary: Mapping[str, Sequence[float]] | None = None,
+    promise: Mapping[str, float] | None = None,
+    max_examples: int = 100,
+    seed: int = 0,
+    timeout: float = 10.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """What `target` computes, judged by `contract` on exact truth.
+
+    Parameters
+    ----------
+    target : str or callable
+        ``"package.module:callable"``, ``"path/file.py:callable"``, or a function. A function that another process
+        finds by its module and name runs in a child process; any other runs here, with no protection.
+    contract : str or Contract
+    backend : str
+        Whose arrays the subject takes: ``"numpy"``, ``"torch"``, ``"jax"``, ``"cupy"``; ``"auto"`` is the first of
+        torch, jax, cupy that the target has imported, else numpy.
+    dtype : str
+        ``"float64"`` or ``"float32"``.
+    params : dict, optional
+        Keyword arguments for every call.
+    vary : dict, optional
+        One keyword argument with at least three values, such as ``{"max_iters": [100, 1000, 10000]}``: the rate at
+        which the contract's certificate falls is measured.
+    promise : dict, optional
+        ``{"gap": 1e-3}``: what the subject promises of the certificate, normalised.
+    max_examples : int
+        Problems in the sweep.
+    seed : int
+        Equal seeds give equal runs.
+    timeout : float
+        Seconds for each call in a child process; importing has a limit of its own, 60 seconds.
+    progress : callable, optional
+        Called as ``progress(done, planned)``.
+
+    Raises
+    ------
+    UsageError
+        If the arguments do not fit together. Whatever the subject does ends in a report instead.
+    MissingExtra
+        If a package that the run needs is not installed.
+    """
+    sweep.required()
+    if isinstance(contract, str):
+        from refgrad.conformance import contracts
+
+        contract = contracts.get(contract)
+    _check(backend, dtype, max_examples, timeout)
+    iterative.checked(contract, vary, promise)
+    subject = _subject(target, contract, backend, dtype, dict(params or {}), timeout)
+    run = Run(subject, Judge(contract, seed), max_examples, seed, vary, promise, progress)
+    with subject:
+        try:
+            subject.start()
+        except NotRunnable as error:
+            finding = Finding("not-run", f"{subject.name} could not be run: {error}")
+            return _report(run, finding, {"outcomes": {error.kind: 1}})
+        run.sweep()
+        finding = find(run)
+        example = counterexample(run, finding)
+        test = regression_test(run, finding, example) if example else None
+        return _report(run, finding, {"counterexample": example, "regression_test": test})
+
+
+def assert_conforms(target: str | Callable[..., Any], contract: str | Contract, **options: Any) -> None:
+    """Raise an AssertionError that shows the report unless `target` conforms; options as for `verify`."""
+    verify(target, contract, **options).raise_for_failure()
+
+
+def _check(backend: str, dtype: str, max_examples: int, timeout: float) -> None:
+    if backend not in _BACKENDS:
+        raise UsageError(f"expected a backend, one of {', '.join(_BACKENDS)}; got {backend!r}")
+    if dtype not in UNIT_ROUNDOFF:
+        raise UsageError(f"expected a dtype, one of {', '.join(sorted(UNIT_ROUNDOFF))}; got {dtype!r}")
+    if max_examples < 0 or timeout <= 0:
+        raise UsageError(
+            f"expected a number of examples >= 0 and a timeout > 0 seconds; got {max_examples} and {timeout}"
+        )
+
+
+def _subject(
+    target: str | Callable[..., Any],
+    contract: Contract,
+    backend: str,
+    dtype: str,
+    params: dict[str, Any],
+    timeout: float,
+) -> Subject:
+    if not isinstance(target, str):
+        if not callable(target):
+            raise UsageError(f"expected a function or a target like package.module:callable, got {target!r}")
+        found = targets.reference(target)
+        if found is None or targets.reference(contract.arguments) is None:
+            name = getattr(target, "__qualname__", None) or repr(target)
+            return LocalSubject(contract, name, backend, dtype, params, function=target)
+        target = found
+    targets.split(target)
+    try:
+        json.dumps(params)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"params go to a child process as JSON: expected numbers, strings and lists of them, got {params} "
+            f"({error}); bind other values with a function of your own"
+        ) from error
+    return ChildSubject(contract, target, backend, dtype, params, timeout=timeout)
+
+
+def _report(run: Run, finding: Finding, more: Mapping[str, Any]) -> Report:
+    subject, contract = run.subject, run.referee.contract
+    from refgrad import __version__
+
+    judged = [(r.problem, r.judgement) for r in run.records if r.judgement.verdict != "unknown"]
+    ratio = worst_ratio(run.referee, judged, subject.dtype) if judged else None
+    finite = ratio if ratio is None or ratio < float("inf") else None
+    fields: dict[str, Any] = {
+        "target": subject.name,
+        "contract": contract.name,
+        "contract_version": contract.version,
+        "grade": finding.grade,
+        "exit_code": exit_code(finding.grade),
+        "summary": finding.summary,
+        "diagnosis": finding.diagnosis,
+        "candidates": [d.as_dict() for d in finding.candidates],
+        "planned": run.planned,
+        "ran": len(run.records) + len(run.troubles),
+        "effective": run.candidates.effective,
+        "outcomes": run.outcomes(),
+        "errors": run.errors(),
+        "numbers": {"worst_ratio": finite, "limit": LIMIT, "calls": subject.calls},
+        "certificate": finding.certificate,
+        "advice": finding.advice,
+        "seed": run.seed,
+        "isolation": subject.isolation,
+        "environment": {"backend": subject.backend, "dtype": subject.dtype, "params": subject.params}
+        | {"refgrad": __version__, **subject.versions},
+    }
+    return Report(**(fields | dict(more)))

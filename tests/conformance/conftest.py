@@ -1,0 +1,26 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+SUBJECTS = Path(__file__).parent / "subjects"
+sys.path.append(str(SUBJECTS))  # a child process looks for modules where this one does
+
+
+@pytest.fixture(scope="session")
+def square():
+    """A contract registered by a user: the elementwise square."""
+    from square_contract import SQUARE
+
+    return SQUARE
+
+
+@pytest.fixture(scope="session")
+def judged(square):
+    """The report on one of the odd subjects, against the square."""
+    from refgrad.conformance import verify
+
+    def report(name, **options):
+        return verify(f"odd_subjects:{name}", square, **({"max_examples": 30, "timeout": 5.0} | options))
+
+    return report

@@ -1,0 +1,115 @@
+"""What counts as evidence for a formula, and what does not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from refgrad.conformance import verify
+from refgrad.conformance.contract import Problem
+from refgrad.conformance.diagnosis import Candidates, Record, constant_factor, diagnose
+from refgrad.conformance.grading import judge
+from refgrad.conformance.truth import UNIT_ROUNDOFF, Judge
+from refgrad.oracles.answer import Answer, Variant
+
+U = UNIT_ROUNDOFF["float64"]
+
+
+def variant(name, answer):
+    return Variant(name, name, name, (), answer)
+
+
+@pytest.fixture
+def evidence(square):
+    """A function of (variants, subject, inputs): the referee and the records of a subject."""
+
+    def gather(variants, subject, inputs):
+        referee = Judge(replace(square, variants=tuple(variants)))
+        records = []
+        for x in inputs:
+            problem, value = Problem("crisp", {"x": x}), np.array(subject(np.array(x)), float)
+            records.append(Record(problem, value, judge(referee, problem, value, "float64")))
+        return referee, records
+
+    return gather
+
+
+CUBE = variant("cube", lambda x: Answer(x**3, abs(x) ** 3))
+INPUTS = [[2.0], [3.0], [-1.0], [-2.0, 1.0]]
+
+
+def test_a_formula_needs_three_failures_that_it_reproduces(evidence):
+    for count, names in ((3, ["cube"]), (4, ["cube"])):
+        referee, records = evidence([CUBE], lambda x: x**3, INPUTS[:count])
+        assert [d.name for d in diagnose(referee, records, "float64", referee.contract.variants)] == names
+
+
+def test_one_failure_that_a_formula_does_not_reproduce_rules_it_out(evidence):
+    referee, records = evidence([CUBE], lambda x: x**3 if x[0] != 3 else 5 * x, INPUTS)
+    assert diagnose(referee, records, "float64", referee.contract.variants) == []
+
+
+def test_a_formula_too_close_to_the_truth_to_be_told_from_it_is_no_diagnosis(evidence):
+    def close(x):  # 33 to 40 times the attainable error away: beyond the line of 30, but not clearly apart
+        return Answer(x * x * (1 + 110 * U), x * x)
+
+    referee, records = evidence([variant("close", close)], lambda x: x * x * (1 + 110 * float(U)), INPUTS)
+    assert {r.judgement.verdict for r in records} == {"failed"}
+    assert diagnose(referee, records, "float64", referee.contract.variants) == []
+
+
+def test_problems_on_which_all_formulas_agree_are_not_effective(evidence):
+    referee, records = evidence([CUBE], lambda x: x * x, [[0.0], [1.0], [0.0, 1.0], [2.0]])
+    candidates = Candidates(referee, "float64")
+    for record, effective in zip(records, (0, 0, 0, 1), strict=True):
+        candidates.see(record)
+        assert candidates.effective == effective
+    assert candidates.remaining == []
+
+
+def test_once_a_formula_is_ruled_out_problems_need_not_tell_it_from_the_contract(evidence):
+    referee, records = evidence([CUBE], lambda x: x * x, [[2.0], [1.0]])
+    candidates = Candidates(referee, "float64")
+    for record in records:
+        candidates.see(record)
+    assert candidates.effective == 2
+
+
+def test_a_right_subject_on_problems_without_effect_is_inconclusive(square):
+    same = replace(square, variants=(variant("the-same", square.oracle),))
+    report = verify(lambda x: x * x, same, max_examples=20)
+    assert (report.grade, report.exit_code, report.effective) == ("inconclusive", 4, 0)
+    assert report.outcomes == {"passed": report.ran}
+
+
+def test_formulas_that_agree_on_every_failure_are_all_named(square):
+    twins = replace(square, variants=(CUBE, variant("third-power", CUBE.answer)))
+    report = verify(lambda x: x**3, twins, max_examples=20)
+    assert report.diagnosis == "cube or third-power"
+    assert len(report.candidates) == 2
+
+
+def test_a_problem_on_which_the_subject_raised_is_evidence_neither_way(square):
+    def cube_of_some(x):
+        if len(x) > 2:
+            raise ValueError("too long")
+        return x**3
+
+    report = verify(cube_of_some, replace(square, variants=(CUBE,)), max_examples=40)
+    assert report.diagnosis == "cube"
+    assert report.outcomes["raised"] > 0
+
+
+@pytest.mark.parametrize("factor", [2, -3, 0.375, 1.1])
+def test_a_constant_factor_is_found_to_the_last_digit(evidence, factor):
+    referee, records = evidence([], lambda x: factor * x * x, INPUTS)
+    found = constant_factor(referee, records, "float64")
+    assert found is not None
+    shown = found.formula.partition(" ")[0]
+    numerator, _, denominator = shown.partition("/")
+    assert float(numerator) / float(denominator or 1) == pytest.approx(factor, rel=1e-6)
+
+
+def test_factors_that_differ_between_problems_are_no_constant(evidence):
+    referee, records = evidence([], lambda x: (2 if x[0] > 0 else 3) * x * x, INPUTS)
+    assert constant_factor(referee, records, "float64") is None
