@@ -159,21 +159,36 @@ def _contracts(options: argparse.Namespace) -> int:
         for name, contract in known.items():
             print(textwrap.fill(f"{name:{width}}  {contract.summary}", 110, subsequent_indent=" " * (width + 2)))
         return 0
-    contract = contracts.get(options.name)
+    _describe(contracts.get(options.name))
+    return 0
+
+
+def _describe(contract: Any) -> None:
+    """Print what a contract says, what a subject gets, one to begin from, and the variants."""
+
+    def paragraph(text: str, indent: str = "  ", hanging: str = "") -> None:
+        print(textwrap.fill(text, 110, initial_indent=indent, subsequent_indent=indent + hanging))
+
     print(f"{contract.name}/{contract.version}\n")
-    for title, value in (("", contract.summary), ("call: ", contract.signature), ("returns: ", contract.returns)):
-        print(textwrap.fill(f"{title}{value}", 108, initial_indent="  ", subsequent_indent="  "))
-    print(f"  problems: {', '.join(contract.problems)}")
+    paragraph(contract.summary)
+    print(f"\n  call     {contract.signature}, always positionally")
+    paragraph(f"returns  {contract.returns}", hanging=" " * 9)
+    for name, meaning in contract.parameters.items():
+        paragraph(f"{name:8} {meaning}", hanging=" " * 9)
     if contract.certificate:
-        print(f"  certificate for iterative subjects: {contract.certificate}")
-    print("\n  references")
+        paragraph(f"iterative subjects are judged by their {contract.certificate}: see --vary and --promise")
+    if contract.example:
+        print("\n  A NumPy function that conforms, to begin from\n")
+        print(textwrap.indent(contract.example, "    "))
+        function = contract.example.rpartition("def ")[2].partition("(")[0]
+        print(f"  refgrad verify my_file.py:{function} --contract {contract.name}")
+    print("\n  References")
     for reference in contract.references:
-        print(textwrap.fill(reference, 108, initial_indent="    ", subsequent_indent="      "))
-    print("\n  variants, which are told apart by name")
+        paragraph(reference, "    ", "  ")
+    print("\n  Variants, which are told apart by name")
     for variant in contract.variants:
         print(f"    {variant.name}: {variant.formula}")
-        print(textwrap.fill(variant.meaning, 108, initial_indent="      ", subsequent_indent="      "))
-    return 0
+        paragraph(variant.meaning, " " * 6)
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -81,6 +81,10 @@ class Contract:
         ``regression(import_line, name, framework, dtype, problem, truth, tolerance, got, comment, field=None)``:
         source of a test that runs without refgrad. `truth` has the bounds ``low`` and ``high``, arrays of Fractions;
         `got` is the list of numbers that came, or None; `field` names the attribute of a result object.
+    parameters : dict of str to str
+        What each argument of the call is: type, shape, scale; for people.
+    example : str
+        Source of a NumPy function that conforms, to begin from.
     """
 
     name: str
@@ -99,3 +103,5 @@ class Contract:
     unit: Callable[[tuple[Any, ...]], Answer] | None = None
     certificate: str | None = None
     regression: Callable[..., str] | None = field(default=None)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    example: str = ""

@@ -102,7 +102,11 @@ def min_norm(J: Array) -> MinNorm:
     (ExactArray([1/5, 4/5, 0]), ExactArray([2/5, 4/5]), ExactArray(0))
     """
     if getattr(J, "ndim", 0) != 2 or J.shape[0] == 0:
-        raise ShapeError(f"min_norm: expected a matrix with a gradient in each row, shape (K, n); got {np.shape(J)}")
+        given = f"an array of shape {J.shape}" if hasattr(J, "shape") else f"a {type(J).__name__}"
+        raise ShapeError(
+            f"min_norm: expected an array with a gradient in each row, shape (K, n); got {given}. Write numpy.asarray(J) "
+            "or refgrad.exact.asarray(J) for nested lists."
+        )
     xp = of(J)
     if not xp.is_real(J):
         raise InvalidInput(f"min_norm: expected real floating-point or exact numbers, got dtype {J.dtype}")

@@ -12,7 +12,7 @@ import pytest
 from helpers.drawing import Doubles, Rationals, draws
 
 from refgrad import exact
-from refgrad.conformance import contracts
+from refgrad.conformance import contracts, verify
 from refgrad.errors import Inconclusive, UsageError
 from refgrad.oracles import NotApplicable
 
@@ -249,3 +249,14 @@ def test_a_framework_without_a_dialect_is_refused():
     (problem,) = draws(contract.problems["crisp"](), 1)
     with pytest.raises(UsageError, match="expected a framework"):
         regression(contract, problem, 1.0, None, "fortran")
+
+
+@every
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_example_that_a_contract_shows_conforms_to_it(name, dtype, tmp_path):
+    contract = contracts.get(name)
+    (tmp_path / "mine.py").write_text(contract.example)
+    function = contract.example.rpartition("def ")[2].partition("(")[0]
+    report = verify(f"{tmp_path / 'mine.py'}:{function}", name, dtype=dtype, max_examples=60)
+    assert report.grade == "accurate", str(report)
+    assert set(contract.parameters) == set(contract.signature.partition("(")[2].rstrip(")").split(", "))

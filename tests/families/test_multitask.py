@@ -121,8 +121,8 @@ def test_float32_stays_float32_and_says_whether_it_descends():
 
 
 def test_bad_inputs_are_named():
-    for bad in (np.zeros(3), np.zeros((0, 3)), [[1.0]]):
-        with pytest.raises(ShapeError, match=r"shape \(K, n\)"):
+    for bad, given in ((np.zeros(3), r"shape \(3,\)"), (np.zeros((0, 3)), r"shape \(0, 3\)"), ([[1.0]], "a list")):
+        with pytest.raises(ShapeError, match=rf"shape \(K, n\); got .*{given}"):
             min_norm(bad)
     with pytest.raises(InvalidInput, match="NaN"):
         min_norm(np.array([[np.nan], [1.0]]))

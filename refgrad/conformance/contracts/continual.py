@@ -112,6 +112,34 @@ def regression(
     return test_source(dialect, import_line, name, title, body, comment, got, field)
 
 
+PARAMETERS = {
+    "logits": "logits(theta, X), of shape (N, C), which the framework can differentiate: linear in theta, or linear "
+    "plus a squared hidden unit; for subjects without autodiff logits.jacobian(theta, X), shape (N, C, p)",
+    "theta": "the parameters, a vector of shape (p,); for torch a leaf that requires a gradient",
+    "X": "the inputs, shape (N, d)",
+    "y": "the labels of the data, shape (N,), int64, from 0 to C - 1",
+}
+
+EXAMPLE = """\
+import numpy as np
+
+def fisher(logits, theta, X, y):
+    z = logits(theta, X)
+    p = np.exp(z - z.max(axis=1, keepdims=True))
+    p = p / p.sum(axis=1, keepdims=True)
+    J = logits.jacobian(theta, X)
+    scores = J - (p[:, :, None] * J).sum(axis=1, keepdims=True)  # d log p_nc / d theta, shape (N, C, p)
+"""
+
+TRUE_EXAMPLE = EXAMPLE + """\
+    return (p[:, :, None] * scores**2).sum(axis=1).mean(axis=0)
+"""
+
+EMPIRICAL_EXAMPLE = EXAMPLE + """\
+    return (scores[np.arange(len(X)), y] ** 2).mean(axis=0)
+"""
+
+
 def make(name: str, summary: str, returns: str, references: tuple[str, ...], oracle: Any, variants: Any) -> Contract:
     """One of the two contracts, which differ in the label alone."""
     return Contract(
@@ -127,6 +155,8 @@ def make(name: str, summary: str, returns: str, references: tuple[str, ...], ora
         shape=shape,
         variants=variants,
         regression=partial(regression, name),
+        parameters=PARAMETERS,
+        example=TRUE_EXAMPLE if oracle is fisher_diagonal else EMPIRICAL_EXAMPLE,
     )
 
 

@@ -93,6 +93,40 @@ def regression(
 
 KINDS = ("crisp", "rough", "ill_conditioned", "degenerate")
 
+PARAMETERS = {
+    "loss": "loss(theta, batch), one number, mean_n (x_n theta - y_n)^4 / 4, which the framework can differentiate; "
+    "for subjects without autodiff loss.grad(theta, batch), shape (p,), and loss.hvp(theta, batch, v), shape (p,)",
+    "theta": "the initial parameters, a vector of shape (p,); for torch a leaf that requires a gradient",
+    "tasks": "a list of pairs (support, query), each a batch (X, y) with X of shape (N, p) and y of shape (N,)",
+    "lr": "the inner learning rate, a Python float",
+    "steps": "the number of inner steps, an int of at least 1; every step uses the whole support batch",
+}
+
+MAML_EXAMPLE = """\
+def maml(loss, theta, tasks, lr, steps):
+    total = 0
+    for support, query in tasks:
+        path = [theta]
+        for _ in range(steps):
+            path.append(path[-1] - lr * loss.grad(path[-1], support))
+        v = loss.grad(path.pop(), query)
+        while path:  # the Hessian of the last step is applied first
+            v = v - lr * loss.hvp(path.pop(), support, v)
+        total = total + v
+    return total / len(tasks)
+"""
+
+FOMAML_EXAMPLE = """\
+def fomaml(loss, theta, tasks, lr, steps):
+    total = 0
+    for support, query in tasks:
+        adapted = theta
+        for _ in range(steps):
+            adapted = adapted - lr * loss.grad(adapted, support)
+        total = total + loss.grad(adapted, query)
+    return total / len(tasks)
+"""
+
 MAML_GRADIENT = Contract(
     name="maml_gradient",
     version="1.0",
@@ -110,6 +144,8 @@ MAML_GRADIENT = Contract(
     shape=shape,
     variants=VARIANTS,
     regression=partial(regression, "maml_gradient"),
+    parameters=PARAMETERS,
+    example=MAML_EXAMPLE,
 )
 
 FOMAML_GRADIENT = Contract(
@@ -126,4 +162,6 @@ FOMAML_GRADIENT = Contract(
     shape=shape,
     variants=FOMAML_VARIANTS,
     regression=partial(regression, "fomaml_gradient"),
+    parameters=PARAMETERS,
+    example=FOMAML_EXAMPLE,
 )

@@ -97,7 +97,8 @@ def test_source(
     lines = [f"# {note}" for note in notes]
     for statement in body:
         if statement == "VALUES":
-            statement = f"values = result.{field}.tolist()" if field else "values = result.tolist()"
+            output = f"result.{field}" if field else "result"
+            statement = f"values = {output}.tolist() if hasattr({output}, 'tolist') else [float(x) for x in {output}]"
         lines += statement.splitlines()
     identifier = re.sub(r"\W", "_", name)
     function = f"def test_{identifier}_computes_the_{title}():\n" + textwrap.indent("\n".join(lines), "    ")
