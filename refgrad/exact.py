@@ -149,7 +149,9 @@ def run(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosure:
 
 
 def _is_numeric(leaf: Any) -> bool:
-    return isinstance(leaf, (float, Fraction, np.ndarray, np.floating)) and getattr(leaf, "dtype", float) != np.int64
+    if isinstance(leaf, np.ndarray):
+        return leaf.dtype.kind in "fO"  # masks and labels stay as they are
+    return isinstance(leaf, (float, Fraction, np.floating))
 
 
 def _enclosure(value: Tree, bits: int | None) -> Enclosure:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from refgrad import backend
+from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.trace import PRIMITIVES, Tracer, primal
 from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative, ShapeError
 from refgrad.tree import Structure, flatten, paths
 from refgrad.typing import Array, Tree
 
-__all__ = ["check_like", "name_of", "owned", "real_leaves", "select"]
+__all__ = ["check_like", "check_result", "name_of", "owned", "pair", "real_leaves", "select"]
 
 
 def name_of(f: Callable[..., Any]) -> str:
@@ -24,49 +28,100 @@ def name_of(f: Callable[..., Any]) -> str:
 
 def select(args: tuple[Any, ...], argnums: int | tuple[int, ...], what: str) -> tuple[int, ...]:
     """The places that `argnums` names, counted from 0; negative ones count from the end."""
-    if isinstance(argnums, bool) or not isinstance(argnums, (int, tuple, list)):
-        raise NoDerivative(f"{what}: expected argnums to be an int or a tuple of ints, got {argnums!r}")
-    places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    for place in places:
+    wanted = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
+    try:
+        if any(isinstance(n, bool) for n in wanted):
+            raise TypeError
+        numbers = [operator.index(n) for n in wanted]
+    except TypeError:
+        raise NoDerivative(f"{what}: expected argnums to be an int or a tuple of ints, got {argnums!r}") from None
+    for place in numbers:
         if not -len(args) <= place < len(args):
             raise NoDerivative(
                 f"{what}: argnums {argnums!r} asks for argument {place}, but the function was called with {len(args)} "
                 "positional arguments; keyword arguments are never differentiated"
             )
-    return tuple(place % len(args) for place in places)
+    places = tuple(place % len(args) for place in numbers)
+    if len(set(places)) != len(places):
+        raise NoDerivative(f"{what}: expected different arguments, got argnums {argnums!r}")
+    return places
+
+
+def pair(out: Any, f: Callable[..., Any]) -> tuple[Any, Any]:
+    """The result and the rest, of a function called with has_aux=True."""
+    if not (isinstance(out, tuple) and len(out) == 2):
+        given = f"a tuple of {len(out)}" if isinstance(out, tuple) else type(out).__name__
+        raise NoDerivative(f"{name_of(f)}: has_aux=True expects a pair (result, rest), got {given}")
+    return out
+
+
+def check_result(out: Any, f: Callable[..., Any], what: str) -> Any:
+    """`out`, a result that is not traced here, if it is a real constant; raises otherwise."""
+    if isinstance(out, Tracer) and not out.owner.alive:
+        raise out.owner.escaped()
+    value = primal(out)
+    if not _is_real(value):
+        raise NoDerivative(
+            f"{what}({name_of(f)}): expected a result of real floating-point or exact numbers, got {_given(value)}"
+        )
+    return out
 
 
 def real_leaves(tree: Tree, what: str) -> tuple[list[Array], Structure]:
     """The leaves of `tree` and its structure; raises if one of them is not real."""
     leaves, structure = flatten(tree)
     for i, leaf in enumerate(leaves):
-        value = leaf if type(leaf) is np.ndarray else primal(leaf)
-        if type(value) is np.ndarray:
-            if value.dtype.kind == "f":
-                continue
-        elif type(value) is float or (type(value) is not int and _is_real(value)):
+        if type(leaf) is np.ndarray and leaf.dtype.kind == "f":
             continue
-        place = paths(tree)[i]
-        given = f"{type(value).__name__} of dtype {value.dtype}" if hasattr(value, "dtype") else repr(value)
+        value = primal(leaf)
+        if _is_real(value):
+            continue
+        hint = "Write 3.0 for 3, x.astype(float) for an integer array; leave labels and indices out of argnums."
+        if isinstance(value, np.ma.MaskedArray) or (isinstance(value, np.ndarray) and type(value) is not np.ndarray):
+            hint = "Write numpy.asarray(x) for a plain array."
+        elif isinstance(value, (Fraction, Decimal)) or getattr(getattr(value, "dtype", None), "kind", None) == "O":
+            hint = "Write refgrad.exact.asarray(x) for rational numbers."
         raise NoDerivative(
-            f"{what}{place}: expected real floating-point or exact numbers, got {given}. Write 3.0 for 3, "
-            "x.astype(float) for an integer array; leave labels and indices out of argnums."
+            f"{what}{paths(tree)[i]}: expected real floating-point or exact numbers, got {_given(value)}. {hint}"
         )
     return leaves, structure
 
 
+def _given(value: Any) -> str:
+    return f"{type(value).__name__} of dtype {value.dtype}" if hasattr(value, "dtype") else repr(value)
+
+
 def _is_real(value: Any) -> bool:
-    if isinstance(value, (bool, str)):
+    if type(value) is float:
+        return True
+    if isinstance(value, (bool, int, str)) or (isinstance(value, np.ndarray) and type(value) is not np.ndarray):
         return False
-    return backend.lookup(type(value)).is_real(value)
+    try:
+        return backend.of(value).is_real(value)
+    except NoDerivative:
+        return False
 
 
 def check_like(primals: Sequence[Array], vectors: Sequence[Array], what: str, tree: Tree) -> None:
-    """Raise unless every vector, a leaf of `tree`, has the shape of its primal."""
+    """Raise unless every vector, a leaf of `tree`, has the shape of its primal and its kind of numbers."""
     for i, (x, v) in enumerate(zip(primals, vectors, strict=True)):
         if shape_of(x) != shape_of(v):
             place = f"{what}{paths(tree)[i]}"
             raise ShapeError(f"{place}: expected shape {shape_of(x)}, that of the value; got {shape_of(v)}")
+        if type(v) is not np.ndarray or type(x) is not np.ndarray or v.dtype.kind == "c":
+            _check_kinds(primal(x), primal(v), f"{what}{paths(tree)[i]}")
+
+
+def _check_kinds(x: Any, v: Any, place: str) -> None:
+    tables = [backend.of(a) for a in (x, v)]
+    if tables[0].exact and isinstance(v, int):
+        return
+    if tables[0].exact != tables[1].exact or not (_is_real(v) or isinstance(v, int) or _kind(v) in "iub"):
+        raise NoDerivative(f"{place}: expected {tables[0].name} numbers like the value, got {_given(v)}")
+
+
+def _kind(v: Any) -> str:
+    return str(getattr(getattr(v, "dtype", None), "kind", "?"))
 
 
 def owned(g: Array, like: Array, taken: list[Any]) -> Array:
@@ -74,8 +129,11 @@ def owned(g: Array, like: Array, taken: list[Any]) -> Array:
     dtype = getattr(like, "dtype", None)
     if isinstance(g, Tracer):
         return g if dtype is None or g.dtype == dtype else PRIMITIVES["astype"](g, dtype=dtype)
-    if dtype is not None and g.dtype != dtype:
-        g = backend.of(g).astype(g, dtype)
+    if dtype is not None:
+        if not hasattr(g, "dtype"):  # a Python number came as tangent or cotangent
+            g = zeros_like(like) + g
+        if g.dtype != dtype:
+            g = backend.of(g).astype(g, dtype)
     if type(g) is np.ndarray and (g.base is not None or not g.flags.writeable or any(g is t for t in taken)):
         g = g.copy()
     taken.append(g)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from refgrad.autodiff.arguments import check_like, name_of, owned, real_leaves
-from refgrad.autodiff.primitive import Primitive, zeros_like
+from refgrad.autodiff.arguments import check_like, check_result, name_of, owned, pair, real_leaves
+from refgrad.autodiff.primitive import MAYBE_COMPLEX, Primitive, refuse_complex, zeros_like
 from refgrad.autodiff.trace import Trace, Tracer
 from refgrad.errors import ShapeError
 from refgrad.tree import flatten
@@ -25,7 +25,7 @@ class ForwardTracer(Tracer):
     __slots__ = ("tangent",)
 
     def __init__(self, trace: Trace, value: Any, tangent: Any) -> None:
-        self.trace, self.value, self.tangent = trace, value, tangent
+        self.owner, self.value, self.tangent = trace, value, tangent
 
 
 class ForwardTrace(Trace):
@@ -36,7 +36,7 @@ class ForwardTrace(Trace):
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         values, tangents = [], []
         for a in args:
-            if type(a) is ForwardTracer and a.trace is self:
+            if type(a) is ForwardTracer and a.owner is self:
                 values.append(a.value)
                 tangents.append(a.tangent)
             else:
@@ -45,6 +45,8 @@ class ForwardTrace(Trace):
         y = primitive(*values, **params)
         if primitive.jvp is None:
             return y
+        if type(y) in MAYBE_COMPLEX:
+            refuse_complex(y, primitive)
         tangent = primitive.jvp(y, values, tangents, **params)
         return y if tangent is None else ForwardTracer(self, y, tangent)
 
@@ -96,14 +98,17 @@ def jvp(
     try:
         out = f(*structure.unflatten([ForwardTracer(trace, x, v) for x, v in zip(xs, vs, strict=True)]))
         if has_aux:
-            out, aux = out[0], stripped(trace, out[1])
+            out, aux = pair(out, f)
+            aux = stripped(trace, aux)
     finally:
         trace.alive = False
     leaves, structure = flatten(out)
     taken: list[Any] = list(vs)
     values, derivatives = [], []
     for leaf in leaves:
-        mine = type(leaf) is ForwardTracer and leaf.trace is trace
+        mine = type(leaf) is ForwardTracer and leaf.owner is trace
+        if not mine:
+            check_result(leaf, f, "jvp")
         values.append(leaf.value if mine else leaf)
         derivatives.append(owned(leaf.tangent if mine else zeros_like(leaf), values[-1], taken))
     result = structure.unflatten(values), structure.unflatten(derivatives)
@@ -113,4 +118,4 @@ def jvp(
 def stripped(trace: Trace, aux: Tree) -> Tree:
     """The auxiliary output without this trace's tracers."""
     leaves, structure = flatten(aux)
-    return structure.unflatten([a.value if isinstance(a, Tracer) and a.trace is trace else a for a in leaves])
+    return structure.unflatten([a.value if isinstance(a, Tracer) and a.owner is trace else a for a in leaves])

@@ -27,9 +27,11 @@ import numpy as np
 from refgrad import backend
 from refgrad.autodiff.trace import PRIMITIVES, Trace, Tracer, primal
 from refgrad.backend import NUMPY, shape_of
+from refgrad.errors import NoDerivative
 from refgrad.typing import Array, Shape
 
 __all__ = [
+    "MAYBE_COMPLEX",
     "Case",
     "Domain",
     "Primitive",
@@ -43,6 +45,7 @@ __all__ = [
     "ones_like",
     "positive",
     "real",
+    "refuse_complex",
     "unbroadcast",
     "zeros_like",
 ]
@@ -132,8 +135,8 @@ class Primitive:
     def __call__(self, *args: Any, **params: Any) -> Any:
         top: Trace | None = None
         for a in args:
-            if isinstance(a, Tracer) and (top is None or a.trace.level > top.level):
-                top = a.trace
+            if isinstance(a, Tracer) and (top is None or a.owner.level > top.level):
+                top = a.owner
         if top is not None:
             if not top.alive:
                 raise top.escaped()
@@ -206,6 +209,19 @@ def zeros_like(x: Array) -> Array:
     """Untraced zeros with the shape and dtype of `x`."""
     value = primal(x)
     return backend.of(value).zeros_like(value)
+
+
+MAYBE_COMPLEX = (np.ndarray, np.complex128, np.complex64)
+"""Types whose values may be complex; a tuple, for its test is the cheapest."""
+
+
+def refuse_complex(y: Array, primitive: Primitive) -> None:
+    """Raise if a result is complex: its imaginary part would be dropped on the way back."""
+    if y.dtype.kind == "c":
+        raise NoDerivative(
+            f"{primitive.name}: expected real numbers, got a complex result from a complex constant. Write the real "
+            "and the imaginary part as two real arrays."
+        )
 
 
 def kept(shape: Shape, axis: tuple[int, ...]) -> Shape:

@@ -14,9 +14,9 @@ from functools import wraps
 from operator import attrgetter
 from typing import Any
 
-from refgrad.autodiff.arguments import check_like, name_of, owned, real_leaves, select
+from refgrad.autodiff.arguments import check_like, check_result, name_of, owned, pair, real_leaves, select
 from refgrad.autodiff.forward import stripped
-from refgrad.autodiff.primitive import Primitive, ones_like, zeros_like
+from refgrad.autodiff.primitive import MAYBE_COMPLEX, Primitive, ones_like, refuse_complex, zeros_like
 from refgrad.autodiff.trace import Trace, Tracer, primal
 from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative, ShapeError
@@ -29,21 +29,21 @@ _numbers = itertools.count()
 
 
 class ReverseTracer(Tracer):
-    """A value, and how it was made: `primitive` applied to `args`, whose values at the level below are `values`."""
+    """A value, and how it was made: `primitive` applied to `values`, of which `parents` (place, tracer) are traced."""
 
-    __slots__ = ("args", "number", "params", "primitive", "values")
+    __slots__ = ("number", "params", "parents", "primitive", "values")
 
     def __init__(
         self,
         trace: Trace,
         value: Any,
         primitive: Primitive | None = None,
-        args: tuple[Any, ...] = (),
+        parents: Sequence[tuple[int, ReverseTracer]] = (),
         values: Sequence[Any] = (),
         params: dict[str, Any] = {},  # noqa: B006  (never changed)
     ) -> None:
-        self.trace, self.value, self.number = trace, value, next(_numbers)
-        self.primitive, self.args, self.values, self.params = primitive, args, values, params
+        self.owner, self.value, self.number = trace, value, next(_numbers)
+        self.primitive, self.parents, self.values, self.params = primitive, parents, values, params
 
 
 class ReverseTrace(Trace):
@@ -52,11 +52,20 @@ class ReverseTrace(Trace):
     __slots__ = ()
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        values = [a.value if type(a) is ReverseTracer and a.trace is self else a for a in args]
+        values: list[Any] = []
+        parents = []
+        for i, a in enumerate(args):
+            if type(a) is ReverseTracer and a.owner is self:
+                parents.append((i, a))
+                values.append(a.value)
+            else:
+                values.append(a)
         y = primitive(*values, **params)
         if primitive.vjp is None:
             return y
-        return ReverseTracer(self, y, primitive, args, values, params)
+        if type(y) in MAYBE_COMPLEX:
+            refuse_complex(y, primitive)
+        return ReverseTracer(self, y, primitive, parents, values, params)
 
 
 def pull(
@@ -68,7 +77,7 @@ def pull(
     seen: set[int] = set()
 
     for out, g in zip(outputs, cotangents, strict=True):
-        if type(out) is ReverseTracer and out.trace is trace:
+        if type(out) is ReverseTracer and out.owner is trace:
             if out.number in seen:
                 sums[out.number] = sums[out.number] + g
             else:
@@ -79,8 +88,8 @@ def pull(
     while pending:
         node = pending.pop()
         nodes.append(node)
-        for a in node.args:
-            if type(a) is ReverseTracer and a.trace is trace and a.number not in seen:
+        for _, a in node.parents:
+            if a.number not in seen:
                 seen.add(a.number)
                 pending.append(a)
     nodes.sort(key=attrgetter("number"), reverse=True)
@@ -91,12 +100,11 @@ def pull(
         if g is None:
             continue
         rule, y, values, params = node.primitive.vjp, node.value, node.values, node.params
-        for i, a in enumerate(node.args):
-            if type(a) is ReverseTracer and a.trace is trace:
-                term = rule(i, g, y, *values, **params)  # type: ignore[misc]
-                if term is not None:
-                    number = a.number
-                    sums[number] = sums[number] + term if number in sums else term
+        for i, a in node.parents:
+            term = rule(i, g, y, *values, **params)  # type: ignore[misc]
+            if term is not None:
+                number = a.number
+                sums[number] = sums[number] + term if number in sums else term
     return [sums.get(node.number) for node in inputs]
 
 
@@ -137,11 +145,12 @@ def vjp(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[
     try:
         out = f(*in_structure.unflatten(inputs))
         if has_aux:
-            out, aux = out[0], stripped(trace, out[1])
+            out, aux = pair(out, f)
+            aux = stripped(trace, aux)
     finally:
         trace.alive = False
     outputs, out_structure = flatten(out)
-    values = [o.value if type(o) is ReverseTracer and o.trace is trace else o for o in outputs]
+    values = [o.value if type(o) is ReverseTracer and o.owner is trace else check_result(o, f, "vjp") for o in outputs]
 
     def pullback(cotangent: Tree) -> tuple[Tree, ...]:
         us, structure = flatten(cotangent)
@@ -168,7 +177,7 @@ def value_and_grad(
     @wraps(f)
     def with_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
         places = select(args, argnums, "grad")
-        single = isinstance(argnums, int)
+        single = not isinstance(argnums, (tuple, list))
         chosen = args[places[0]] if single else tuple(args[p] for p in places)
         xs, structure = real_leaves(chosen, f"grad({name_of(f)}): argument {argnums!r}")
         trace = ReverseTrace("grad", f)
@@ -180,11 +189,12 @@ def value_and_grad(
         try:
             out = f(*filled, **kwargs)
             if has_aux:
-                out, aux = out[0], stripped(trace, out[1])
+                out, aux = pair(out, f)
+                aux = stripped(trace, aux)
         finally:
             trace.alive = False
-        _check_scalar(out, f, has_aux)
-        mine = type(out) is ReverseTracer and out.trace is trace
+        mine = type(out) is ReverseTracer and out.owner is trace
+        _check_scalar(out, f, has_aux, mine)
         found = pull(trace, [out], [ones_like(out)], inputs) if mine else [None] * len(xs)
         taken: list[Any] = []
         leaves = [owned(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, xs, strict=True)]
@@ -236,10 +246,12 @@ def grad(f: ScalarFunction, argnums: int | tuple[int, ...] = 0, has_aux: bool = 
     return gradient
 
 
-def _check_scalar(out: Any, f: ScalarFunction, has_aux: bool) -> None:
+def _check_scalar(out: Any, f: ScalarFunction, has_aux: bool, mine: bool) -> None:
     if isinstance(primal(out), (tuple, list, dict)) or out is None:
         hint = "" if has_aux else "; if it returns (value, rest), write has_aux=True"
         raise NoDerivative(f"grad({name_of(f)}): expected one number as the result, got {type(out).__name__}{hint}.")
+    if not mine:
+        check_result(out, f, "grad")
     if shape_of(out) != ():
         raise NoDerivative(
             f"grad({name_of(f)}): expected a result of shape (), one number, got shape {shape_of(out)}. "

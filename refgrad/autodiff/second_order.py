@@ -20,7 +20,7 @@ from refgrad.autodiff.forward import jvp
 from refgrad.autodiff.reverse import grad, vjp
 from refgrad.autodiff.trace import PRIMITIVES, primal
 from refgrad.backend import shape_of
-from refgrad.errors import ShapeError
+from refgrad.errors import NoDerivative, ShapeError
 from refgrad.tree import Structure, flatten
 from refgrad.typing import Array, ScalarFunction, Tree
 
@@ -67,7 +67,7 @@ def jacfwd(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
 
     @wraps(f)
     def jacobian(*args: Any, **kwargs: Any) -> Tree:
-        place = select(args, argnums, "jacfwd")[0]
+        place = _single(args, argnums, "jacfwd")
         xs, structure = real_leaves(args[place], f"jacfwd({name_of(f)}): argument {place}")
 
         def of_leaves(*leaves: Array) -> Tree:
@@ -96,7 +96,7 @@ def jacrev(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
 
     @wraps(f)
     def jacobian(*args: Any, **kwargs: Any) -> Tree:
-        place = select(args, argnums, "jacrev")[0]
+        place = _single(args, argnums, "jacrev")
         real_leaves(args[place], f"jacrev({name_of(f)}): argument {place}")
 
         def of_one(x: Tree) -> Tree:
@@ -135,6 +135,12 @@ def hessian(f: ScalarFunction, argnums: int = 0) -> Callable[..., Tree]:
     True
     """
     return jacfwd(grad(f, argnums), argnums)
+
+
+def _single(args: tuple[Any, ...], argnums: int, what: str) -> int:
+    if isinstance(argnums, (tuple, list)):
+        raise NoDerivative(f"{what}: expected one argument, argnums={argnums!r}; put several into one container")
+    return select(args, argnums, what)[0]
 
 
 def _basis(xs: list[Array]) -> list[tuple[int, Array]]:

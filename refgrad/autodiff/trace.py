@@ -64,11 +64,11 @@ class Trace:
 class Tracer:
     """A traced value: an array for every purpose but assignment and conversion to a plain array."""
 
-    __slots__ = ("trace", "value")
+    __slots__ = ("owner", "value")
     __hash__ = None  # type: ignore[assignment]
     __array_priority__ = 1000
 
-    trace: Trace
+    owner: Trace
     value: Any
 
     @property
@@ -207,6 +207,10 @@ class Tracer:
             axes = axes[0]
         return _namespace().transpose(self, axes or None)
 
+    def trace(self) -> Any:
+        """The sum of the diagonal of a matrix."""
+        return _namespace().trace(self)
+
     def dot(self, other: Any) -> Any:
         """The matrix product."""
         return _namespace().dot(self, other)
@@ -221,6 +225,21 @@ class Tracer:
     def copy(self) -> Any:
         """The value itself: traced arrays never change."""
         return self
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        self._refuse("pickling", "pickle refgrad.value_of(x)")
+
+    def __getattr__(self, name: str) -> Any:
+        # only what the class does not have comes here
+        raise AttributeError(
+            f"a traced value has no attribute {name!r}; use a function of refgrad.numpy, or refgrad.value_of(x).{name} "
+            "if no derivative is needed"
+        )
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TracedAssignment(
@@ -259,7 +278,7 @@ class Tracer:
         return _namespace().apply_function(function, args, kwargs)
 
     def __repr__(self) -> str:
-        return f"Traced<{self.trace.label[0]}>({self.value!r})"
+        return f"Traced<{self.owner.label[0]}>({self.value!r})"
 
 
 def primal(x: Any) -> Any:

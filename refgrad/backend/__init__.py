@@ -11,8 +11,6 @@ backends and array-API libraries are imported when their first array is met.
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 
 from refgrad.backend.base import Backend, shape_of
@@ -20,7 +18,7 @@ from refgrad.backend.numpy import NUMPY
 from refgrad.errors import InvalidInput, MissingExtra, NoDerivative
 from refgrad.typing import Array
 
-__all__ = ["NUMPY", "Backend", "get", "lookup", "of", "register", "shape_of"]
+__all__ = ["NUMPY", "Backend", "get", "of", "register", "shape_of"]
 
 TYPES: dict[type, Backend] = {np.ndarray: NUMPY}
 TYPES.update(dict.fromkeys((*np.sctypeDict.values(), bool, int, float), NUMPY))
@@ -31,12 +29,9 @@ def register(array_type: type, backend: Backend) -> None:
     TYPES[array_type] = backend
 
 
-def lookup(array_type: type) -> Backend:
-    """The table for arrays of one type; imports the library's table if need be."""
-    try:
-        return TYPES[array_type]
-    except KeyError:
-        pass
+def lookup(array: Array) -> Backend:
+    """The table for one array; imports the library's table if need be."""
+    array_type = type(array)
     for base in array_type.__mro__:  # a subclass of a known array type, or a library not met before
         if base in TYPES:
             TYPES[array_type] = TYPES[base]
@@ -45,10 +40,15 @@ def lookup(array_type: type) -> Backend:
     if library == "cupy":
         register(array_type, get("cupy"))
         return TYPES[array_type]
-    if hasattr(array_type, "__array_namespace__"):
+    if library == "refgrad":
+        raise NoDerivative(
+            f"a traced value reached a function that has no derivative rule and needs a plain array; got {array!r}. "
+            "Give it refgrad.value_of(x) if no derivative is needed."
+        )
+    if hasattr(array, "__array_namespace__") and library not in ("jax", "jaxlib"):
         from refgrad.backend.standard import Standard
 
-        register(array_type, Standard(sys.modules[library]))
+        register(array_type, Standard(array.__array_namespace__()))
         return TYPES[array_type]
     raise NoDerivative(
         f"expected an array of NumPy, CuPy, refgrad.exact or an array-API library; got {array_type.__module__}."
@@ -60,7 +60,7 @@ def of(*arrays: Array) -> Backend:
     """The table that serves all of `arrays`; Python numbers fit any library, NumPy constants fit the exact ones."""
     found: Backend = NUMPY
     for x in arrays:
-        table = lookup(type(x))
+        table = TYPES.get(type(x)) or lookup(x)
         if table is not NUMPY:
             found = table
     return found

@@ -15,7 +15,7 @@ import numpy as np
 
 from refgrad.backend import register
 from refgrad.backend.element_backend import ElementBackend
-from refgrad.backend.elements import ElementArray, Field
+from refgrad.backend.elements import ElementArray, Field, lifted
 from refgrad.backend.exact import RATIONALS, ExactArray, as_fraction
 from refgrad.errors import MissingExtra, SingularMatrix, Undecided
 
@@ -70,6 +70,8 @@ class Balls(Field):
         return getattr(element, name)()
 
     def compare(self, symbol: str, a: Any, b: Any) -> bool:
+        if a is b:  # one and the same unknown number
+            return symbol != "<"
         if symbol == "==":
             if a.is_exact() and b.is_exact():
                 return bool(a == b)
@@ -81,8 +83,10 @@ class Balls(Field):
         return bool(yes)
 
     def maximum(self, a: Any, b: Any) -> Any:
-        # the union would do for overlapping balls; arb's own max is the tighter enclosure
-        return a.max(b)
+        # a settled maximum is one of the two themselves, so that comparing with it finds it again
+        if b <= a:
+            return a
+        return b if a <= b else a.max(b)
 
     def solve(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         try:
@@ -104,7 +108,8 @@ class BallArray(ElementArray):
             return BALL.exp(BALL.log(self) * exponent)
         return super().__pow__(exponent)
 
-    def _coerce(self, other: Any) -> np.ndarray | None:
+    @classmethod
+    def _coerce(cls, other: Any) -> np.ndarray | None:
         return super()._coerce(BALL.asarray(other) if isinstance(other, ExactArray) else other)
 
 
@@ -115,6 +120,9 @@ def _dyadic(ball: Any) -> Fraction:
 
 class BallBackend(ElementBackend):
     """The functions of balls. Rationals are enclosed as they come in."""
+
+    def isfinite(self, x: Any) -> Any:  # type: ignore[override]
+        return lifted(lambda e: bool(e.is_finite()), self._data(x)).astype(bool)
 
     def asarray(self, x: Any, dtype: Any = None) -> Any:
         if isinstance(x, ExactArray):

@@ -100,6 +100,7 @@ class Backend:
     def scatter_add(self, g: Array, indices: Array, axis: int, size: int) -> Array:
         """Zeros of length `size` along `axis`, to which `g` is added at `indices`; repeated indices accumulate."""
         shape = shape_of(g)
+        indices = self.where(indices < 0, indices + size, indices)
         lead, tail = shape[:axis], shape[axis + indices.ndim :]
         columns = math.prod(tail)
         flat = self.reshape(g, (math.prod(lead), indices.size, columns))
@@ -112,6 +113,7 @@ class Backend:
 
     def put_along_axis_add(self, g: Array, indices: Array, axis: int, size: int) -> Array:
         """The transpose of `take_along_axis`: zeros of length `size` along `axis`, `g` added at `indices`."""
+        indices = self.where(indices < 0, indices + size, indices)
         positions = self.reshape(self.arange(size, indices), (1,) * axis + (size,) + (1,) * (g.ndim - axis))
         hits = self.xp.expand_dims(indices, axis=axis) == positions
         spread = self.where(hits, self.xp.expand_dims(g, axis=axis), self.zeros_like(self.xp.expand_dims(g, axis=axis)))

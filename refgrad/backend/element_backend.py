@@ -37,9 +37,10 @@ class ElementBackend(Backend):
         return function
 
     def _data(self, x: Any) -> np.ndarray:
-        if isinstance(x, self.array):
-            return x.data
-        return self.asarray(x).data  # type: ignore[no-any-return]
+        data = self.array._coerce(x)
+        if data is None:
+            raise TypeError(f"expected {self.name} numbers, ints or Fractions; got {type(x).__name__}")
+        return data
 
     def asarray(self, x: Any, dtype: Any = None) -> Any:
         """`x`, nested lists or an array of ints, floats, Fractions or strings, as an exact array."""
@@ -68,10 +69,12 @@ class ElementBackend(Backend):
         return -self.maximum(-self.asarray(a), -self.asarray(b))
 
     def where(self, condition: Array, a: Array, b: Array) -> Array:  # type: ignore[override]
+        if isinstance(condition, ElementArray):
+            condition = condition != 0
         return self.array(np.where(condition, self._data(a), self._data(b)))
 
     def matmul(self, a: Array, b: Array) -> Array:  # type: ignore[override]
-        return self.asarray(a) @ b
+        return self.array(self._data(a)) @ b
 
     dot = matmul
 

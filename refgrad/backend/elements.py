@@ -138,24 +138,30 @@ class ElementArray:
         values = [float(to_fraction(e)) for e in self.data.ravel()]
         return np.array(values, dtype=dtype).reshape(self.shape)
 
-    def _coerce(self, other: Any) -> np.ndarray | None:
+    @classmethod
+    def _coerce(cls, other: Any) -> np.ndarray | None:
         """`other` as an object array of this field, or None if it is something this field knows nothing of."""
-        if isinstance(other, type(self)):
+        if isinstance(other, cls):
             return other.data
-        if isinstance(other, _INTEGERS) and not isinstance(other, np.ndarray):
-            return np.asarray(self.field.element(int(other)), object)
-        if isinstance(other, _FLOATS):
-            raise NotRational(_float_met(self.field.name, repr(float(other))))
         if isinstance(other, np.ndarray):
             if other.dtype.kind in "iub":
-                return lifted(self.field.element, other.astype(object))
-            if other.dtype.kind == "f":
-                raise NotRational(_float_met(self.field.name, f"an array of {other.dtype}"))
-            return lifted(self.field.element, other) if other.dtype == object else None
+                return lifted(cls.field.element, other.astype(object))
+            if other.dtype.kind == "O":
+                return lifted(cls._strict, other)
+            raise NotRational(_float_met(cls.field.name, f"an array of {other.dtype}"))
         try:
-            return np.asarray(self.field.element(other), object)
-        except TypeError:
+            return np.asarray(cls._strict(other), object)
+        except NotRational:
+            raise
+        except (TypeError, ValueError):
             return None
+
+    @classmethod
+    def _strict(cls, value: Any) -> Any:
+        """The element equal to `value`, which must not be a float."""
+        if isinstance(value, _FLOATS):
+            raise NotRational(_float_met(cls.field.name, repr(float(value))))
+        return cls.field.element(int(value) if isinstance(value, _INTEGERS) else value)
 
     def _binary(self, other: Any, op: Callable[[Any, Any], Any], swap: bool = False) -> Any:
         data = self._coerce(other)

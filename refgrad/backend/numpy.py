@@ -43,7 +43,7 @@ class NumPy(Backend):
         return x.reshape(shape) if isinstance(x, np.ndarray) else np.reshape(x, shape)
 
     def transpose(self, x: Array, axes: tuple[int, ...]) -> Array:
-        return x.transpose(axes)
+        return np.transpose(x, axes) if isinstance(x, float) else x.transpose(axes)
 
     def broadcast_to(self, x: Array, shape: Shape) -> Array:
         # an array of its own: np.broadcast_to takes five times as long for a small one, and its view is read-only

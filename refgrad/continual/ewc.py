@@ -15,6 +15,8 @@ References
 
 from __future__ import annotations
 
+import numpy as np
+
 from refgrad import numpy as rnp
 from refgrad import tree
 from refgrad.backend import shape_of
@@ -57,7 +59,11 @@ def ewc_penalty(theta: Tree, theta_star: Tree, fisher: Tree, lam: Scalar) -> Sca
             )
         return rnp.sum(f * (t - s) * (t - s))
 
+    if isinstance(lam, np.generic):
+        lam = lam.item()  # a NumPy scalar would raise float32 parameters to float64
     terms, _ = tree.flatten(tree.map(term, theta, theta_star, fisher))
+    if not terms:
+        raise ShapeError("expected at least one parameter, got an empty container")
     total = terms[0]
     for value in terms[1:]:
         total = total + value

@@ -27,6 +27,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
+
 from refgrad import numpy as rnp
 from refgrad.autodiff import vjp
 from refgrad.autodiff.trace import primal
@@ -115,13 +117,16 @@ def empirical_fisher_diagonal(
     array, shape (p,)
     """
     _check(likelihood, X)
-    if len(shape_of(y)) < 1 or shape_of(y)[0] != shape_of(X)[0]:
+    y = _targets(y, likelihood)
+    if len(shape_of(y)) != (1 if likelihood == "categorical" else 2) or shape_of(y)[0] != shape_of(X)[0]:
         raise ShapeError(f"expected one label for each of {shape_of(X)[0]} examples, got labels of shape {shape_of(y)}")
     remaining = iter(range(shape_of(X)[0]))
 
     def of_example(f: Array, jacobian: Array) -> Array:
         n = next(remaining)
         if likelihood == "gaussian":
+            if shape_of(y)[1] != shape_of(f)[0]:
+                raise ShapeError(f"expected targets of shape (N, {shape_of(f)[0]}), got {shape_of(y)}")
             score = (y[n] - f) @ jacobian
         else:
             label = int(y[n])
@@ -137,6 +142,8 @@ def _mean_over_examples(
     of_example: Callable[[Array, Array], Array], logits: Callable[[Array, Array], Array], theta: Array, X: Array
 ) -> Array:
     """The mean over n of ``of_example(f_n, df_n / dtheta)``, the logits of one example and their Jacobian (C, p)."""
+    if len(shape_of(theta)) != 1:
+        raise ShapeError(f"expected theta of shape (p,), got {shape_of(theta)}; reshape it inside logits")
     total: Array = None
     count = shape_of(X)[0]
     for n in range(count):
@@ -150,6 +157,17 @@ def _mean_over_examples(
     return total / count
 
 
+def _targets(y: Array, likelihood: str) -> Array:
+    """The labels as an array of integers, or the targets as they are."""
+    if likelihood == "gaussian":
+        return y
+    y = np.asarray(y) if isinstance(y, (list, tuple)) else y
+    kind = getattr(getattr(y, "dtype", None), "kind", None)
+    if kind is not None and kind not in "iub":
+        raise InvalidInput(f"expected labels of an integer dtype, got {y.dtype}; write y.astype(int) if they are whole")
+    return y
+
+
 def _row(f: Array) -> Array:
     if len(shape_of(f)) != 2 or shape_of(f)[0] != 1:
         raise ShapeError(f"logits(theta, X): expected shape (N, C), here (1, C) for one example; got {shape_of(f)}")
@@ -160,4 +178,5 @@ def _check(likelihood: str, X: Array) -> None:
     if likelihood not in ("categorical", "gaussian"):
         raise InvalidInput(f"expected likelihood 'categorical' or 'gaussian', got {likelihood!r}")
     if len(shape_of(X)) < 1 or shape_of(X)[0] == 0:
-        raise ShapeError(f"expected at least one example, X of shape (N, d); got {shape_of(X)}")
+        given = f"shape {shape_of(X)}" if hasattr(X, "shape") else f"a {type(X).__name__}"
+        raise ShapeError(f"expected at least one example, an array X of shape (N, d); got {given}")

@@ -28,11 +28,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import wraps
 from typing import Literal
 
 from refgrad.autodiff import grad, hessian, hvp, vjp
 from refgrad.errors import InvalidInput, NotConverged, SingularMatrix
-from refgrad.linalg import Solution, conjugate_gradient, norm, require_positive_definite, solve
+from refgrad.linalg import (
+    Solution,
+    all_finite,
+    conjugate_gradient,
+    norm,
+    require_invertible,
+    require_positive_definite,
+    solve,
+)
 from refgrad.tree import ravel
 from refgrad.typing import Array, ScalarFunction, Tree
 
@@ -111,7 +120,10 @@ def hypergradient(
     IndefiniteHessian
         If H has to be positive definite and is not.
     SingularMatrix
-        If H is singular: the hypergradient then depends on how the inner problem was solved.
+        If H is singular, on floats to working precision: the hypergradient then depends on how the inner problem was
+        solved. Only the dense solver sees this; conjugate gradients solve a consistent singular system without notice.
+    InvalidInput
+        If an option is not one of those listed, or w or phi is not finite.
 
     Examples
     --------
@@ -125,14 +137,20 @@ def hypergradient(
     """
     if solver not in ("dense", "cg"):
         raise InvalidInput(f"hypergradient: expected solver 'dense' or 'cg', got {solver!r}")
+    if at not in ("minimum", "stationary point"):
+        raise InvalidInput(f"hypergradient: expected at='minimum' or at='stationary point', got {at!r}")
     if at == "stationary point" and solver == "cg":
         raise InvalidInput("hypergradient: conjugate gradients need a minimum; write solver='dense' at a saddle")
     flat_w, unravel_w = ravel(w)
     flat_phi, unravel_phi = ravel(phi)
+    if not (all_finite(flat_w) and all_finite(flat_phi)):
+        raise InvalidInput("hypergradient: expected finite w and phi, got an infinite or NaN element")
 
+    @wraps(inner)
     def inner_at(v: Array, p: Array) -> Array:
         return inner(unravel_w(v), unravel_phi(p))
 
+    @wraps(outer)
     def outer_at(v: Array, p: Array) -> Array:
         return outer(unravel_w(v), unravel_phi(p))
 
@@ -169,6 +187,7 @@ def _system(
     if solver == "cg":
         return lambda b: conjugate_gradient(lambda v: hvp(lambda x: inner_at(x, phi), w, v), b, tolerance=tolerance)
     h = hessian(inner_at)(w, phi)
+    require_invertible(h, "hypergradient: the Hessian of inner")
     if at == "minimum":
         require_positive_definite(h, "hypergradient: the Hessian of inner (at='stationary point' allows a saddle)")
 

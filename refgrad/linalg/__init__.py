@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from refgrad.linalg.cg import Solution, conjugate_gradient
-from refgrad.linalg.dense import require_positive_definite, solve
+from refgrad.linalg.dense import require_invertible, require_positive_definite, solve
 from refgrad.linalg.vectors import all_finite, inner, norm, relative_residual
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "inner",
     "norm",
     "relative_residual",
+    "require_invertible",
     "require_positive_definite",
     "solve",
 ]

@@ -10,8 +10,9 @@ References
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from refgrad.autodiff.trace import primal
@@ -67,10 +68,16 @@ def conjugate_gradient(
         If the tolerance is not met in `max_steps`.
     """
     n = b.shape[0]
-    limit = 10 * n if max_steps is None else max_steps
+    limit = max(1, 10 * n) if max_steps is None else max_steps
     if limit < 1:
         raise InvalidInput(f"conjugate_gradient: expected max_steps of at least 1, got {max_steps}")
     xp = of(primal(b))
+    if not xp.exact:
+        # the products below are squares: unscaled, 1e-170 would vanish and 1e170 overflow
+        size = float(xp.amax(xp.abs(primal(b)), (0,), False)) if n else 0.0
+        if 0.0 < size < math.inf and not 1e-3 < size < 1e3:
+            solution = conjugate_gradient(operator, b / size, tolerance=tolerance, max_steps=max_steps)
+            return replace(solution, value=solution.value * size)
     goal = 0 if xp.exact else Fraction(tolerance) ** 2
     x = xp.zeros_like(primal(b))
     r, p = b, b

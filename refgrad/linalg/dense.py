@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from refgrad import numpy as rnp
 from refgrad.autodiff.trace import primal
-from refgrad.errors import IndefiniteHessian
+from refgrad.backend import of
+from refgrad.errors import IndefiniteHessian, SingularMatrix
 from refgrad.linalg.cg import Solution
 from refgrad.linalg.vectors import relative_residual
 from refgrad.typing import Array
 
-__all__ = ["require_positive_definite", "solve"]
+__all__ = ["require_invertible", "require_positive_definite", "solve"]
 
 
 def solve(a: Array, b: Array) -> Solution:
@@ -31,13 +34,43 @@ def solve(a: Array, b: Array) -> Solution:
 
 
 def require_positive_definite(a: Array, what: str) -> None:
-    """Raise `IndefiniteHessian` unless every pivot of the elimination of symmetric `a` is positive."""
+    """Raise unless every pivot of the elimination of symmetric `a` is positive.
+
+    Raises
+    ------
+    SingularMatrix
+        If a pivot and its row are zero.
+    IndefiniteHessian
+        If a pivot is negative, or zero with a row that is not.
+    """
     a = primal(a)
     for k in range(a.shape[0]):
         pivot = a[0, 0]
+        if pivot == 0 and bool((a[0] == 0).all()):
+            raise SingularMatrix(f"{what}: pivot {k} of the elimination and its row are zero; the matrix is singular.")
         if not pivot > 0:
             raise IndefiniteHessian(
                 f"{what}: pivot {k} of the elimination is {float(pivot):.3g}; expected a positive definite matrix."
             )
         row = a[0:1, 1:]
         a = a[1:, 1:] - a[1:, 0:1] @ row / pivot
+
+
+def require_invertible(a: Array, what: str) -> None:
+    """Raise `SingularMatrix` if a symmetric float matrix is singular to working precision.
+
+    Elimination cannot tell: for a consistent system its residual is small whatever it returns. The rows and columns
+    are scaled to a unit diagonal first, so that parameters of different size are no reason to refuse.
+    """
+    a = primal(a)
+    if of(a).exact or a.shape[0] == 0:
+        return
+    host = np.asarray(a.get() if hasattr(a, "get") else a)
+    diagonal = np.abs(np.diag(host))
+    scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1))
+    values = np.linalg.svd(host * scale[:, None] * scale, compute_uv=False)
+    if not values[-1] > 10 * len(host) * np.finfo(host.dtype).eps * values[0]:
+        raise SingularMatrix(
+            f"{what} is singular to working precision: singular values from {values[-1]:.3g} to {values[0]:.3g}. The "
+            "hypergradient then depends on how the inner problem was solved; add a strictly convex term to it."
+        )

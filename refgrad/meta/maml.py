@@ -35,8 +35,11 @@ References
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from refgrad import tree
 from refgrad.autodiff import grad, hvp
@@ -67,6 +70,7 @@ def adapt(loss: ScalarFunction, theta: Tree, batches: Sequence[Any], lr: Scalar)
     NotConverged
         If the parameters overflow: the learning rate is too large.
     """
+    lr = _number(lr, "lr")
     path = [theta]
     for i, batch in enumerate(batches):
         slope = grad(loss)(path[-1], batch)
@@ -118,7 +122,7 @@ def maml_gradient(loss: ScalarFunction, theta: Tree, tasks: Sequence[Task], lr: 
     >>> maml_gradient(loss, exact.asarray([0]), [(batch, batch)], exact.asarray("1/5"), 3)
     ExactArray([-4374/15625])
     """
-    _check(tasks, steps)
+    tasks, steps, lr = _checked(tasks, steps, lr)
 
     def of_task(task: Task) -> Tree:
         support, query = task
@@ -137,7 +141,7 @@ def fomaml_gradient(loss: ScalarFunction, theta: Tree, tasks: Sequence[Task], lr
 
     Arguments, result and errors are those of `maml_gradient`.
     """
-    _check(tasks, steps)
+    tasks, steps, lr = _checked(tasks, steps, lr)
 
     def of_task(task: Task) -> Tree:
         support, query = task
@@ -160,7 +164,9 @@ def reptile_update(
     epsilon : number
         The outer step; 1 puts theta at the mean of the adapted parameters.
     """
-    if not tasks or not all(len(batches) for batches in tasks):
+    tasks = [list(batches) for batches in tasks]
+    epsilon = _number(epsilon, "epsilon")
+    if not tasks or not all(tasks):
         raise InvalidInput("reptile_update: expected at least one task, and at least one batch in each")
 
     def of_task(batches: Sequence[Any]) -> Tree:
@@ -177,11 +183,26 @@ def _mean_over_tasks(of_task: Callable[[Any], Tree], tasks: Sequence[Any]) -> Tr
     return tree.map(lambda a: a / len(tasks), total)
 
 
-def _check(tasks: Sequence[Task], steps: int) -> None:
+def _checked(tasks: Sequence[Task], steps: int, lr: Scalar) -> tuple[list[Task], int, Scalar]:
+    tasks = list(tasks)
     if not tasks:
         raise InvalidInput("expected at least one task, got none")
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+    try:
+        count = 0 if isinstance(steps, bool) else operator.index(steps)
+    except TypeError:
+        count = 0
+    if count < 1:
         raise InvalidInput(f"expected a whole number of steps, at least 1; got {steps!r}")
     for i, task in enumerate(tasks):
-        if len(task) != 2:
-            raise InvalidInput(f"task {i}: expected a pair (support, query), got {len(task)} entries")
+        if not isinstance(task, (tuple, list)) or len(task) != 2:
+            raise InvalidInput(f"task {i}: expected a pair (support, query), got {type(task).__name__}")
+    return tasks, count, _number(lr, "lr")
+
+
+def _number(value: Scalar, name: str) -> Scalar:
+    """`value` as a number that leaves the dtype of what it is multiplied with alone."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (str, bool, list, tuple, dict)):
+        raise InvalidInput(f"expected {name} to be a number, got {value!r}")
+    return value

@@ -40,8 +40,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from refgrad import numpy as rnp
+from refgrad.autodiff.trace import Tracer
 from refgrad.backend import Backend, of
-from refgrad.errors import InvalidInput, ShapeError
+from refgrad.errors import InvalidInput, NoDerivative, ShapeError
 from refgrad.linalg import all_finite
 from refgrad.typing import Array, Scalar
 
@@ -101,17 +102,21 @@ def min_norm(J: Array) -> MinNorm:
     >>> result.weights, result.direction, result.gap
     (ExactArray([1/5, 4/5, 0]), ExactArray([2/5, 4/5]), ExactArray(0))
     """
+    if isinstance(J, Tracer):
+        raise NoDerivative("min_norm is not differentiable here: give it refgrad.value_of(J)")
     if getattr(J, "ndim", 0) != 2 or J.shape[0] == 0:
         given = f"an array of shape {J.shape}" if hasattr(J, "shape") else f"a {type(J).__name__}"
         raise ShapeError(
-            f"min_norm: expected an array with a gradient in each row, shape (K, n); got {given}. Write numpy.asarray(J) "
-            "or refgrad.exact.asarray(J) for nested lists."
+            f"min_norm: expected an array with a gradient in each row, shape (K, n); got {given}. Write "
+            "numpy.asarray(J) or refgrad.exact.asarray(J) for nested lists."
         )
     xp = of(J)
     if not xp.is_real(J):
         raise InvalidInput(f"min_norm: expected real floating-point or exact numbers, got dtype {J.dtype}")
     if not all_finite(J):
         raise InvalidInput("min_norm: expected finite gradients, got an infinite or NaN element")
+    if J.shape[1] == 0:
+        raise ShapeError(f"min_norm: expected gradients of at least one parameter, got shape {J.shape}")
     if J.shape[0] <= 2:
         weights, steps, stopped = _closed_form(J, xp), 0, "closed form"
     elif xp.exact:
@@ -143,17 +148,23 @@ def gap(J: Array, weights: Array) -> Scalar:
 
 
 def _closed_form(J: Array, xp: Backend) -> Array:
-    one = xp.ones_like(J[:1, 0] if J.shape[1] else xp.zeros((1,), J))
+    one = xp.ones_like(J[:1, 0])
     if J.shape[0] == 1:
         return one
+    size = rnp.max(abs(J))
+    if not size > 0:
+        return rnp.concatenate([one, one]) / 2
+    J = J / size / 2  # so that no difference overflows
     d = J[0] - J[1]
-    scale = rnp.max(abs(d)) if d.shape[0] else 0
+    scale = rnp.max(abs(d))
     if not scale > 0:  # equal gradients: every weighting gives the same point
         return rnp.concatenate([one, one]) / 2
-    d = d / scale  # so that neither product over- nor underflows
-    first = -((J[1] / scale) @ d) / (d @ d)  # eq: min-norm-two
-    first = rnp.reshape(rnp.minimum(rnp.maximum(first, 0), 1), (1,))
-    return rnp.concatenate([first, 1 - first])
+    # the weight of the longer row is the smaller one: computed itself, and not as 1 minus the other
+    longer = 0 if J[0] @ J[0] > J[1] @ J[1] else 1
+    away = (d if longer == 0 else -d) / scale
+    weight = -((J[1 - longer] / scale) @ away) / (away @ away)  # eq: min-norm-two
+    weight = rnp.reshape(rnp.minimum(rnp.maximum(weight, 0), 1), (1,))
+    return rnp.concatenate([weight, 1 - weight] if longer == 0 else [1 - weight, weight])
 
 
 def _active_set(J: Array, xp: Backend) -> tuple[Array, int]:
@@ -230,7 +241,9 @@ def _refined(J: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _towards_affine_minimiser(J: np.ndarray, weights: np.ndarray, entering: int) -> np.ndarray:
     """The min-norm point of the affine hull of the support and one more row, rows leaving where it is outside."""
     support = np.union1d(np.flatnonzero(weights), entering)
+    lengths = np.abs(J).max(axis=1)
     while len(support) > 1:
+        support = support[np.argsort(lengths[support], kind="stable")]  # the base gets 1 minus the rest: a large weight
         base, others = support[0], support[1:]
         target = np.zeros(len(J))
         target[others] = np.linalg.lstsq((J[others] - J[base]).T, -J[base], rcond=None)[0]

@@ -22,7 +22,10 @@ _REDUCTIONS = {"add": "sum", "maximum": "max", "minimum": "min"}
 
 
 @cache
-def _ufunc(name: str) -> Callable[..., Any] | None:
+def _ufunc(ufunc: np.ufunc) -> Callable[..., Any] | None:
+    name = ufunc.__name__
+    if getattr(np, name, None) is not ufunc:  # somebody else's ufunc, which may have a name of ours
+        return None
     return getattr(namespace, name, None) if name in namespace.__all__ else None
 
 
@@ -30,7 +33,7 @@ def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[s
     """``ufunc(*inputs)`` or ``ufunc.reduce(*inputs)`` by the function of the same name here."""
     name = ufunc.__name__
     if method == "__call__" and not kwargs:
-        function = _ufunc(name)
+        function = _ufunc(ufunc)
         if function is not None:
             return function(*inputs)
     if method == "reduce" and name in _REDUCTIONS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +12,12 @@ from refgrad import backend
 from refgrad.autodiff.rules import elementwise
 from refgrad.autodiff.trace import PRIMITIVES, Tracer, primal
 from refgrad.backend import shape_of
-from refgrad.errors import NotRational
+from refgrad.errors import NoDerivative, NotRational
 from refgrad.typing import Array, DType
 
 
 def asarray(x: Any) -> Array:
-    """X as an array: arrays, numbers and traced values as they are, nested sequences stacked."""
+    """x as an array: arrays, numbers and traced values as they are, nested sequences stacked."""
     if not isinstance(x, (list, tuple)):
         return x
     if not _holds_arrays(x):
@@ -97,19 +98,28 @@ pow = power
 
 def where(condition: Any, a: Any, b: Any, /) -> Array:
     """A where `condition` holds and b elsewhere; the derivative of what was not chosen is 0, even at NaN."""
-    return elementwise.where(primal(condition), asarray(a), asarray(b))
+    condition = primal(condition)
+    if backend.of(condition).exact:
+        condition = condition != 0
+    return elementwise.where(condition, asarray(a), asarray(b))
 
 
-def clip(x: Any, low: Any = None, high: Any = None) -> Array:
-    """X limited to [low, high]; the derivative is 1 inside the closed interval and 0 outside."""
+def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Array:
+    """x limited to [a_min, a_max], NaN kept; the derivative is 1 inside the closed interval and 0 outside."""
+    low, high = a_min if min is None else min, a_max if max is None else max
     x = asarray(x)
     if low is not None:
-        x = where(x >= low, x, low)
-    return x if high is None else where(x <= high, x, high)
+        x = where(x < low, low, x)
+    return x if high is None else where(x > high, high, x)
 
 
 def astype(x: Any, dtype: DType) -> Array:
-    """X in another floating dtype."""
+    """x in another floating dtype; a traced x only in one, since integers have no derivative."""
+    if isinstance(x, Tracer) and dtype != x.dtype and (isinstance(x.dtype, str) or np.dtype(dtype).kind != "f"):
+        raise NoDerivative(
+            f"astype: a traced value of dtype {x.dtype} cannot become {dtype}, where its derivative would be lost; "
+            f"write refgrad.value_of(x).astype({dtype}) if none is needed"
+        )
     return elementwise.astype(asarray(x), dtype=dtype)
 
 
@@ -123,3 +133,24 @@ def ones_like(x: Any) -> Array:
     """Ones with the shape and dtype of x."""
     value = primal(asarray(x))
     return backend.of(value).ones_like(value)
+
+
+def isnan(x: Any, /) -> Array:
+    """Whether x is not a number."""
+    value = primal(asarray(x))
+    return value != value
+
+
+def shape(x: Any, /) -> tuple[int, ...]:
+    """The lengths of the axes of x."""
+    return shape_of(asarray(x))
+
+
+def ndim(x: Any, /) -> int:
+    """The number of axes of x."""
+    return len(shape_of(asarray(x)))
+
+
+def size(x: Any, /) -> int:
+    """The number of elements of x."""
+    return math.prod(shape_of(asarray(x)))

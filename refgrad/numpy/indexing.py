@@ -20,7 +20,7 @@ from refgrad.typing import Array
 def getitem(x: Array, key: Any) -> Array:
     """``x[key]`` for every key that NumPy takes."""
     keys = key if isinstance(key, tuple) else (key,)
-    if all(isinstance(k, (int, np.integer, slice)) or k is None or k is Ellipsis for k in keys):
+    if all(_is_basic(k) for k in keys):
         return _basic(x, keys)
     if any(isinstance(k, Tracer) for k in keys):
         keys = tuple(primal(k) for k in keys)
@@ -37,6 +37,10 @@ def getitem(x: Array, key: Any) -> Array:
     if positions is None:
         raise IndexError(f"x[{key!r}]: this array library has no such index; use take or take_along_axis")
     return index.take(reshape(x, -1), positions, axis=0)
+
+
+def _is_basic(k: Any) -> bool:
+    return k is None or k is Ellipsis or (isinstance(k, (int, np.integer, slice)) and not isinstance(k, bool))
 
 
 def _check_bounds(indices: Array, size: int) -> None:

@@ -11,9 +11,9 @@ from refgrad.autodiff.rules import contract, index, linalg, shape
 from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray, sqrt
+from refgrad.numpy.elementwise import asarray, sqrt, where
 from refgrad.numpy.reductions import sum
-from refgrad.numpy.shapes import expand_dims, ravel
+from refgrad.numpy.shapes import expand_dims, ravel, transpose
 from refgrad.typing import Array
 
 
@@ -55,13 +55,18 @@ def dot(a: Any, b: Any) -> Array:
 
 
 def inner(a: Any, b: Any) -> Array:
-    """The inner product of two vectors."""
-    return sum(asarray(a) * asarray(b), -1)
+    """The inner products of the rows of a with the rows of b; of two vectors, one number."""
+    a, b = asarray(a), asarray(b)
+    if not shape_of(a) or not shape_of(b):
+        return a * b
+    if len(shape_of(b)) > 2:
+        raise ShapeError(f"inner: expected at most two axes on the right, got shape {shape_of(b)}")
+    return matmul(a, transpose(b))
 
 
 def vdot(a: Any, b: Any) -> Array:
     """The inner product of all elements of a and b."""
-    return sum(ravel(a) * ravel(b))
+    return matmul(ravel(a), ravel(b))
 
 
 def outer(a: Any, b: Any) -> Array:
@@ -72,6 +77,8 @@ def outer(a: Any, b: Any) -> Array:
 def trace(x: Any) -> Array:
     """The sum of the diagonal of a matrix."""
     x = asarray(x)
+    if len(shape_of(x)) != 2:
+        raise ShapeError(f"trace: expected a matrix, got shape {shape_of(x)}")
     n = min(shape_of(x))
     return sum(index.take(ravel(x), np.arange(n) * (shape_of(x)[1] + 1), axis=0))
 
@@ -98,6 +105,7 @@ def inv(a: Any) -> Array:
 
 
 def norm(x: Any) -> Array:
-    """The square root of the sum of squares of all elements."""
+    """The square root of the sum of squares of all elements; its gradient at 0 is taken to be 0."""
     x = ravel(x)
-    return sqrt(sum(x * x))
+    square = sum(x * x)
+    return where(square == 0, 0, sqrt(where(square == 0, 1, square)))

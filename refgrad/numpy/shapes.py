@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.autodiff.rules import contract, shape
+from refgrad.autodiff.rules import contract
+from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.elementwise import asarray
@@ -17,10 +18,10 @@ from refgrad.numpy.reductions import axes_of
 from refgrad.typing import Array, Axes, Shape
 
 
-def reshape(x: Any, shape_: int | Sequence[int], /) -> Array:
+def reshape(x: Any, /, shape: int | Sequence[int]) -> Array:
     """The elements of x in row-major order as an array of `shape`; one length may be -1."""
     x = asarray(x)
-    wanted = (shape_,) if isinstance(shape_, (int, np.integer)) else tuple(shape_)
+    wanted = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     size = math.prod(shape_of(x))
     if wanted.count(-1) == 1:
         rest = math.prod(tuple(n for n in wanted if n != -1))
@@ -28,7 +29,7 @@ def reshape(x: Any, shape_: int | Sequence[int], /) -> Array:
             wanted = tuple(size // rest if n == -1 else n for n in wanted)
     if math.prod(wanted) != size or builtins.sum(n < 0 for n in wanted):
         raise ShapeError(f"reshape: {size} elements of shape {shape_of(x)} do not fit shape {wanted}")
-    return shape.reshape(x, shape=wanted)
+    return rules.reshape(x, shape=wanted)
 
 
 def ravel(x: Any) -> Array:
@@ -37,45 +38,58 @@ def ravel(x: Any) -> Array:
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Array:
-    """X with its axes permuted, reversed if `axes` is None."""
+    """x with its axes permuted, reversed if `axes` is None."""
     x = asarray(x)
     n = len(shape_of(x))
-    order = tuple(reversed(range(n))) if axes is None else tuple(a % n for a in axes)
-    return shape.transpose(x, axes=order)
+    if axes is None:
+        return rules.transpose(x, axes=tuple(reversed(range(n))))
+    order = tuple(_axis(a, n, "transpose") for a in axes)
+    if sorted(order) != list(range(n)):
+        raise ShapeError(f"transpose: expected each of {n} axes once, got {tuple(axes)}")
+    return rules.transpose(x, axes=order)
+
+
+def _axis(axis: int, ndim: int, what: str) -> int:
+    if not -ndim <= axis < ndim:
+        raise ShapeError(f"{what}: expected an axis from {-ndim} to {ndim - 1}, got {axis}")
+    return axis % ndim
 
 
 permute_dims = transpose
 
 
 def matrix_transpose(x: Any) -> Array:
-    """X with its last two axes exchanged."""
+    """x with its last two axes exchanged."""
     return contract.matrix_transpose(asarray(x))
 
 
 def swapaxes(x: Any, a: int, b: int) -> Array:
-    """X with axes a and b exchanged."""
-    order = list(range(len(shape_of(x))))
-    order[a], order[b] = order[b], order[a]
+    """x with axes a and b exchanged."""
+    n = len(shape_of(x))
+    a, b = _axis(a, n, "swapaxes"), _axis(b, n, "swapaxes")
+    order = list(range(n))
+    order[a], order[b] = b, a
     return transpose(x, order)
 
 
 def moveaxis(x: Any, source: int, destination: int) -> Array:
-    """X with the axis `source` moved to the place `destination`."""
+    """x with the axis `source` moved to the place `destination`."""
     n = len(shape_of(x))
-    order = [i for i in range(n) if i != source % n]
-    order.insert(destination % n, source % n)
+    source, destination = _axis(source, n, "moveaxis"), _axis(destination, n, "moveaxis")
+    order = [i for i in range(n) if i != source]
+    order.insert(destination, source)
     return transpose(x, order)
 
 
 def expand_dims(x: Any, axis: int) -> Array:
-    """X with an axis of length 1 in the place `axis`."""
+    """x with an axis of length 1 in the place `axis`."""
     dims = list(shape_of(x))
-    dims.insert(axis % (len(dims) + 1), 1)
+    dims.insert(_axis(axis, len(dims) + 1, "expand_dims"), 1)
     return reshape(x, dims)
 
 
 def squeeze(x: Any, axis: Axes = None) -> Array:
-    """X without the axes of length 1 that `axis` names, or without all of them."""
+    """x without the axes of length 1 that `axis` names, or without all of them."""
     x = asarray(x)
     dims = shape_of(x)
     drop = [i for i, n in enumerate(dims) if n == 1] if axis is None else axes_of(x, axis, "squeeze")
@@ -89,9 +103,9 @@ def atleast_1d(x: Any) -> Array:
     return reshape(x, 1) if shape_of(x) == () else asarray(x)
 
 
-def broadcast_to(x: Any, shape_: Shape, /) -> Array:
-    """X repeated to `shape` by the broadcasting rules."""
-    return shape.broadcast_to(asarray(x), shape=tuple(shape_))
+def broadcast_to(x: Any, shape: Shape) -> Array:
+    """x repeated to `shape` by the broadcasting rules."""
+    return rules.broadcast_to(asarray(x), shape=tuple(shape))
 
 
 def concatenate(parts: Sequence[Any], axis: int | None = 0) -> Array:
@@ -101,7 +115,7 @@ def concatenate(parts: Sequence[Any], axis: int | None = 0) -> Array:
         raise ShapeError("concatenate: expected at least one array, got none")
     if axis is None:
         arrays, axis = [ravel(a) for a in arrays], 0
-    return shape.concat(*arrays, axis=axes_of(arrays[0], axis, "concatenate")[0])
+    return rules.concat(*arrays, axis=axes_of(arrays[0], axis, "concatenate")[0])
 
 
 concat = concatenate
@@ -115,11 +129,13 @@ def stack(parts: Sequence[Any], axis: int = 0) -> Array:
     return concatenate([expand_dims(a, axis) for a in arrays], axis)
 
 
-def pad(x: Any, pad_width: Any) -> Array:
-    """X with zeros round it: ``(before, after)`` for every axis, or one such pair for each."""
+def pad(x: Any, pad_width: Any, mode: str = "constant") -> Array:
+    """x with zeros round it: ``(before, after)`` for every axis, or one such pair for each."""
+    if mode != "constant":
+        raise ShapeError(f"pad: expected mode 'constant', which fills with zeros; got {mode!r}")
     x = asarray(x)
     dims = shape_of(x)
     widths = np.broadcast_to(np.asarray(pad_width, int), (len(dims), 2)).tolist()
     spans = tuple(slice(before, before + n) for (before, _), n in zip(widths, dims, strict=True))
     total = tuple(before + n + after for (before, after), n in zip(widths, dims, strict=True))
-    return shape.pad(x, shape=total, index=spans)
+    return rules.pad(x, shape=total, index=spans)

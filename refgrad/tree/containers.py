@@ -6,6 +6,7 @@ the same order; the rebuilt dict keeps the order of the original. None is a cont
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -42,7 +43,11 @@ class Structure:
         if self.kind == "dict":
             built = dict(zip(self.keys, values, strict=True))
             ordered = {key: built[key] for key in self.template[1]}
-            return ordered if self.template[0] is dict else self.template[0](ordered)
+            if self.template[0] is dict:
+                return ordered
+            filled = copy.copy(self.template[2])  # an empty one, which keeps what else the type holds
+            filled.update(ordered)
+            return filled
         if self.kind == "namedtuple":
             return self.template(*values)
         if self.kind == "dataclass":
@@ -92,7 +97,7 @@ def _entries(tree: Tree) -> tuple[str, Any, tuple[Any, ...], Sequence[Any]] | No
     """Kind, template, keys and values of a container; None for a leaf."""
     if isinstance(tree, dict):
         keys = tuple(sorted(tree, key=lambda key: (type(key).__name__, key)))
-        return "dict", (type(tree), tuple(tree)), keys, [tree[key] for key in keys]
+        return "dict", (type(tree), tuple(tree), _emptied(tree)), keys, [tree[key] for key in keys]
     if isinstance(tree, tuple):
         fields = getattr(type(tree), "_fields", None)
         return ("tuple", type(tree), (), tree) if fields is None else ("namedtuple", type(tree), fields, tree)
@@ -104,6 +109,14 @@ def _entries(tree: Tree) -> tuple[str, Any, tuple[Any, ...], Sequence[Any]] | No
         fields = tuple(f.name for f in dataclasses.fields(tree) if f.init)
         return "dataclass", tree, fields, [getattr(tree, name) for name in fields]
     return None
+
+
+def _emptied(mapping: dict[Any, Any]) -> dict[Any, Any] | None:
+    if type(mapping) is dict:
+        return None
+    empty = copy.copy(mapping)
+    empty.clear()
+    return empty
 
 
 def _collect(tree: Tree, leaves: list[Array]) -> Structure:

@@ -10,7 +10,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from refgrad import backend, exact
+import refgrad.numpy as rnp
+from refgrad import backend, exact, tree
 from refgrad.backend.balls import BALL
 from refgrad.errors import Inconclusive, InvalidInput, NotRational, SingularMatrix, Undecided
 
@@ -54,6 +55,15 @@ def test_a_float_given_to_asarray_means_its_binary_value_and_a_string_its_decima
         lambda a: np.tanh(a),
         lambda a: np.sqrt(a),
         lambda a: a == 0.5,
+        lambda a: rnp.maximum(a, 0.1),
+        lambda a: rnp.where(a > 0, a, 0.1),
+        lambda a: np.dot(np.ones(2), a),
+        lambda a: rnp.linalg.solve(a, np.ones(2)),
+        lambda a: rnp.linalg.solve(np.eye(2), a),
+        lambda a: rnp.concatenate([a, np.ones((1, 2))]),
+        lambda a: tree.ravel({"a": a, "b": np.ones(2)}),
+        lambda a: a + np.array([0.1, 0.2], object),
+        lambda a: a + np.array([1j, 1.0]),
     ],
 )
 def test_what_would_leave_the_rationals_raises(operation):
@@ -169,6 +179,18 @@ def test_run_gives_rationals_where_it_can_and_otherwise_balls_accurate_to_73_bit
 def test_a_result_that_cannot_be_told_from_zero_is_inconclusive():
     with pytest.raises(Inconclusive, match="exactly zero"):
         exact.run(lambda x: np.exp(x) - np.exp(x), np.array([1.0]))
+
+
+def test_an_exact_condition_chooses_and_masks_and_labels_stay_what_they_are():
+    assert exact.to_fractions(rnp.where(exact.asarray([0, "1/2"]), A[0], 7)).tolist() == [7, THIRD]
+    mask, labels = np.array([True, False]), np.array([1, 0], np.int32)
+    found = exact.run(lambda x, m, i: np.where(m, x, 0) + x[i], np.array([0.5, 2.0]), mask, labels)
+    assert found.low.tolist() == [Fraction(5, 2), Fraction(1, 2)]
+
+
+def test_an_unbounded_ball_is_not_finite():
+    assert not np.isfinite(1 / exact.balls([0])).any()
+    assert np.isfinite(exact.balls([0])).all()
 
 
 def test_precision_belongs_to_the_evaluation():

@@ -109,5 +109,18 @@ def test_bad_inputs_are_named():
         empirical_fisher_diagonal(logits, theta, X, np.array([0]))
     with pytest.raises(InvalidInput, match="labels from 0 to 1, got 2"):
         empirical_fisher_diagonal(logits, theta, X, np.array([0, 2]))
+    with pytest.raises(InvalidInput, match="integer dtype"):
+        empirical_fisher_diagonal(logits, theta, X, np.array([0.7, 1.2]))
+    with pytest.raises(ShapeError, match=r"theta of shape \(p,\)"):
+        fisher_diagonal(logits, theta.reshape(1, 2), X)
+    with pytest.raises(ShapeError, match=r"targets of shape \(N, 2\)"):
+        empirical_fisher_diagonal(logits, theta, X, np.ones((2, 1)), likelihood="gaussian")
+    with pytest.raises(ShapeError, match="one label"):
+        empirical_fisher_diagonal(logits, theta, X, np.ones(2), likelihood="gaussian")
+    with pytest.raises(ShapeError, match="got a list"):
+        fisher_diagonal(logits, theta, [[1.0]])
+    assert ewc_penalty(np.ones(2, "f4"), np.zeros(2, "f4"), np.ones(2, "f4"), np.float64(2.0)).dtype == np.float32
+    with pytest.raises(ShapeError, match="empty"):
+        ewc_penalty({}, {}, {}, 1.0)
     with pytest.raises(InvalidInput, match="likelihood"):
         fisher_diagonal(logits, theta, X, likelihood="poisson")

@@ -95,6 +95,43 @@ def test_a_singular_hessian_is_an_error(convert):
         hypergradient(inner, outer, convert([1, 1]), convert([1, 1]), at="stationary point")
 
 
+@pytest.mark.parametrize("at", ["minimum", "stationary point"])
+@pytest.mark.parametrize("seed", range(20))
+def test_a_hessian_that_is_singular_up_to_rounding_is_an_error(seed, at):
+    # consistent, so elimination leaves no residual, and what it returns is arbitrary
+    rng = np.random.default_rng(seed)
+    A, b, c, p = rng.normal(size=(2, 3)), rng.normal(size=2), rng.normal(size=3), rng.normal(size=2)
+    inner = lambda w, q: rnp.sum((A @ w - q[:2]) ** 2) / 2 + q[2] * (w @ c)
+    outer = lambda w, q: (A @ w) @ b
+    with pytest.raises((SingularMatrix, IndefiniteHessian)):
+        hypergradient(inner, outer, np.linalg.pinv(A) @ p, np.append(p, 0.0), at=at)
+
+
+def test_parameters_of_very_different_size_are_no_reason_to_refuse():
+    scale = np.array([1e-6, 1.0, 1e6])
+    inner = lambda w, phi: rnp.sum(scale * w * w) / 2 - phi @ w
+    phi = scale.copy()
+    result = hypergradient(inner, lambda w, phi: rnp.sum(w), np.ones(3), phi)
+    assert np.abs(result.value * scale - 1).max() <= 1e-12
+
+
+@BOTH
+@pytest.mark.parametrize("size", [1e-170, 1e170])
+def test_an_outer_loss_of_any_scale_has_its_hypergradient(solver, size):
+    inner = lambda w, phi: rnp.sum((w - phi) ** 2) / 2
+    w = np.array([1.0, 2.0])
+    result = hypergradient(inner, lambda w, phi: size * rnp.sum(w * w) / 2, w, w, solver=solver)
+    assert np.abs(result.value / size - w).max() <= 1e-14
+
+
+def test_options_and_points_are_checked():
+    inner = lambda w, phi: rnp.sum((w - phi) ** 2) / 2
+    with pytest.raises(InvalidInput, match="at='minimum'"):
+        hypergradient(inner, inner, np.ones(1), np.ones(1), at="min")
+    with pytest.raises(InvalidInput, match="finite"):
+        hypergradient(inner, inner, np.array([np.nan]), np.ones(1))
+
+
 @BOTH
 def test_an_inner_problem_that_is_not_solved_is_an_error_with_its_distance(solver):
     problem, w, phi = probe()

@@ -111,6 +111,14 @@ def test_parameters_may_be_a_container_and_keep_their_dtype():
         assert {k: (a.shape, a.dtype) for k, a in g.items()} == {k: (a.shape, a.dtype) for k, a in theta.items()}
 
 
+def test_numpy_scalars_do_not_raise_the_dtype_and_tasks_may_be_any_iterable():
+    theta, batch = np.ones(1, "f4"), (np.ones((1, 1), "f4"), np.zeros(1, "f4"))
+    for f in (maml_gradient, fomaml_gradient):
+        assert f(Quartic(rnp), theta, iter([(batch, batch)]), np.float64(0.1), np.int64(2)).dtype == np.float32
+    moved = reptile_update(Quartic(rnp), theta, iter([iter([batch])]), np.float64(0.1), np.float64(0.5))
+    assert moved.dtype == np.float32
+
+
 def test_bad_inputs_are_named():
     loss, theta, task = Quartic(rnp), np.ones(1), ((np.ones((1, 1)), np.zeros(1)),) * 2
     with pytest.raises(InvalidInput, match="at least one task"):
@@ -118,6 +126,11 @@ def test_bad_inputs_are_named():
     for steps in (0, -1, 1.0, True):
         with pytest.raises(InvalidInput, match="steps"):
             maml_gradient(loss, theta, [task], 0.1, steps)
+    for lr in ("0.1", None, [0.1]):
+        with pytest.raises(InvalidInput, match="lr to be a number"):
+            maml_gradient(loss, theta, [task], lr, 1)
+    with pytest.raises(InvalidInput, match="epsilon to be a number"):
+        reptile_update(loss, theta, [[task[0]]], 0.1, "1")
     with pytest.raises(InvalidInput, match="pair"):
         fomaml_gradient(loss, theta, [(1, 2, 3)], 0.1, 1)
     with pytest.raises(InvalidInput, match="batch"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict, defaultdict, namedtuple
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,13 @@ def test_every_kind_of_container_is_rebuilt_with_its_types_and_order():
     assert list(rebuilt) == ["b", "a", "o"]
     assert list(rebuilt["o"]) == ["z", "y"]
     assert isinstance(rebuilt["a"].y, Layer)
+
+
+def test_a_dict_that_holds_more_than_its_entries_keeps_it():
+    leaves, structure = tree.flatten(defaultdict(list, a=1))
+    rebuilt = structure.unflatten(leaves)
+    assert rebuilt == {"a": 1}
+    assert rebuilt["new"] == []
 
 
 def test_paths_say_where_a_leaf_is():

@@ -195,7 +195,7 @@ astype: Primitive = Primitive(
     "astype",
     lambda xp, x, dtype: xp.astype(x, dtype),
     jvp=lambda y, xs, ts, dtype: astype(ts[0], dtype=dtype),
-    vjp=lambda i, g, y, x, dtype: astype(g, dtype=x.dtype),
+    vjp=lambda i, g, y, x, dtype: astype(g, dtype=getattr(x, "dtype", "float64")),
     source="{0}.astype({dtype!r})",
     cases=(case(real(2, 3), dtype="float32"), case(real(2), dtype="float64")),
 )

@@ -1,0 +1,166 @@
+"""Ways to lose a derivative without a word: each raises or gives the right number."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import array_api_strict
+import numpy as np
+import pytest
+
+import refgrad.numpy as rnp
+from refgrad import exact, grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, value_of, vjp
+from refgrad.errors import EscapedTracer, NoDerivative, ShapeError
+
+X = np.array([1.5, 2.5])
+
+
+def test_a_cast_to_integers_is_refused():
+    for cast in (int, bool, "int64"):
+        with pytest.raises(NoDerivative, match="value_of"):
+            grad(lambda x, c=cast: rnp.sum(x.astype(c) * x))(X)
+    assert grad(lambda x: rnp.sum(value_of(x).astype(int) * x))(X).tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("transformation", [grad, lambda f: lambda x: jvp(f, (x,), (x,))])
+def test_a_complex_constant_is_refused(transformation):
+    with pytest.raises(NoDerivative, match="complex"):
+        transformation(lambda x: rnp.sum(abs(x * (1 + 1j))))(X)
+
+
+def test_a_complex_or_exact_tangent_of_a_float_is_refused():
+    with pytest.raises(NoDerivative, match="complex"):
+        jvp(lambda x: x, (X,), (X * 1j,))
+    with pytest.raises(NoDerivative, match="numpy numbers"):
+        jvp(lambda x: x, (X,), (exact.asarray([1, 2]),))
+    with pytest.raises(NoDerivative, match="rational numbers"):
+        jvp(lambda x: x, (exact.asarray([1, 2]),), (X,))
+
+
+def test_python_numbers_serve_as_tangents_and_cotangents():
+    assert jvp(lambda x: x, (np.float32(3.0),), (1.0,))[1] == 1.0
+    assert vjp(lambda x: x, np.float32(3.0))[1](1.0)[0].dtype == np.float32
+
+
+def test_copies_keep_their_derivative_and_pickles_are_refused():
+    for duplicate in (copy.copy, copy.deepcopy, lambda x: x.copy()):
+        assert grad(lambda x, d=duplicate: rnp.sum(d(x) ** 2))(X).tolist() == [3.0, 5.0]
+    with pytest.raises(NoDerivative, match="pickling"):
+        grad(lambda x: rnp.sum(pickle.loads(pickle.dumps(x))))(X)
+
+
+def test_a_tracer_of_an_earlier_call_is_refused_as_a_result_too():
+    cache = {}
+
+    def f(x):
+        return cache.setdefault("y", rnp.sum(x * x))
+
+    for transformation in (grad, value_and_grad, lambda g: lambda x: jvp(g, (x,), (x,)), lambda g: lambda x: vjp(g, x)):
+        cache.clear()
+        transformation(f)(X)
+        with pytest.raises(EscapedTracer):
+            transformation(f)(X)
+
+
+@pytest.mark.parametrize("result", ["hi", object(), {1}, 3, True, None, [1.0], np.arange(2)[0]])
+def test_a_result_that_is_no_real_number_is_refused(result):
+    with pytest.raises(NoDerivative):
+        grad(lambda x: result)(X)
+
+
+@pytest.mark.parametrize("result", [X, (1.0, 2, 3), 1.0])
+def test_has_aux_wants_a_pair(result):
+    for call in (
+        lambda f: grad(f, has_aux=True)(X),
+        lambda f: jvp(f, (X,), (X,), has_aux=True),
+        lambda f: vjp(f, X, has_aux=True),
+    ):
+        with pytest.raises(NoDerivative, match="pair"):
+            call(lambda x: result)
+
+
+def test_argnums_name_one_argument_where_one_is_meant_and_none_twice():
+    f = lambda a, b: rnp.sum(a * b)
+    for transformation in (jacfwd, jacrev, hessian):
+        with pytest.raises(NoDerivative, match="one argument"):
+            transformation(f, (0, 1))(X, X)
+    with pytest.raises(NoDerivative, match="different arguments"):
+        grad(f, (0, 0))(X, X)
+    assert grad(f, np.int64(1))(X, X).tolist() == X.tolist()
+
+
+def test_functions_of_numpys_names_mean_what_numpy_means():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 3)), rng.normal(size=(4, 3))
+    assert np.allclose(jvp(lambda a: np.inner(a, b), (a,), (a,))[0], np.inner(a, b))
+    for bad in (
+        lambda a: np.trace(np.stack([a, a])),
+        lambda a: np.vdot(a, np.ones(1)),
+        lambda a: np.inner(a[0], np.ones(1)),
+        lambda a: rnp.expand_dims(a, 5),
+        lambda a: np.transpose(a, (3, 2)),
+        lambda a: np.transpose(a, (0, 0)),
+        lambda a: rnp.moveaxis(a, 5, 0),
+        lambda a: rnp.swapaxes(a, 0, 2),
+        lambda a: np.pad(a, 1, mode="edge"),
+    ):
+        with pytest.raises(ShapeError):
+            grad(lambda a, f=bad: rnp.sum(f(a)))(a)
+    assert grad(lambda a: a.trace())(np.eye(2)).tolist() == np.eye(2).tolist()
+    assert vjp(lambda a: a[True], a)[0].shape == (1, 2, 3)
+    assert jvp(lambda a: np.clip(a, a_min=0.0, a_max=1.0), (a,), (a,))[0].tolist() == np.clip(a, 0, 1).tolist()
+    assert grad(lambda a: np.reshape(a, shape=(6,))[0] * np.size(a) * np.ndim(a) * np.shape(a)[1])(a)[0, 0] == 36.0
+
+
+def test_nan_passes_through_a_clip_and_the_norm_has_a_gradient_at_zero():
+    assert np.isnan(rnp.clip(np.nan, 0.0, 1.0))
+    assert grad(lambda x: rnp.linalg.norm(x))(np.zeros(2)).tolist() == [0.0, 0.0]
+    assert np.isnan(rnp.linalg.norm(np.array([np.nan, 1.0])))
+    assert np.abs(grad(lambda x: np.linalg.norm(x))(np.array([3.0, 4.0])) - [0.6, 0.8]).max() <= 2.0**-52
+
+
+def test_negative_indices_keep_their_derivative_on_an_array_api_library():
+    x, i = array_api_strict.asarray([1.0, 2.0, 3.0]), array_api_strict.asarray([-1, 0])
+    g = grad(lambda x: rnp.sum(rnp.take(x, i, axis=0) ** 2))(x)
+    assert np.asarray(g).tolist() == [2.0, 0.0, 6.0]
+    g = grad(lambda x: rnp.sum(rnp.take_along_axis(x, i, axis=0) ** 2))(x)
+    assert np.asarray(g).tolist() == [2.0, 0.0, 6.0]
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_subclasses_of_arrays_that_mean_something_else_are_refused():
+    for x in (np.matrix([[1.0]]), np.ma.array([1.0], mask=[False])):
+        with pytest.raises(NoDerivative, match=r"numpy.asarray\(x\)"):
+            grad(lambda x: rnp.sum(x))(x)
+
+
+def test_a_foreign_ufunc_with_a_name_of_ours_is_not_ours():
+    relu = np.frompyfunc(lambda x: -x, 1, 1)
+    with pytest.raises(NoDerivative, match="no derivative rule"):
+        grad(lambda x: rnp.sum(relu(x)))(X)
+
+
+def test_shape_functions_work_on_python_floats():
+    assert grad(lambda x: np.transpose(x))(3.0) == 1.0
+    assert grad(lambda x: x.T * x.reshape(()))(3.0) == 6.0
+
+
+def test_an_unknown_attribute_is_named_with_what_to_write():
+    with pytest.raises(AttributeError, match=r"refgrad.numpy.*value_of\(x\).tolist"):
+        grad(lambda x: x.tolist())(X)
+
+
+def test_a_traced_value_in_a_function_for_plain_arrays_is_named():
+    from refgrad.multitask import min_norm
+
+    with pytest.raises(NoDerivative, match="value_of"):
+        grad(lambda J: rnp.sum(min_norm(J).direction))(np.eye(2))
+
+
+def test_the_maximum_of_certified_enclosures_has_a_gradient():
+    f = lambda x: rnp.max(rnp.exp(x))
+    found = exact.run(grad(f), np.array([0.5, 1.5]))
+    assert found.high[0] == 0
+    assert abs(float(found.low[1]) - np.exp(1.5)) <= 1e-15 * np.exp(1.5)
+    assert hvp(f, np.array([0.5, 1.5]), np.ones(2))[0] == 0.0
