@@ -194,6 +194,8 @@ def to_numpy(output: Any, field: str) -> tuple[np.ndarray, str]:
         if str(output.dtype) in ("bfloat16", "float16"):
             return np.array(output.astype("float32")), str(output.dtype)
         output = np.asarray(output)
+    if isinstance(output, np.ma.MaskedArray) and np.ma.is_masked(output):
+        raise NotAnArray("expected an array, got one with masked entries")
     if isinstance(output, (np.ndarray, np.generic)):
         return np.array(output, order="C"), str(output.dtype)
     if isinstance(output, (int, float)) and not isinstance(output, bool):

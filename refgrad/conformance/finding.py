@@ -16,6 +16,7 @@ from refgrad.conformance.grading import LIMIT, MARGIN, rounding_driven
 from refgrad.conformance.run import NOT_RUN, Run
 from refgrad.conformance.subject import StopRun
 from refgrad.conformance.truth import fractions
+from refgrad.oracles.answer import Variant
 
 __all__ = ["Finding", "find"]
 
@@ -45,7 +46,7 @@ def find(run: Run) -> Finding:
         return Finding(
             "not-run", f"it gave no result on any of {ran} problems: {run.troubles[0].outcome.message}{ending}"
         )
-    if failing:
+    if failing and not any(t.outcome.kind == "nondeterministic" for t in run.troubles):  # which fit no formula
         return _failing(run, failing)
     if run.troubles:
         return _troubled(run, ran)
@@ -59,6 +60,13 @@ def _passing(run: Run) -> Finding:
         return Finding(
             "inconclusive",
             "no problem told the contract from the other formulas",
+            advice="Raise --max-examples or change --seed.",
+        )
+    alike = [v.name for v in run.candidates.remaining]
+    if alike:
+        return Finding(
+            "inconclusive",
+            f"no output told {contract.name} from {' and '.join(alike)}",
             advice="Raise --max-examples or change --seed.",
         )
     if unknown:
@@ -117,7 +125,9 @@ def _failing(run: Run, failing: list[Record]) -> Finding:
 def _named(run: Run, named: list[Diagnosis]) -> Finding:
     names = " or ".join(d.name for d in named)
     first = named[0]
-    sentence = f"computes {names}, not {run.referee.contract.name}: {first.meaning.rstrip('.')}"
+    few = f" on the {first.reproduces} of {first.failures} failing problems where that is defined"
+    where = few if first.silent > first.reproduces else ""
+    sentence = f"computes {names}{where}, not {run.referee.contract.name}: {first.meaning.rstrip('.')}"
     if len(named) > 1:
         sentence = f"computes {names}, which agree on every failing problem, not {run.referee.contract.name}"
     return Finding(f"variant:{first.name}", sentence, names, named, _certificate(run), _declared(run, first.name))
@@ -160,6 +170,13 @@ def _judged_by_certificate(run: Run) -> Finding | None:
         bound = run.promise[name]
         kept = certificate["worst"] <= bound
         words = f"the promise {name} <= {bound:g} ({name} / {scale})"
+        if kept and complete and not _tells(run, bound):
+            return Finding(
+                "inconclusive",
+                f"{words} holds, but most other formulas keep it too: it is too wide to tell anything",
+                certificate=certificate,
+                advice="State a smaller promise.",
+            )
         if kept and complete:
             return Finding("converging", f"{words} holds: worst {certificate['worst']:.2g}", certificate=certificate)
         if not kept:
@@ -174,6 +191,18 @@ def _judged_by_certificate(run: Run) -> Finding | None:
             certificate=certificate,
         )
     return None
+
+
+def _tells(run: Run, bound: float) -> bool:
+    """Whether at least half of the variants break the promise on some problem, so that keeping it says something."""
+    referee, variants = run.referee, run.referee.contract.variants
+
+    def breaks(variant: Variant) -> bool:
+        shares = (iterative.normalised(referee.contract, p, referee.apart(p, variant)) for p in problems)
+        return any(share > bound for share in shares)
+
+    problems = [r.problem for r in run.records]
+    return 2 * sum(map(breaks, variants)) >= len(variants)
 
 
 def _two_precisions(run: Run, failing: Sequence[Record]) -> list[tuple[Any, Any]]:

@@ -66,14 +66,19 @@ def checked(
             raise UsageError(
                 f"the contract {contract.name} has no certificate for iterative subjects: leave out {option}"
             )
-    if vary and (len(vary) != 1 or len(next(iter(vary.values()))) < FEWEST):
+    settings = list(next(iter(vary.values()))) if vary else []
+    if vary and (len(vary) != 1 or len(settings) < FEWEST):
         raise UsageError(
             f"expected one knob with at least {FEWEST} settings, like max_iters=100,1000,10000; got {vary}"
         )
+    if vary and not (all(math.isfinite(v) for v in settings) and len(set(settings)) == len(settings)):
+        raise UsageError(f"expected settings that are finite and differ from one another; got {vary}")
     if promise and set(promise) != {contract.certificate}:
         raise UsageError(
             f"expected a promise about {contract.certificate}, like {contract.certificate}=1e-3; got {promise}"
         )
+    if promise and not all(0 < bound < math.inf for bound in promise.values()):
+        raise UsageError(f"expected a promise that is positive and finite; got {promise}")
 
 
 def normalised(contract: Contract, problem: Problem, gap: Fraction) -> float:

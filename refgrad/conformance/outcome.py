@@ -113,7 +113,10 @@ def evaluate(
 def _summary(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)[1:]
     where = f" ({_short(frames[-1].filename)}:{frames[-1].lineno}, in {frames[-1].name})" if frames else ""
-    text = str(error)
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its message cannot be read)"
     return (f"{type(error).__name__}: {text}" if text else type(error).__name__)[: _LONGEST - 200] + where
 
 

@@ -45,7 +45,7 @@ class Run:
     Attributes
     ----------
     records : list of Record
-        Problems with a value. With `vary`, those at the last setting.
+        Problems with a value. With `vary`, those at the last setting, or at the first one that led to trouble.
     troubles : list of Trouble
     candidates : Candidates
     settings : list of Setting
@@ -138,7 +138,7 @@ class Run:
             self._over(problems, len(problems) * len(values))
             if self.records:
                 self.settings.append(iterative.Setting.of(value, self.gaps()))
-            if self.stopped:
+            if self.stopped or self.troubles:  # which another setting does not undo
                 return
 
     def gaps(self) -> list[float]:

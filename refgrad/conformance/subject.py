@@ -227,7 +227,11 @@ class ChildSubject(Subject):
             return {"kind": "timeout", "message": f"no answer within {limit:g} seconds{where}"}
         if not line:
             return {"kind": "crashed", "message": self._post_mortem()}
-        reply: dict[str, Any] = json.loads(line)
+        try:
+            reply: dict[str, Any] = json.loads(line)
+        except ValueError:  # the subject wrote into the conversation: what comes after it cannot be trusted either
+            self._kill()
+            return {"kind": "crashed", "message": "its process sent something that is no answer"}
         return reply
 
     def _line(self, stream: int, deadline: float) -> bytes | None:

@@ -7,6 +7,7 @@ for the formula that explains the failures, grade, shrink the clearest failure, 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -108,9 +109,9 @@ def _check(backend: str, dtype: str, max_examples: int, timeout: float) -> None:
         raise UsageError(f"expected a backend, one of {', '.join(_BACKENDS)}; got {backend!r}")
     if dtype not in UNIT_ROUNDOFF:
         raise UsageError(f"expected a dtype, one of {', '.join(sorted(UNIT_ROUNDOFF))}; got {dtype!r}")
-    if max_examples < 0 or timeout <= 0:
+    if max_examples < 0 or not 0 < timeout < math.inf:
         raise UsageError(
-            f"expected a number of examples >= 0 and a timeout > 0 seconds; got {max_examples} and {timeout}"
+            f"expected a number of examples >= 0 and a finite timeout > 0 seconds; got {max_examples} and {timeout}"
         )
 
 

@@ -320,10 +320,14 @@ def sum_of_gradients(J: Array) -> Answer:
 
 
 def normalised_direction(J: Array) -> Answer:
-    """The min-norm point of ``g_k / |g_k|``."""
+    """The min-norm point of ``g_k / |g_k|``.
+
+    Where a rounding moves the weights of two unit vectors by ``u / (1 - cos)``, it moves their combination by that
+    times their distance: by ``u / sqrt(1 - cos)``.
+    """
     units = J / of(J).sqrt(units_checked(J)[1])[:, None]
     v = units.T @ normalised_rows(J)
-    return Answer(v, abs(units).T @ (0 * units[:, 0] + 1))
+    return Answer(v, of(J).sqrt(normalised_size(J)) * (abs(units).T @ (0 * units[:, 0] + 1)))
 
 
 VARIANTS: tuple[Variant, ...] = tuple(

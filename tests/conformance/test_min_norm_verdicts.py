@@ -43,6 +43,41 @@ def infeasible(J):
     return 1.01 * min_norm(J)
 
 
+def nearly(J):
+    """Optimal weights, a billionth of them moved."""
+    weights = exact_weights(J)
+    if len(weights) > 1:
+        largest = int(np.argmax(weights))
+        weights[largest] -= 1e-9
+        weights[largest - 1] += 1e-9
+    return weights
+
+
+def exact_weights(J):
+    from refgrad import exact, oracles
+
+    return np.array([float(q) for q in exact.to_fractions(oracles.min_norm(exact.asarray(J.tolist())).value)])
+
+
+def equal_weights(J):
+    return [1 / len(J)] * len(J)
+
+
+def clamped_else_equal(J):
+    return clamped(J) if len(J) == 2 else np.full(len(J), 1 / len(J))
+
+
+def fails_with_few_iterations(J, max_iters=100):
+    if max_iters < 100:
+        raise ValueError("too few")
+    return frank_wolfe(J, max_iters)
+
+
+def normalised_direction(J):
+    units = J / np.maximum(np.sqrt((J * J).sum(axis=1)), 1e-300)[:, None]
+    return exact_weights(units) @ units
+
+
 SETTINGS = {"max_iters": [10, 100, 1000]}
 
 
@@ -93,3 +128,67 @@ def test_weights_that_do_not_sum_to_one_are_no_min_norm_weights():
 def test_options_that_do_not_fit_the_certificate_are_usage_errors(options):
     with pytest.raises(UsageError, match="expected"):
         verify(frank_wolfe, "min_norm", **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"vary": {"max_iters": [100, 100, 100]}},
+        {"vary": {"max_iters": [1, 2, float("nan")]}},
+        {"promise": {"gap": 0.0}},
+        {"promise": {"gap": float("inf")}},
+    ],
+)
+def test_a_rate_or_a_promise_that_says_nothing_is_a_usage_error(options):
+    with pytest.raises(UsageError, match="finite"):
+        verify(frank_wolfe, "min_norm", **options)
+
+
+def test_a_promise_that_most_formulas_keep_proves_nothing():
+    report = verify(stuck, "min_norm", max_examples=40, promise={"gap": 10.0})
+    assert (report.grade, report.exit_code) == ("inconclusive", 4)
+    assert "too wide" in report.summary
+
+
+def test_trouble_at_one_setting_is_not_undone_by_the_next():
+    report = verify(fails_with_few_iterations, "min_norm", vary=SETTINGS)
+    assert report.exit_code not in (0, 4)
+    assert report.outcomes["raised"] > 0
+
+
+def test_agreement_with_a_formula_that_was_never_put_to_the_test_is_undecided():
+    report = verify(clamped_direction, "mgda_direction", max_examples=10, seed=2)
+    assert "failed" not in report.outcomes
+    assert report.exit_code == 4
+    assert "clamp-0.999" in report.summary
+
+
+def clamped_direction(J):
+    return clamped(J) @ J if len(J) == 2 else exact_weights(J) @ J
+
+
+def test_a_formula_for_two_tasks_is_said_to_explain_no_more_than_it_does():
+    report = verify(clamped_else_equal, "min_norm", max_examples=40)
+    (found,) = report.candidates
+    assert found["silent"] > found["reproduces"]
+    assert f"on the {found['reproduces']} of {found['failures']} failing problems" in report.summary
+
+
+def test_the_direction_of_normalised_gradients_is_named_at_any_rounding():
+    report = verify(normalised_direction, "mgda_direction", max_examples=40)
+    assert report.grade == "variant:normalised-direction"
+
+
+@pytest.mark.parametrize("name", ["nearly", "equal_weights"])
+def test_the_regression_test_fails_on_what_was_found_and_passes_on_the_right_weights(name):
+    report = verify(f"{__name__}:{name}", "min_norm", max_examples=40)
+    for function in (globals()[name], exact_weights):
+        namespace = {}
+        exec(report.regression_test.replace(f"from {__name__} import {name}", ""), namespace)
+        namespace[name] = function
+        (test,) = [f for key, f in namespace.items() if key.startswith("test_")]
+        if function is exact_weights:
+            test()
+        else:
+            with pytest.raises(AssertionError):
+                test()

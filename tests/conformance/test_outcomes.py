@@ -2,10 +2,14 @@
 
 import json
 import subprocess
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from refgrad.conformance import subject, verify
+from refgrad.errors import UsageError
+from refgrad.oracles.answer import NotApplicable, Variant
 
 
 def test_a_right_subject_conforms_and_the_report_counts_what_ran(judged):
@@ -16,9 +20,22 @@ def test_a_right_subject_conforms_and_the_report_counts_what_ran(judged):
     assert report.isolation == "process"
 
 
-@pytest.mark.parametrize("name", ["of_floats", "boxed", "changes_its_input", "reads_input", "scaled_by"])
+@pytest.mark.parametrize(
+    "name", ["of_floats", "boxed", "changes_its_input", "reads_input", "scaled_by", "closes_stdout"]
+)
 def test_lists_result_objects_and_changed_inputs_are_all_judged_by_their_numbers(judged, name):
     assert judged(name).exit_code == 0
+
+
+def test_a_subject_that_forks_is_judged_by_one_answer_for_each_call(judged):
+    report = judged("forks")
+    assert (report.exit_code, report.outcomes) == (0, {"passed": report.ran})
+
+
+def test_a_subject_that_writes_into_the_conversation_has_crashed(judged):
+    report = judged("writes_into_the_conversation")
+    assert (report.exit_code, report.outcomes) == (3, {"crashed": 3})
+    assert "no answer" in report.errors[0]["message"]
 
 
 def test_what_a_subject_prints_does_not_reach_the_conversation(judged):
@@ -31,6 +48,7 @@ def test_what_a_subject_prints_does_not_reach_the_conversation(judged):
     [
         ("raises", "raised", "ValueError: no squares today (subjects/odd_subjects.py:"),
         ("leaves", "raised", "SystemExit: 7"),
+        ("raises_what_cannot_be_read", "raised", "Unreadable: (its message cannot be read)"),
         ("takes_all_memory", "raised", "Cannot allocate memory"),
     ],
 )
@@ -58,6 +76,7 @@ def test_a_subject_that_raises_on_some_problems_does_not_conform(judged):
         ("column", "wrong_shape", "expected shape (1,), got (1, 1)"),
         ("nothing", "not_an_array", "got NoneType"),
         ("text", "not_an_array", "got str"),
+        ("masked", "not_an_array", "masked entries"),
         ("single", "wrong_dtype", "expected float64, got an array of float32"),
         ("complex_square", "wrong_dtype", "complex128"),
         ("random_square", "nondeterministic", "two calls on the same input gave"),
@@ -69,6 +88,30 @@ def test_a_result_that_cannot_be_judged_has_its_own_outcome_and_does_not_conform
     assert report.outcomes[outcome] > 0
     assert "failed" not in report.outcomes
     assert message in report.counterexample["message"]
+
+
+def test_a_subject_that_does_not_repeat_itself_computes_no_formula(judged):
+    report = judged("cube_and_random_if_long", max_examples=60)
+    assert report.outcomes["failed"] > 0
+    assert (report.grade, report.diagnosis) == ("wrong", None)
+    assert "different numbers for the same input" in report.summary
+
+
+def test_an_agreement_with_every_formula_but_one_is_undecided(square):
+    never = Variant("never", "none", "what has no answer here", (), partial(raising, NotApplicable("never")))
+    report = verify("odd_subjects:right", replace(square, variants=(*square.variants, never)))
+    assert (report.grade, report.exit_code) == ("inconclusive", 4)
+    assert "from never" in report.summary
+
+
+def raising(error, x):
+    raise error
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_timeout_that_is_no_time_is_a_usage_error(judged, timeout):
+    with pytest.raises(UsageError, match="finite timeout"):
+        judged("right", timeout=timeout)
 
 
 def test_float32_is_what_a_float32_contract_asks_for(judged):

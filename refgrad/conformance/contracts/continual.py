@@ -131,13 +131,19 @@ def fisher(logits, theta, X, y):
     scores = J - (p[:, :, None] * J).sum(axis=1, keepdims=True)  # d log p_nc / d theta, shape (N, C, p)
 """
 
-TRUE_EXAMPLE = EXAMPLE + """\
+TRUE_EXAMPLE = (
+    EXAMPLE
+    + """\
     return (p[:, :, None] * scores**2).sum(axis=1).mean(axis=0)
 """
+)
 
-EMPIRICAL_EXAMPLE = EXAMPLE + """\
+EMPIRICAL_EXAMPLE = (
+    EXAMPLE
+    + """\
     return (scores[np.arange(len(X)), y] ** 2).mean(axis=0)
 """
+)
 
 
 def make(name: str, summary: str, returns: str, references: tuple[str, ...], oracle: Any, variants: Any) -> Contract:

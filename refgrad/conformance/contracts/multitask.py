@@ -57,8 +57,8 @@ def min_norm_regression(
     of the weights inside a face, where it grows with the square of that error and the gap with the error itself.
     """
     dialect = Dialect(framework, dtype)
-    dialect.imports = f"from fractions import Fraction\n\n{dialect.imports}"
     body = [
+        "from fractions import Fraction",
         dialect.constructor(),
         f"J = {problem.inputs['J']!r}",
         f"result = {name}(array(J))",
@@ -144,10 +144,13 @@ MIN_NORM = Contract(
     example=MIN_NORM_EXAMPLE,
 )
 
-MGDA_EXAMPLE = MIN_NORM_EXAMPLE + """
+MGDA_EXAMPLE = (
+    MIN_NORM_EXAMPLE
+    + """
 def direction(J):
     return J.T @ min_norm(J)
 """
+)
 
 MGDA_DIRECTION = Contract(
     name="mgda_direction",

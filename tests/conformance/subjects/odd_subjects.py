@@ -172,3 +172,38 @@ def boxed(x):
 
 
 not_callable = 3
+
+
+def forks(x):
+    return 2 * x * x if os.fork() == 0 else x * x
+
+
+def closes_stdout(x):
+    sys.stdout.close()
+    return x * x
+
+
+class Unreadable(Exception):
+    def __str__(self):
+        raise RuntimeError("no message")
+
+
+def raises_what_cannot_be_read(x):
+    raise Unreadable
+
+
+def masked(x):
+    return np.ma.masked_array(x * x, mask=np.ones(len(x), bool))
+
+
+def cube_and_random_if_long(x):
+    return x**3 + (random.random() if len(x) > 1 else 0)
+
+
+def writes_into_the_conversation(x):
+    for stream in range(3, 64):
+        try:
+            os.write(stream, b"rubbish\n")
+        except OSError:
+            continue
+    return x * x
