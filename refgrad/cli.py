@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -48,6 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("refgrad: interrupted", file=sys.stderr)
         return 130
+    except Exception:  # whatever the subject does ends in a report, so this is ours
+        traceback.print_exc()
+        print("refgrad: this is a defect of refgrad and says nothing about your function", file=sys.stderr)
+        return os.EX_SOFTWARE
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,6 +113,13 @@ def _verify(options: argparse.Namespace) -> int:
     from refgrad.conformance.render import show
     from refgrad.conformance.verification import verify
 
+    if options.json:
+        folder = os.path.dirname(options.json) or "."
+        if os.path.isdir(options.json) or not os.access(folder, os.W_OK):
+            raise UsageError(f"--json: cannot write {options.json}: name a file in a folder that exists")
+    twice = set(dict(options.param)) & set(dict(options.vary))
+    if twice:
+        raise UsageError(f"--param and --vary both set {', '.join(sorted(twice))}; leave one of them out")
     with _progress(options.target) as progress:
         report = verify(
             options.target,
@@ -122,12 +134,12 @@ def _verify(options: argparse.Namespace) -> int:
             timeout=options.timeout,
             progress=progress,
         )
+    show(report, Console(highlight=False))
     if options.json:
         try:
             report.to_json(options.json)
         except OSError as error:
             raise UsageError(f"--json: cannot write {options.json}: {error.strerror}") from error
-    show(report, Console(highlight=False))
     return report.exit_code
 
 

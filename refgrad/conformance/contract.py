@@ -79,7 +79,8 @@ class Contract:
         The name of the certificate for iterative subjects, such as ``"gap"``; None if the contract has none.
     regression : callable or None
         ``regression(import_line, name, framework, dtype, problem, truth, tolerance, got, comment, field=None)``:
-        source of a test that runs without refgrad. `truth` has the bounds ``low`` and ``high``, arrays of Fractions;
+        source of a test that runs without refgrad; `import_line` defines ``subject``, which the test calls, and `name`
+        is for its title. `truth` has the bounds ``low`` and ``high``, arrays of Fractions;
         `got` is the list of numbers that came, or None; `field` names the attribute of a result object.
     parameters : dict of str to str
         What each argument of the call is: type, shape, scale; for people.

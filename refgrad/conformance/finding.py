@@ -43,8 +43,13 @@ def find(run: Run) -> Finding:
         return Finding("nothing-ran", "no problem was run, so nothing is known", advice="Raise --max-examples.")
     if not run.records and all(t.outcome.kind in NOT_RUN for t in run.troubles):
         ending = "; three in a row ended the run" if run.stopped else ""
+        first = run.troubles[0].outcome
+        contract, command = run.referee.contract, f"refgrad contracts {run.referee.contract.name}"
+        advice = f"It is called as {contract.signature}; what each argument is:\n{command}"
         return Finding(
-            "not-run", f"it gave no result on any of {ran} problems: {run.troubles[0].outcome.message}{ending}"
+            "not-run",
+            f"it gave no result on any of {ran} problems: {first.message}{ending}",
+            advice=advice if first.kind == "raised" else "",
         )
     if failing and not any(t.outcome.kind == "nondeterministic" for t in run.troubles):  # which fit no formula
         return _failing(run, failing)
@@ -189,6 +194,13 @@ def _judged_by_certificate(run: Run) -> Finding | None:
             "converging",
             f"worst {name} / {scale} falls {rate}; it is {last.worst:.2g} at {certificate['knob']} = {last.value:g}",
             certificate=certificate,
+        )
+    if run.vary and complete and iterative.shrinks(run.settings):
+        return Finding(
+            "inconclusive",
+            f"worst {name} / {scale} falls with {certificate['knob']}, but too slowly to tell where it ends",
+            certificate=certificate,
+            advice="Vary it over a wider range.",
         )
     return None
 

@@ -20,9 +20,9 @@ from refgrad.conformance.truth import ExactFramework
 from refgrad.errors import UsageError
 from refgrad.exact import to_fractions
 
-__all__ = ["SCALES", "Setting", "checked", "falls", "normalised", "rate"]
+__all__ = ["SCALES", "Setting", "broken", "checked", "falls", "normalised", "rate", "shrinks", "size"]
 
-FEWEST, SLOWEST, PLAUSIBLE = 3, -0.25, 0.1
+FEWEST, SLOWEST, PLAUSIBLE = 3, 0.25, 0.1
 
 
 def _largest_square(arguments: tuple[Any, ...]) -> Fraction:
@@ -69,10 +69,15 @@ def checked(
     settings = list(next(iter(vary.values()))) if vary else []
     if vary and (len(vary) != 1 or len(settings) < FEWEST):
         raise UsageError(
-            f"expected one knob with at least {FEWEST} settings, like max_iters=100,1000,10000; got {vary}"
+            f"expected one knob with at least {FEWEST} settings, the most accurate last, like max_iters=100,1000,10000 "
+            f"or tol=1e-2,1e-4,1e-6; got {vary}"
         )
-    if vary and not (all(math.isfinite(v) for v in settings) and len(set(settings)) == len(settings)):
-        raise UsageError(f"expected settings that are finite and differ from one another; got {vary}")
+    steps = [later - earlier for earlier, later in pairwise(settings)]
+    finite = all(math.isfinite(v) for v in settings)
+    if vary and not (finite and (all(step > 0 for step in steps) or all(step < 0 for step in steps))):
+        raise UsageError(
+            f"expected settings that are finite and differ from one another, all rising or all falling; got {vary}"
+        )
     if promise and set(promise) != {contract.certificate}:
         raise UsageError(
             f"expected a promise about {contract.certificate}, like {contract.certificate}=1e-3; got {promise}"
@@ -83,12 +88,16 @@ def checked(
 
 def normalised(contract: Contract, problem: Problem, gap: Fraction) -> float:
     """The certificate `gap`, an upper bound, in units of its scale."""
-    assert contract.certificate is not None
-    _, scale = SCALES[contract.certificate]
-    size = scale(contract.arguments(problem.inputs, ExactFramework()))
     if not gap:
         return 0.0
-    return float(gap / size) if size else math.inf
+    scale = size(contract, problem)
+    return float(gap / scale) if scale else math.inf
+
+
+def size(contract: Contract, problem: Problem) -> Fraction:
+    """What the certificate is divided by on one problem."""
+    assert contract.certificate is not None
+    return SCALES[contract.certificate][1](contract.arguments(problem.inputs, ExactFramework()))
 
 
 def rate(settings: Sequence[Setting]) -> dict[str, float | None]:
@@ -97,13 +106,22 @@ def rate(settings: Sequence[Setting]) -> dict[str, float | None]:
 
 
 def falls(settings: Sequence[Setting]) -> bool:
-    """Whether the worst gap falls at every setting, and at a rate, or reaches what may be attained."""
+    """Whether the worst gap falls from each setting to the next, and at a rate, or reaches what may be attained."""
+    slope = rate(settings)["worst"]
+    return shrinks(settings) and (slope is None or abs(slope) >= SLOWEST)
+
+
+def shrinks(settings: Sequence[Setting]) -> bool:
+    """Whether the worst gap falls from each setting to the next, however slowly."""
     worst = [s.worst for s in settings]
     if len(settings) < FEWEST or not all(math.isfinite(w) for w in worst):
         return False
-    falling = all(later < earlier or later == earlier == 0 for earlier, later in pairwise(worst))
-    slope = rate(settings)["worst"]
-    return falling and (slope is None or slope <= SLOWEST)
+    return all(later < earlier or later == earlier == 0 for earlier, later in pairwise(worst))
+
+
+def broken(contract: Contract, problem: Problem, gap: Fraction, promise: Mapping[str, float]) -> bool:
+    """Whether a certificate is larger than what was promised of it."""
+    return any(normalised(contract, problem, gap) > bound for bound in promise.values())
 
 
 def _slope(points: Sequence[tuple[float, float]]) -> float | None:

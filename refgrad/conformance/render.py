@@ -96,7 +96,8 @@ def _counts(report: Report) -> list[str]:
 
 
 def _certificate(certificate: Any) -> list[str]:
-    head = f"{certificate['name']} / {certificate['scale']}, evaluated exactly, where it is more than floats must leave"
+    what = f"{certificate['name']} / {certificate['scale']}"
+    head = f"{what}, evaluated exactly, where it is more than floats must leave"
     lines = [head]
     for row in certificate["settings"]:
         middle, worst = _short(row["median"]), _short(row["worst"])
@@ -113,14 +114,18 @@ def _certificate(certificate: Any) -> list[str]:
 def _example(example: Any) -> list[str]:
     lines = layout(example["inputs"])
     if example["got"] is not None:
-        lines += ["", "returned  " + " ".join(display(example["got"]))]
+        returned = " ".join(display(example["got"]))
+        if example["expected"] is not None and returned == f"[{', '.join(example['expected'])}]":
+            returned = str(example["got"])  # all digits, where nine do not show the difference
+        lines += ["", "returned  " + returned]
     else:
         lines += ["", *(_wrapped(f"{example['outcome'].replace('_', ' ')}: {example['message']}"))]
     if example["expected"] is not None:
         exact = ", ".join(example["expected"])
         lines.append(f"exact     {exact if len(example['expected']) == 1 and example['got'] is None else f'[{exact}]'}")
     if example["error"] is not None:
-        lines.append(f"error     {_short(example['error'])}, attainable {_short(example['attainable'])}")
+        error, attainable = _short(example["error"]), _short(example["attainable"])
+        lines.append(f"{example.get('measure', 'error'):<9} {error}, attainable {attainable}")
     return lines
 
 

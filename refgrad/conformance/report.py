@@ -90,7 +90,7 @@ class Report:
     def raise_for_failure(self) -> None:
         """Raise an AssertionError that shows the report, unless the subject conforms."""
         if self.exit_code != 0:
-            raise AssertionError("\n" + str(self))
+            raise AssertionError(f"{self.grade}: {self.summary}\n\n{self}")
 
     def __str__(self) -> str:
         from refgrad.conformance.render import text

@@ -131,7 +131,7 @@ class Run:
 
     def _settings(self, problems: Sequence[Problem]) -> None:
         ((knob, values),) = self.vary.items()
-        for value in sorted(values):
+        for value in values:  # in the order given, the most accurate last
             self.subject.params[knob] = value
             self.records, self.troubles = [], []
             self.candidates = Candidates(self.referee, self.subject.dtype)

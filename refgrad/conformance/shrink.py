@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.conformance import sweep, targets
+from refgrad.conformance import iterative, sweep, targets
 from refgrad.conformance.contract import Problem
 from refgrad.conformance.diagnosis import differs
 from refgrad.conformance.finding import Finding
@@ -28,11 +28,14 @@ __all__ = ["counterexample", "regression_test"]
 def counterexample(run: Run, finding: Finding) -> dict[str, Any] | None:
     """The smallest failing input, what came and what is exact; None where nothing failed.
 
-    The keys are ``kind, inputs, outcome, message, got, got_hex, expected, error, attainable, ratio, field``;
+    The keys are ``kind, inputs, outcome, message, got, got_hex, expected, error, attainable, measure, ratio, field``;
     numbers that are not known are None.
     """
     failing = [r.problem for r in run.records if r.judgement.verdict == "failed"]
-    if failing and exit_code(finding.grade) != 0:
+    if failing and _promise_broken(run, finding):
+        breaking = [r.problem for r in run.records if _breaks(run, r.problem, r.value)]
+        problem = _shrunk(run, breaking, lambda p: _breaks(run, p, run.subject.call(p.inputs).value))
+    elif failing and exit_code(finding.grade) != 0:
         clear = [r.problem for r in run.records if r.judgement.clear]
         problem = _shrunk(run, clear, lambda p: _same_failure(run, finding, p)) if clear else _worst(run)
     elif run.troubles:
@@ -54,19 +57,25 @@ def counterexample(run: Run, finding: Finding) -> dict[str, Any] | None:
 def regression_test(run: Run, finding: Finding, example: Mapping[str, Any]) -> str | None:
     """Source of a test that calls the subject on the smallest failing input, without refgrad."""
     contract, subject = run.referee.contract, run.subject
-    if contract.regression is None or subject.isolation == "none":
+    if contract.regression is None or subject.isolation == "none" or example["got"] is None:
+        return None
+    if finding.grade == "inconclusive":  # no line is known that the subject should meet
         return None
     problem = Problem(example["kind"], example["inputs"])
     truth = run.referee.truth(problem)
     if truth is None:
         return None
     line, name = targets.import_statement(subject.name)
-    if subject.params:
-        keywords = ", ".join(f"{k}={v!r}" for k, v in subject.params.items())
-        line += f"\n\n\ndef verified(*arguments):\n    return {name}(*arguments, {keywords})"
-        name = "verified"
+    place, _, first = line.rpartition(" import ")
+    # under a name of its own, since it may be called grad, loss or sum
+    line = f"{place} import {first} as imported"
+    function = ".".join(["imported", *name.split(".")[1:]])
+    keywords = "".join(f", {k}={v!r}" for k, v in subject.params.items())
+    line += f"\n\n\ndef subject(*arguments):\n    return {function}(*arguments{keywords})"
     comment = f"{contract.name}/{contract.version}, seed {run.seed}: {finding.summary}."
     tolerance = float(LIMIT * run.referee.attainable(problem, subject.dtype))
+    if _promise_broken(run, finding):
+        tolerance = run.promise[str(contract.certificate)] * float(iterative.size(contract, problem))
     return contract.regression(
         line,
         name,
@@ -93,6 +102,19 @@ def _shrunk(run: Run, seen: list[Problem], predicate: Callable[[Problem], bool])
 
     found = sweep.smallest(run.referee.contract, kind, guarded, run.seed)
     return found if found is not None else min((p for p in seen if p.kind == kind), key=_size)
+
+
+def _promise_broken(run: Run, finding: Finding) -> bool:
+    return bool(run.promise) and finding.grade == "wrong" and finding.certificate is not None
+
+
+def _breaks(run: Run, problem: Problem, value: np.ndarray | None) -> bool:
+    if value is None:
+        return False
+    judgement = judge(run.referee, problem, value, run.subject.dtype)
+    if judgement.verdict == "passed":
+        return False
+    return iterative.broken(run.referee.contract, problem, judgement.high, run.promise)
 
 
 def _same_failure(run: Run, finding: Finding, problem: Problem) -> bool:
@@ -141,6 +163,7 @@ def _described(run: Run, problem: Problem, outcome: Outcome) -> dict[str, Any]:
         "expected": _exactly(truth) if truth is not None else None,
         "error": float(verdict.high) if judged else None,
         "attainable": float(referee.attainable(problem, dtype)) if judged else None,
+        "measure": referee.contract.certificate or "error",
         "ratio": _finite(ratio(referee, problem, verdict, dtype)) if judged else None,
         "field": outcome.field,
     }

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from refgrad.cli import main
+from refgrad.conformance import contracts
 
 FIRST_ORDER = "refgrad.conformance.demo.first_order_maml:maml"
 SECOND_ORDER = "refgrad.conformance.demo.second_order_maml:maml"
@@ -151,3 +152,47 @@ def test_a_reader_that_goes_away_early_is_no_error():
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(30) == 141
+
+
+@pytest.mark.parametrize("name", ["grad", "loss", "array", "sum", "max", "values", "result", "zip"])
+def test_a_regression_test_works_whatever_the_function_is_called(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = "def NAME(loss, theta, tasks, lr, steps):\n    return loss.grad(theta, tasks[0][1])\n".replace("NAME", name)
+    (tmp_path / "mine.py").write_text(first)
+    main(["verify", f"mine.py:{name}", "--contract", "maml_gradient", "--json", "out.json", "--max-examples", "20"])
+    (tmp_path / "test_it.py").write_text(json.loads((tmp_path / "out.json").read_text())["regression_test"])
+    command = [sys.executable, "-m", "pytest", "-q", "test_it.py", "-p", "no:cacheprovider"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 1
+    right = contracts.get("maml_gradient").example.replace("def maml", f"def {name}")
+    (tmp_path / "mine.py").write_text(right)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_report_that_could_not_be_written_is_refused_before_anything_runs(tmp_path, capsys):
+    code = main(["verify", "nowhere:nothing", "--contract", "min_norm", "--json", str(tmp_path / "no" / "o.json")])
+    assert code == 2
+    assert "--json" in capsys.readouterr().err
+
+
+def test_one_option_for_one_argument(capsys):
+    words = ["--param", "n=1", "--vary", "n=1,2,3"]
+    assert main(["verify", "nowhere:nothing", "--contract", "min_norm", *words]) == 2
+    assert "both set n" in capsys.readouterr().err
+
+
+def test_a_wrong_signature_is_answered_with_the_right_one(tmp_path, capsys):
+    (tmp_path / "two.py").write_text("def two(a, b):\n    return a\n")
+    assert main(["verify", f"{tmp_path / 'two.py'}:two", "--contract", "maml_gradient"]) == 3
+    out = capsys.readouterr().out
+    assert "subject(loss, theta, tasks, lr, steps)" in out
+    assert "refgrad contracts maml_gradient" in out
+    assert "Regression test" not in out
+
+
+def test_a_defect_of_the_kit_is_not_taken_for_a_verdict(monkeypatch, capsys):
+    from refgrad.conformance import verification
+
+    monkeypatch.setattr(verification, "find", lambda run: 1 / 0)
+    assert main(["verify", "numpy:sum", "--contract", "min_norm", "--max-examples", "1"]) == 70
+    assert "defect of refgrad" in capsys.readouterr().err

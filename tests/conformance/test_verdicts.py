@@ -84,7 +84,7 @@ def test_the_regression_test_fails_for_the_subject_and_passes_for_a_right_one(ju
     kept = runpy.run_path(str(tmp_path / "kept.py"))["test_cube"]
     with pytest.raises(AssertionError):
         kept()
-    (tmp_path / "fixed.py").write_text(report.regression_test.replace("import cube", "import right as cube"))
+    (tmp_path / "fixed.py").write_text(report.regression_test.replace("import cube as", "import right as"))
     runpy.run_path(str(tmp_path / "fixed.py"))["test_cube"]()
 
 

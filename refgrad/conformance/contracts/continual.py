@@ -103,7 +103,7 @@ def regression(
         f"theta = {dialect.parameters(inputs['theta'])}",
         f"X = array({inputs['X']!r})",
         f"y = {dialect.labels(inputs['y'])}",
-        f"result = {name}(logits, theta, X, y)",
+        "result = subject(logits, theta, X, y)",
         "VALUES",
         f"expected = {expected_values(enclosure)!r}",
         "worst = max(abs(value - right) for value, right in zip(values, expected, strict=True))",

@@ -82,7 +82,7 @@ def regression(
         LOSS,
         f"theta = {dialect.parameters(inputs['theta'])}",
         "tasks = [  # (support, query), each (X, y)\n" + "\n".join(pairs) + "\n]",
-        f"result = {name}(loss, theta, tasks, {inputs['lr']!r}, {inputs['steps']!r})",
+        f"result = subject(loss, theta, tasks, {inputs['lr']!r}, {inputs['steps']!r})",
         "VALUES",
         f"expected = {expected_values(enclosure)!r}",
         "worst = max(abs(value - right) for value, right in zip(values, expected, strict=True))",

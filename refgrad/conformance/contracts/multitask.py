@@ -61,7 +61,7 @@ def min_norm_regression(
         "from fractions import Fraction",
         dialect.constructor(),
         f"J = {problem.inputs['J']!r}",
-        f"result = {name}(array(J))",
+        "result = subject(array(J))",
         "VALUES",
         "def dot(a, b):\n    return sum(Fraction(x) * Fraction(y) for x, y in zip(a, b, strict=True))\n\n",
         "infeasibility = max(abs(sum(map(Fraction, values)) - 1), -Fraction(min(values)), 0)",
@@ -91,7 +91,7 @@ def direction_regression(
     body = [
         dialect.constructor(),
         f"J = {problem.inputs['J']!r}",
-        f"result = {name}(array(J))",
+        "result = subject(array(J))",
         "VALUES",
         f"expected = {expected_values(enclosure)!r}",
         "worst = max(abs(value - right) for value, right in zip(values, expected, strict=True))",

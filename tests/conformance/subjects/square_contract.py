@@ -36,7 +36,7 @@ def regression(import_line, name, framework, dtype, problem, enclosure, toleranc
     return (
         f"import numpy as np\n{import_line}\n\n\ndef test_{name}():\n"
         f"    # {comment}\n"
-        f"    values = {name}(np.array({x!r}))\n"
+        f"    values = subject(np.array({x!r}))\n"
         f"    assert max(abs(values - np.array({expected!r}))) <= {tolerance!r}\n"
     )
 
