@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from refgrad.autodiff.arguments import check_like, check_result, name_of, owned, pair, real_leaves
-from refgrad.autodiff.primitive import MAYBE_COMPLEX, Primitive, refuse_complex, zeros_like
+from refgrad.autodiff.primitive import MAYBE_COMPLEX, Primitive, complex_result, zeros_like
 from refgrad.autodiff.trace import Trace, Tracer
 from refgrad.errors import ShapeError
 from refgrad.tree import flatten
@@ -35,18 +35,21 @@ class ForwardTrace(Trace):
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         values, tangents = [], []
+        nested = False
         for a in args:
             if type(a) is ForwardTracer and a.owner is self:
-                values.append(a.value)
                 tangents.append(a.tangent)
+                a = a.value
             else:
-                values.append(a)
                 tangents.append(None)
-        y = primitive(*values, **params)
+            if isinstance(a, Tracer):
+                nested = True
+            values.append(a)
+        y = primitive(*values, **params) if nested else primitive.evaluate(values, params)
         if primitive.jvp is None:
             return y
-        if type(y) in MAYBE_COMPLEX:
-            refuse_complex(y, primitive)
+        if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
+            raise complex_result(primitive)
         tangent = primitive.jvp(y, values, tangents, **params)
         return y if tangent is None else ForwardTracer(self, y, tangent)
 

@@ -36,6 +36,7 @@ __all__ = [
     "Domain",
     "Primitive",
     "case",
+    "complex_result",
     "elementwise",
     "index",
     "invertible",
@@ -45,7 +46,6 @@ __all__ = [
     "ones_like",
     "positive",
     "real",
-    "refuse_complex",
     "unbroadcast",
     "zeros_like",
 ]
@@ -141,6 +141,10 @@ class Primitive:
             if not top.alive:
                 raise top.escaped()
             return top.process(self, args, params)
+        return self.evaluate(args, params)
+
+    def evaluate(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The operation on arguments of which none is traced."""
         if not self.needs_table:
             return self.impl(*args, **params)
         # NumPy first: asking the type table costs as much as a small addition
@@ -215,13 +219,12 @@ MAYBE_COMPLEX = (np.ndarray, np.complex128, np.complex64)
 """Types whose values may be complex; a tuple, for its test is the cheapest."""
 
 
-def refuse_complex(y: Array, primitive: Primitive) -> None:
-    """Raise if a result is complex: its imaginary part would be dropped on the way back."""
-    if y.dtype.kind == "c":
-        raise NoDerivative(
-            f"{primitive.name}: expected real numbers, got a complex result from a complex constant. Write the real "
-            "and the imaginary part as two real arrays."
-        )
+def complex_result(primitive: Primitive) -> NoDerivative:
+    """The error for a result that is complex: its imaginary part would be dropped on the way back."""
+    return NoDerivative(
+        f"{primitive.name}: expected real numbers, got a complex result from a complex constant. Write the real "
+        "and the imaginary part as two real arrays."
+    )
 
 
 def kept(shape: Shape, axis: tuple[int, ...]) -> Shape:

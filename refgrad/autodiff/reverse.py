@@ -16,7 +16,7 @@ from typing import Any
 
 from refgrad.autodiff.arguments import check_like, check_result, name_of, owned, pair, real_leaves, select
 from refgrad.autodiff.forward import stripped
-from refgrad.autodiff.primitive import MAYBE_COMPLEX, Primitive, ones_like, refuse_complex, zeros_like
+from refgrad.autodiff.primitive import MAYBE_COMPLEX, Primitive, complex_result, ones_like, zeros_like
 from refgrad.autodiff.trace import Trace, Tracer, primal
 from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative, ShapeError
@@ -52,19 +52,21 @@ class ReverseTrace(Trace):
     __slots__ = ()
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        values: list[Any] = []
+        values = []
         parents = []
+        nested = False
         for i, a in enumerate(args):
             if type(a) is ReverseTracer and a.owner is self:
                 parents.append((i, a))
-                values.append(a.value)
-            else:
-                values.append(a)
-        y = primitive(*values, **params)
+                a = a.value
+            if isinstance(a, Tracer):
+                nested = True
+            values.append(a)
+        y = primitive(*values, **params) if nested else primitive.evaluate(values, params)
         if primitive.vjp is None:
             return y
-        if type(y) in MAYBE_COMPLEX:
-            refuse_complex(y, primitive)
+        if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
+            raise complex_result(primitive)
         return ReverseTracer(self, y, primitive, parents, values, params)
 
 
@@ -176,32 +178,39 @@ def value_and_grad(
 
     @wraps(f)
     def with_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
-        places = select(args, argnums, "grad")
-        single = not isinstance(argnums, (tuple, list))
-        chosen = args[places[0]] if single else tuple(args[p] for p in places)
-        xs, structure = real_leaves(chosen, f"grad({name_of(f)}): argument {argnums!r}")
-        trace = ReverseTrace("grad", f)
-        inputs = [ReverseTracer(trace, x) for x in xs]
-        traced = structure.unflatten(inputs)
-        filled = list(args)
-        for place, value in zip(places, (traced,) if single else traced, strict=True):
-            filled[place] = value
-        try:
-            out = f(*filled, **kwargs)
-            if has_aux:
-                out, aux = pair(out, f)
-                aux = stripped(trace, aux)
-        finally:
-            trace.alive = False
-        mine = type(out) is ReverseTracer and out.owner is trace
-        _check_scalar(out, f, has_aux, mine)
-        found = pull(trace, [out], [ones_like(out)], inputs) if mine else [None] * len(xs)
-        taken: list[Any] = []
-        leaves = [owned(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, xs, strict=True)]
-        value = out.value if mine else out
-        return ((value, aux) if has_aux else value), structure.unflatten(leaves)
+        return gradient_at(f, args, kwargs, argnums, has_aux)
 
     return with_gradient
+
+
+def gradient_at(
+    f: ScalarFunction, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | tuple[int, ...], has_aux: bool
+) -> tuple[Any, Tree]:
+    """The value and the gradient of f at one point; what `value_and_grad` returns, without making a function."""
+    places = select(args, argnums, "grad")
+    single = not isinstance(argnums, (tuple, list))
+    chosen = args[places[0]] if single else tuple(args[p] for p in places)
+    xs, structure = real_leaves(chosen, f"grad({name_of(f)}): argument {argnums!r}")
+    trace = ReverseTrace("grad", f)
+    inputs = [ReverseTracer(trace, x) for x in xs]
+    traced = structure.unflatten(inputs)
+    filled = list(args)
+    for place, value in zip(places, (traced,) if single else traced, strict=True):
+        filled[place] = value
+    try:
+        out = f(*filled, **kwargs)
+        if has_aux:
+            out, aux = pair(out, f)
+            aux = stripped(trace, aux)
+    finally:
+        trace.alive = False
+    mine = type(out) is ReverseTracer and out.owner is trace
+    _check_scalar(out, f, has_aux, mine)
+    found = pull(trace, [out], [ones_like(out)], inputs) if mine else [None] * len(xs)
+    taken: list[Any] = []
+    leaves = [owned(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, xs, strict=True)]
+    value = out.value if mine else out
+    return ((value, aux) if has_aux else value), structure.unflatten(leaves)
 
 
 def grad(f: ScalarFunction, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Tree]:

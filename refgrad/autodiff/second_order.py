@@ -17,7 +17,7 @@ from typing import Any
 from refgrad import backend
 from refgrad.autodiff.arguments import name_of, real_leaves, select
 from refgrad.autodiff.forward import jvp
-from refgrad.autodiff.reverse import grad, vjp
+from refgrad.autodiff.reverse import grad, gradient_at, vjp
 from refgrad.autodiff.trace import PRIMITIVES, primal
 from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative, ShapeError
@@ -47,7 +47,7 @@ def grad_and_hvp(f: ScalarFunction, x: Tree, v: Tree) -> tuple[Tree, Tree]:
     >>> bool((g == [4.0, 1.0]).all() and (hv == [4.0, 2.0]).all())
     True
     """
-    return jvp(grad(f), (x,), (v,))
+    return jvp(lambda y: gradient_at(f, (y,), {}, 0, False)[1], (x,), (v,))
 
 
 def hvp(f: ScalarFunction, x: Tree, v: Tree) -> Tree:
@@ -55,7 +55,7 @@ def hvp(f: ScalarFunction, x: Tree, v: Tree) -> Tree:
 
     See `grad_and_hvp` for the parameters; this drops the gradient.
     """
-    return jvp(grad(f), (x,), (v,))[1]
+    return grad_and_hvp(f, x, v)[1]
 
 
 def jacfwd(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
