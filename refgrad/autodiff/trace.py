@@ -9,6 +9,7 @@ at the levels below, down to a plain array.
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ PRIMITIVES: dict[str, Primitive] = {}
 _levels = itertools.count(1)
 
 
-class Trace:
+class Trace(ABC):
     """One run of a transformation.
 
     Attributes
@@ -46,9 +47,9 @@ class Trace:
         self.alive = True
         self.label = (transformation, f)
 
+    @abstractmethod
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Apply a primitive to arguments of which at least one is a tracer of this trace."""
-        raise NotImplementedError
 
     def escaped(self) -> EscapedTracer:
         """The error for a tracer that is used after the run."""

@@ -8,6 +8,7 @@ does rightly with objects (broadcasting, ``@``, indexing, sums) is left to NumPy
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,7 +27,7 @@ _FLOATS = (float, np.floating)
 _INTEGERS = (int, np.integer)
 
 
-class Field:
+class Field(ABC):
     """How the elements of one kind are made, compared and evaluated.
 
     Attributes
@@ -40,21 +41,21 @@ class Field:
     zero: Any
     one: Any
 
+    @abstractmethod
     def element(self, value: Any) -> Any:
         """The element equal to an int, Fraction, numeric string, or element; a float means its binary value."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fraction(self, element: Any) -> Fraction:
         """The rational number equal to `element`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def apply(self, name: str, element: Any) -> Any:
         """exp, log, tanh, sqrt, sin or cos of one element."""
-        raise NotImplementedError
 
+    @abstractmethod
     def compare(self, symbol: str, a: Any, b: Any) -> bool:
         """``a < b``, ``a <= b`` or ``a == b``."""
-        raise NotImplementedError
 
     def maximum(self, a: Any, b: Any) -> Any:
         """The larger of two elements."""

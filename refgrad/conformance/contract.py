@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from refgrad.oracles.answer import Answer, Variant
 from refgrad.typing import Array
 
-__all__ = ["Contract", "Framework", "Problem"]
+__all__ = ["Contract", "Failure", "Framework", "Problem"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,42 @@ class Framework(Protocol):
 
 
 @dataclass(frozen=True)
+class Failure:
+    """What a regression test is written from.
+
+    Attributes
+    ----------
+    import_line : str
+        Defines ``subject``, which the test calls.
+    name : str
+        The function's own name, for the test's title.
+    framework, dtype : str
+    problem : Problem
+    truth : object
+        With the bounds ``low`` and ``high`` of the answer, arrays of Fractions.
+    tolerance : float
+        Absolute, on what the contract judges by.
+    got : list of float or None
+        What came.
+    comment : str
+        What was found, for the reader of the test.
+    field : str or None
+        The attribute of a result object that holds the output.
+    """
+
+    import_line: str
+    name: str
+    framework: str
+    dtype: str
+    problem: Problem
+    truth: Any
+    tolerance: float
+    got: Sequence[float] | None
+    comment: str
+    field: str | None = None
+
+
+@dataclass(frozen=True)
 class Contract:
     """A named, versioned statement of what a function should compute.
 
@@ -78,10 +114,7 @@ class Contract:
     certificate : str or None
         The name of the certificate for iterative subjects, such as ``"gap"``; None if the contract has none.
     regression : callable or None
-        ``regression(import_line, name, framework, dtype, problem, truth, tolerance, got, comment, field=None)``:
-        source of a test that runs without refgrad; `import_line` defines ``subject``, which the test calls, and `name`
-        is for its title. `truth` has the bounds ``low`` and ``high``, arrays of Fractions;
-        `got` is the list of numbers that came, or None; `field` names the attribute of a result object.
+        ``regression(failure)``: the source of a test on a `Failure` that runs without refgrad.
     parameters : dict of str to str
         What each argument of the call is: type, shape, scale; for people.
     example : str
@@ -103,6 +136,6 @@ class Contract:
     error: Callable[[tuple[Any, ...], Array], Array] | None = None
     unit: Callable[[tuple[Any, ...]], Answer] | None = None
     certificate: str | None = None
-    regression: Callable[..., str] | None = field(default=None)
+    regression: Callable[[Failure], str] | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     example: str = ""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.conformance import iterative, sweep, targets
-from refgrad.conformance.contract import Problem
+from refgrad.conformance.contract import Failure, Problem
 from refgrad.conformance.diagnosis import differs
 from refgrad.conformance.finding import Finding
 from refgrad.conformance.grading import LIMIT, Judgement, exit_code, judge, matches, ratio
@@ -76,17 +76,10 @@ def regression_test(run: Run, finding: Finding, example: Mapping[str, Any]) -> s
     tolerance = float(LIMIT * run.referee.attainable(problem, subject.dtype))
     if _promise_broken(run, finding):
         tolerance = run.promise[str(contract.certificate)] * float(iterative.size(contract, problem))
+    got = np.ravel(example["got"]).tolist()
+    field = contract.result_field if example["field"] else None
     return contract.regression(
-        line,
-        name,
-        subject.backend,
-        subject.dtype,
-        problem,
-        truth,
-        tolerance,
-        example["got"] and np.ravel(example["got"]).tolist(),
-        comment,
-        field=contract.result_field if example["field"] else None,
+        Failure(line, name, subject.backend, subject.dtype, problem, truth, tolerance, got, comment, field)
     )
 
 

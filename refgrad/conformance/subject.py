@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +57,7 @@ class StopRun(Exception):
 
 
 @dataclass
-class Subject:
+class Subject(ABC):
     """What both kinds have in common: how it is called, and how often it was.
 
     Attributes
@@ -77,11 +78,11 @@ class Subject:
     versions: dict[str, str] = field(default_factory=dict)
     fatal: int = 0
 
+    @abstractmethod
     def start(self) -> None:
         """Import the subject. Raises `NotRunnable`."""
-        raise NotImplementedError
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  (a subject in this process holds nothing)
         """Let go of whatever the subject holds."""
 
     def call(self, inputs: Mapping[str, Any], dtype: str = "", params: Mapping[str, Any] | None = None) -> Outcome:
@@ -109,9 +110,9 @@ class Subject:
         self.fatal = self.fatal + 1 if outcome.kind in FATAL else 0
         return outcome
 
+    @abstractmethod
     def reply(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """The reply to one message ``call``."""
-        raise NotImplementedError
 
     def __enter__(self) -> Subject:
         return self

@@ -7,6 +7,7 @@ families are polynomials in theta, so that their logits are rational and only th
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 from refgrad.oracles.losses import Table
@@ -37,7 +38,7 @@ def softmax(xp: Table, z: Array) -> Array:
     return e / xp.reshape(xp.sum(e, 1), (z.shape[0], 1))
 
 
-class CrossEntropy:
+class CrossEntropy(ABC):
     """The derivatives of the mean cross-entropy that follow from the Jacobian of the logits."""
 
     xp: Table
@@ -46,15 +47,17 @@ class CrossEntropy:
     def __init__(self, xp: Table, classes: int) -> None:
         self.xp, self.classes = xp, classes
 
+    @abstractmethod
     def __call__(self, theta: Array, X: Array) -> Array:
-        raise NotImplementedError
+        """The logits, shape (N, C)."""
 
+    @abstractmethod
     def jacobian(self, theta: Array, X: Array) -> Array:
-        raise NotImplementedError
+        """``dz_nc / dtheta``, shape (N, C, p)."""
 
+    @abstractmethod
     def curvature(self, theta: Array, X: Array, weights: Array, v: Array) -> Array:
         """``sum_nc weights_nc Hess(z_nc) v``, shape (p,), for weights of shape (N, C)."""
-        raise NotImplementedError
 
     def grad(self, theta: Array, batch: Any) -> Array:
         """``mean_n sum_c (p_nc - [y_n = c]) dz_nc/dtheta``, shape (p,)."""

@@ -12,7 +12,7 @@ import pytest
 from helpers.drawing import Doubles, Rationals, draws
 
 from refgrad import exact
-from refgrad.conformance import contracts, verify
+from refgrad.conformance import Failure, contracts, verify
 from refgrad.errors import Inconclusive, UsageError
 from refgrad.oracles import NotApplicable
 
@@ -195,15 +195,17 @@ def executed(source, subject):
 def regression(contract, problem, tolerance, got, framework="numpy"):
     truth = exact.run(contract.oracle, *contract.arguments(problem.inputs, Rationals))
     return contract.regression(
-        "from somewhere import subject",
-        "subject",
-        framework,
-        "float64",
-        problem,
-        truth,
-        tolerance,
-        got,
-        "The smallest input found on which the result is not the exact one.",
+        Failure(
+            "from somewhere import subject",
+            "subject",
+            framework,
+            "float64",
+            problem,
+            truth,
+            tolerance,
+            got,
+            "The smallest input found on which the result is not the exact one.",
+        )
     )
 
 

@@ -125,6 +125,9 @@ class Jets(Field):
             raise TypeError("no floats")
         return Jet.of(value)
 
+    def fraction(self, element):
+        raise TypeError("a series is no number")
+
     def apply(self, name, element):
         return getattr(element, name)()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from refgrad.conformance.contract import Contract, Framework, Problem
+from refgrad.conformance.contract import Contract, Failure, Framework, Problem
 from refgrad.conformance.contracts.source import Dialect, expected_values, test_source
 from refgrad.oracles.fisher import empirical_fisher_diagonal, fisher_diagonal
 from refgrad.oracles.fisher_variants import EMPIRICAL_VARIANTS, VARIANTS
@@ -83,33 +83,24 @@ def classifier(framework: str, model: str, classes: int) -> str:
 
 def regression(
     title: str,
-    import_line: str,
-    name: str,
-    framework: str,
-    dtype: str,
-    problem: Problem,
-    enclosure: Any,
-    tolerance: Any,
-    got: Sequence[float] | None,
-    comment: str,
-    field: str | None = None,
+    failure: Failure,
 ) -> str:
     """The source of a test that calls the subject on `problem` with inline logits and their derivatives."""
-    dialect = Dialect(framework, dtype)
-    inputs = problem.inputs
+    dialect = Dialect(failure.framework, failure.dtype)
+    inputs = failure.problem.inputs
     body = [
         dialect.constructor(),
-        classifier(framework, inputs["model"], inputs["classes"]),
+        classifier(failure.framework, inputs["model"], inputs["classes"]),
         f"theta = {dialect.parameters(inputs['theta'])}",
         f"X = array({inputs['X']!r})",
         f"y = {dialect.labels(inputs['y'])}",
         "result = subject(logits, theta, X, y)",
         "VALUES",
-        f"expected = {expected_values(enclosure)!r}",
+        f"expected = {expected_values(failure.truth)!r}",
         "worst = max(abs(value - right) for value, right in zip(values, expected, strict=True))",
-        f"assert worst <= {float(tolerance)!r}, (values, expected)",
+        f"assert worst <= {float(failure.tolerance)!r}, (values, expected)",
     ]
-    return test_source(dialect, import_line, name, title, body, comment, got, field)
+    return test_source(dialect, failure, title, body)
 
 
 PARAMETERS = {

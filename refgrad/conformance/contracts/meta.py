@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from refgrad.conformance.contract import Contract, Framework, Problem
+from refgrad.conformance.contract import Contract, Failure, Framework, Problem
 from refgrad.conformance.contracts.source import Dialect, expected_values, test_source
 from refgrad.oracles.losses import Quartic
 from refgrad.oracles.maml import fomaml_gradient, maml_gradient
@@ -59,20 +59,11 @@ loss.grad, loss.hvp = grad, hvp"""
 
 def regression(
     title: str,
-    import_line: str,
-    name: str,
-    framework: str,
-    dtype: str,
-    problem: Problem,
-    enclosure: Any,
-    tolerance: Any,
-    got: Sequence[float] | None,
-    comment: str,
-    field: str | None = None,
+    failure: Failure,
 ) -> str:
     """The source of a test that calls the subject on `problem` with an inline quartic loss."""
-    dialect = Dialect(framework, dtype)
-    inputs = problem.inputs
+    dialect = Dialect(failure.framework, failure.dtype)
+    inputs = failure.problem.inputs
     pairs = []
     for task in inputs["tasks"]:
         batches = [f"(array({X!r}), array({y!r}))" for X, y in task]
@@ -84,11 +75,11 @@ def regression(
         "tasks = [  # (support, query), each (X, y)\n" + "\n".join(pairs) + "\n]",
         f"result = subject(loss, theta, tasks, {inputs['lr']!r}, {inputs['steps']!r})",
         "VALUES",
-        f"expected = {expected_values(enclosure)!r}",
+        f"expected = {expected_values(failure.truth)!r}",
         "worst = max(abs(value - right) for value, right in zip(values, expected, strict=True))",
-        f"assert worst <= {float(tolerance)!r}, (values, expected)",
+        f"assert worst <= {float(failure.tolerance)!r}, (values, expected)",
     ]
-    return test_source(dialect, import_line, name, title, body, comment, got, field)
+    return test_source(dialect, failure, title, body)
 
 
 KINDS = ("crisp", "rough", "ill_conditioned", "degenerate")

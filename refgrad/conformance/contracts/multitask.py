@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from refgrad.conformance.contract import Contract, Framework, Problem
+from refgrad.conformance.contract import Contract, Failure, Framework, Problem
 from refgrad.conformance.contracts.source import Dialect, expected_values, test_source
 from refgrad.oracles.answer import Answer
 from refgrad.oracles.min_norm import direction, min_norm, shortfall, squared_norm
@@ -40,27 +40,18 @@ def unit(arguments: tuple[Any, ...]) -> Answer:
 
 
 def min_norm_regression(
-    import_line: str,
-    name: str,
-    framework: str,
-    dtype: str,
-    problem: Problem,
-    enclosure: Any,
-    tolerance: Any,
-    got: Sequence[float] | None,
-    comment: str,
-    field: str | None = None,
+    failure: Failure,
 ) -> str:
     """The source of a test on the duality gap, since the weights need not be unique.
 
-    `tolerance` is on what the contract judges by, evaluated in fractions: the squared norm alone would hide an error
+    The tolerance is on what the contract judges by, evaluated in fractions: the squared norm alone would hide an error
     of the weights inside a face, where it grows with the square of that error and the gap with the error itself.
     """
-    dialect = Dialect(framework, dtype)
+    dialect = Dialect(failure.framework, failure.dtype)
     body = [
         "from fractions import Fraction",
         dialect.constructor(),
-        f"J = {problem.inputs['J']!r}",
+        f"J = {failure.problem.inputs['J']!r}",
         "result = subject(array(J))",
         "VALUES",
         "def dot(a, b):\n    return sum(Fraction(x) * Fraction(y) for x, y in zip(a, b, strict=True))\n\n",
@@ -69,35 +60,26 @@ def min_norm_regression(
         "direction = [dot(kept, column) / (sum(kept) or 1) for column in zip(*J, strict=True)]",
         "gap = dot(direction, direction) - min(dot(direction, row) for row in J)  # zero only at the optimum",
         "scale = max(dot(row, row) for row in J) or 1",
-        f"assert gap + infeasibility * scale <= {float(tolerance)!r}, (values, float(gap))",
+        f"assert gap + infeasibility * scale <= {float(failure.tolerance)!r}, (values, float(gap))",
     ]
-    return test_source(dialect, import_line, name, "min_norm_weights", body, comment, got, field)
+    return test_source(dialect, failure, "min_norm_weights", body)
 
 
 def direction_regression(
-    import_line: str,
-    name: str,
-    framework: str,
-    dtype: str,
-    problem: Problem,
-    enclosure: Any,
-    tolerance: Any,
-    got: Sequence[float] | None,
-    comment: str,
-    field: str | None = None,
+    failure: Failure,
 ) -> str:
     """The source of a test that compares the direction with the exact one."""
-    dialect = Dialect(framework, dtype)
+    dialect = Dialect(failure.framework, failure.dtype)
     body = [
         dialect.constructor(),
-        f"J = {problem.inputs['J']!r}",
+        f"J = {failure.problem.inputs['J']!r}",
         "result = subject(array(J))",
         "VALUES",
-        f"expected = {expected_values(enclosure)!r}",
+        f"expected = {expected_values(failure.truth)!r}",
         "worst = max(abs(value - right) for value, right in zip(values, expected, strict=True))",
-        f"assert worst <= {float(tolerance)!r}, (values, expected)",
+        f"assert worst <= {float(failure.tolerance)!r}, (values, expected)",
     ]
-    return test_source(dialect, import_line, name, "mgda_direction", body, comment, got, field)
+    return test_source(dialect, failure, "mgda_direction", body)
 
 
 REFERENCES = (

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
+from refgrad.conformance.contract import Failure
 from refgrad.errors import UsageError
 
 __all__ = ["Dialect", "expected_values", "test_source"]
@@ -65,44 +66,31 @@ def expected_values(enclosure: Any) -> list[float]:
     return [float((Fraction(a) + Fraction(b)) / 2) for a, b in zip(low.ravel(), high.ravel(), strict=True)]
 
 
-def test_source(
-    dialect: Dialect,
-    import_line: str,
-    name: str,
-    title: str,
-    body: Iterable[str],
-    comment: str,
-    got: Sequence[float] | None,
-    field: str | None,
-) -> str:
+def test_source(dialect: Dialect, failure: Failure, title: str, body: Iterable[str]) -> str:
     """The source of one test function.
 
     Parameters
     ----------
+    dialect : Dialect
+    failure : Failure
     title : str
         The contract's name, which becomes part of the test's.
     body : iterable of str
-        Statements that define ``result``, by calling `name`, and then assert on ``values``, the list of its numbers;
-        the line ``VALUES`` among them is where ``values`` is read off.
-    comment : str
-        What was found, for the reader of the test.
-    got : list of float or None
-        What the function returned when the test was written.
-    field : str or None
-        The attribute of a result object that holds the output.
+        Statements that define ``result``, by calling ``subject``, and then assert on ``values``, the list of its
+        numbers; the line ``VALUES`` among them is where ``values`` is read off.
     """
-    notes = textwrap.wrap(comment, 110)
-    if got is not None:
-        notes += textwrap.wrap(f"It returned {[float(value) for value in got]}.", 110)
+    notes = textwrap.wrap(failure.comment, 110)
+    if failure.got is not None:
+        notes += textwrap.wrap(f"It returned {[float(value) for value in failure.got]}.", 110)
     lines = [f"# {note}" for note in notes]
     for statement in body:
         if statement == "VALUES":
-            output = f"result.{field}" if field else "result"
+            output = f"result.{failure.field}" if failure.field else "result"
             statement = f"values = {output}.tolist() if hasattr({output}, 'tolist') else [float(x) for x in {output}]"
         lines += statement.splitlines()
-    identifier = re.sub(r"\W", "_", name)
+    identifier = re.sub(r"\W", "_", failure.name)
     function = f"def test_{identifier}_computes_the_{title}():\n" + textwrap.indent("\n".join(lines), "    ")
-    return f"{dialect.imports}\n{import_line}\n\n\n{function}\n"
+    return f"{dialect.imports}\n{failure.import_line}\n\n\n{function}\n"
 
 
 test_source.__test__ = False  # type: ignore[attr-defined]  # pytest would collect it by its name

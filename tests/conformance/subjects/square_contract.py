@@ -30,14 +30,14 @@ def cube_of_pairs(x):
     return power(3, x)
 
 
-def regression(import_line, name, framework, dtype, problem, enclosure, tolerance, got, comment, field=None):
-    x = problem.inputs["x"]
-    expected = [float(v) for v in enclosure.low]
+def regression(failure):
+    x = failure.problem.inputs["x"]
+    expected = [float(v) for v in failure.truth.low]
     return (
-        f"import numpy as np\n{import_line}\n\n\ndef test_{name}():\n"
-        f"    # {comment}\n"
+        f"import numpy as np\n{failure.import_line}\n\n\ndef test_{failure.name}():\n"
+        f"    # {failure.comment}\n"
         f"    values = subject(np.array({x!r}))\n"
-        f"    assert max(abs(values - np.array({expected!r}))) <= {tolerance!r}\n"
+        f"    assert max(abs(values - np.array({expected!r}))) <= {failure.tolerance!r}\n"
     )
 
 
