@@ -139,6 +139,9 @@ def test_a_foreign_ufunc_with_a_name_of_ours_is_not_ours():
     relu = np.frompyfunc(lambda x: -x, 1, 1)
     with pytest.raises(NoDerivative, match="no derivative rule"):
         grad(lambda x: rnp.sum(relu(x)))(X)
+    compiled = type("Compiled", (), {"__name__": "relu"})()  # as compilers of ufuncs name theirs
+    with pytest.raises(NoDerivative, match=r"numpy.relu has no derivative rule"):
+        grad(lambda x: rnp.sum(rnp.apply_ufunc(compiled, "__call__", (x,), {})))(X)
 
 
 def test_shape_functions_work_on_python_floats():
