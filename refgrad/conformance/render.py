@@ -86,10 +86,15 @@ def _finding(report: Report, brief: bool) -> Section:
 
 
 def _counts(report: Report) -> list[str]:
-    outcomes = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report.outcomes.items())
+    converging = report.grade == "converging"  # an iterative subject is not meant to reach the truth on every problem
+    words = {"failed": "short of the truth", "passed": "at the truth"} if converging else {}
+    counted = [f"{count} {words.get(name, name.replace('_', ' '))}" for name, count in report.outcomes.items()]
+    outcomes = ", ".join(counted)
     lines = [f"{report.planned} planned, {report.ran} ran, {report.effective} effective: {outcomes}"]
     worst = report.numbers.get("worst_ratio")
-    if worst is not None:
+    if converging:
+        lines.append(f"judged by the certificate below; seed {report.seed}")
+    elif worst is not None:
         limit = report.numbers["limit"]
         lines.append(f"worst error {_short(worst)} times what floats allow (limit {limit}); seed {report.seed}")
     return lines

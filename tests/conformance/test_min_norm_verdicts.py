@@ -217,6 +217,8 @@ def test_a_knob_may_get_more_accurate_as_it_falls():
     report = verify(stops_at, "min_norm", vary={"tol": [1e-2, 1e-3, 1e-4]})
     assert (report.grade, report.exit_code) == ("converging", 0)
     assert 0.8 < report.certificate["rate"]["worst"] < 1.2
+    assert "failed" not in str(report)  # nothing failed: it was asked how fast it converges
+    assert "short of the truth" in str(report)
     coarser = verify(stops_at, "min_norm", vary={"tol": [1e-4, 1e-3, 1e-2]})
     assert coarser.exit_code == 1
 
