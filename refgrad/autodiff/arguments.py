@@ -124,8 +124,8 @@ def _kind(v: Any) -> str:
     return str(getattr(getattr(v, "dtype", None), "kind", "?"))
 
 
-def owned(g: Array, like: Array, taken: list[Any]) -> Array:
-    """`g` in the dtype of `like`, sharing memory with nothing in `taken`, nor a read-only view."""
+def owned(g: Array, like: Array, taken: dict[int, Any]) -> Array:
+    """`g` in the dtype of `like`, none of the objects in `taken` (by their id), nor a view."""
     dtype = getattr(like, "dtype", None)
     if isinstance(g, Tracer):
         return g if dtype is None or g.dtype == dtype else PRIMITIVES["astype"](g, dtype=dtype)
@@ -134,7 +134,7 @@ def owned(g: Array, like: Array, taken: list[Any]) -> Array:
             g = zeros_like(like) + g
         if g.dtype != dtype:
             g = backend.of(g).astype(g, dtype)
-    if type(g) is np.ndarray and (g.base is not None or not g.flags.writeable or any(g is t for t in taken)):
+    if type(g) is np.ndarray and (g.base is not None or not g.flags.writeable or id(g) in taken):
         g = g.copy()
-    taken.append(g)
+    taken[id(g)] = g
     return g

@@ -106,7 +106,7 @@ def jvp(
     finally:
         trace.alive = False
     leaves, structure = flatten(out)
-    taken: list[Any] = list(vs)
+    taken: dict[int, Any] = {id(v): v for v in vs}
     values, derivatives = [], []
     for leaf in leaves:
         mine = type(leaf) is ForwardTracer and leaf.owner is trace

@@ -160,7 +160,7 @@ def vjp(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[
             raise ShapeError(f"pullback: expected a cotangent of structure {out_structure!r}, got {structure!r}")
         check_like(values, us, "pullback: cotangent", cotangent)
         found = pull(trace, outputs, us, inputs)
-        taken: list[Any] = list(us)
+        taken: dict[int, Any] = {id(u): u for u in us}
         leaves = [owned(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, xs, strict=True)]
         return in_structure.unflatten(leaves)  # type: ignore[no-any-return]
 
@@ -207,7 +207,7 @@ def gradient_at(
     mine = type(out) is ReverseTracer and out.owner is trace
     _check_scalar(out, f, has_aux, mine)
     found = pull(trace, [out], [ones_like(out)], inputs) if mine else [None] * len(xs)
-    taken: list[Any] = []
+    taken: dict[int, Any] = {}
     leaves = [owned(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, xs, strict=True)]
     value = out.value if mine else out
     return ((value, aux) if has_aux else value), structure.unflatten(leaves)
