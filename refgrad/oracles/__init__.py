@@ -12,13 +12,13 @@ ExactArray([1/5, 3/5])
 from __future__ import annotations
 
 from refgrad.oracles.answer import Answer, NotApplicable, Variant
-from refgrad.oracles.bilevel import QuadraticBilevel, probe
-from refgrad.oracles.ewc import ewc_gradient, ewc_penalty
-from refgrad.oracles.fisher import empirical_fisher_diagonal, fisher_diagonal, gaussian_fisher_diagonal
+from refgrad.oracles.continual.ewc import ewc_gradient, ewc_penalty
+from refgrad.oracles.continual.fisher import empirical_fisher_diagonal, fisher_diagonal, gaussian_fisher_diagonal
+from refgrad.oracles.implicit.bilevel import QuadraticBilevel, probe
 from refgrad.oracles.logits import LinearLogits, SquaredUnitLogits
 from refgrad.oracles.losses import EXACT_TABLE, Quadratic, Quartic, Table
-from refgrad.oracles.maml import fomaml_gradient, maml_gradient, reptile_update
-from refgrad.oracles.min_norm import direction, gap, infeasibility, min_norm, shortfall, squared_norm
+from refgrad.oracles.meta.maml import fomaml_gradient, maml_gradient, reptile_update
+from refgrad.oracles.multitask.min_norm import direction, gap, infeasibility, min_norm, shortfall, squared_norm
 from refgrad.oracles.solve import checked_solve
 
 __all__ = [

@@ -17,7 +17,7 @@ from refgrad.continual import fisher_diagonal
 from refgrad.implicit import hypergradient
 from refgrad.meta import maml_gradient
 from refgrad.multitask import min_norm
-from refgrad.oracles.bilevel import probe
+from refgrad.oracles.implicit.bilevel import probe
 from refgrad.oracles.losses import Quartic
 
 pytestmark = pytest.mark.bench

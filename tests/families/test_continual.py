@@ -10,7 +10,7 @@ import refgrad.numpy as rnp
 from refgrad import exact, grad, hvp
 from refgrad.continual import empirical_fisher_diagonal, ewc_penalty, fisher_diagonal
 from refgrad.errors import InvalidInput, ShapeError
-from refgrad.oracles import ewc, fisher
+from refgrad.oracles.continual import ewc, fisher
 from refgrad.oracles.logits import LinearLogits, SquaredUnitLogits
 from refgrad.oracles.losses import EXACT_TABLE
 from refgrad.strategies.classification import classification

@@ -12,7 +12,7 @@ from refgrad import exact
 from refgrad.errors import IndefiniteHessian, InvalidInput, NotConverged, SingularMatrix
 from refgrad.implicit import hypergradient
 from refgrad.linalg import conjugate_gradient, norm
-from refgrad.oracles.bilevel import QuadraticBilevel, probe
+from refgrad.oracles.implicit.bilevel import QuadraticBilevel, probe
 
 BOTH = pytest.mark.parametrize("solver", ["dense", "cg"])
 

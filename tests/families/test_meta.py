@@ -11,10 +11,10 @@ import refgrad.numpy as rnp
 from refgrad import exact, grad
 from refgrad.errors import InvalidInput, NotConverged
 from refgrad.meta import adapt, fomaml_gradient, maml_gradient, reptile_update
-from refgrad.oracles import maml as oracle
 from refgrad.oracles.answer import NotApplicable
 from refgrad.oracles.losses import EXACT_TABLE, Quadratic, Quartic
-from refgrad.oracles.maml_variants import VARIANTS
+from refgrad.oracles.meta import maml as oracle
+from refgrad.oracles.meta.maml_variants import VARIANTS
 from refgrad.strategies.few_shot import few_shot
 
 some = settings(max_examples=15, deadline=None, derandomize=True, database=None)

@@ -12,7 +12,7 @@ from helpers.jets import coefficient, line
 from refgrad import exact, oracles
 from refgrad.conformance.contracts import get
 from refgrad.oracles import EXACT_TABLE, NotApplicable
-from refgrad.oracles.fisher_variants import EMPIRICAL_VARIANTS, VARIANTS
+from refgrad.oracles.continual.fisher_variants import EMPIRICAL_VARIANTS, VARIANTS
 
 VARIANT = {v.name: v.answer for v in (*VARIANTS, *EMPIRICAL_VARIANTS)}
 CONTRACT = get("fisher_diagonal")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from refgrad import exact, oracles
 from refgrad.conformance.contracts import get
 from refgrad.oracles import EXACT_TABLE, Quadratic, Quartic
-from refgrad.oracles.maml_variants import FOMAML_VARIANTS, VARIANTS
+from refgrad.oracles.meta.maml_variants import FOMAML_VARIANTS, VARIANTS
 from refgrad.strategies import few_shot
 
 VARIANT = {v.name: v.answer for v in VARIANTS}

@@ -12,8 +12,8 @@ from helpers.drawing import draws
 from refgrad import exact, oracles
 from refgrad.errors import Inconclusive
 from refgrad.oracles import NotApplicable
-from refgrad.oracles.min_norm import is_unique
-from refgrad.oracles.min_norm_variants import DIRECTION_VARIANTS, VARIANTS
+from refgrad.oracles.multitask.min_norm import is_unique
+from refgrad.oracles.multitask.min_norm_variants import DIRECTION_VARIANTS, VARIANTS
 from refgrad.strategies import task_gradients
 
 VARIANT = {v.name: v.answer for v in VARIANTS}

@@ -8,8 +8,8 @@ from typing import Any
 
 from refgrad.conformance.contract import Contract, Failure, Framework, Problem
 from refgrad.conformance.contracts.source import Dialect, expected_values, test_source
-from refgrad.oracles.fisher import empirical_fisher_diagonal, fisher_diagonal
-from refgrad.oracles.fisher_variants import EMPIRICAL_VARIANTS, VARIANTS
+from refgrad.oracles.continual.fisher import empirical_fisher_diagonal, fisher_diagonal
+from refgrad.oracles.continual.fisher_variants import EMPIRICAL_VARIANTS, VARIANTS
 from refgrad.oracles.logits import LinearLogits, SquaredUnitLogits
 from refgrad.strategies import classification
 

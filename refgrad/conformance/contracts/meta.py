@@ -9,8 +9,8 @@ from typing import Any
 from refgrad.conformance.contract import Contract, Failure, Framework, Problem
 from refgrad.conformance.contracts.source import Dialect, expected_values, test_source
 from refgrad.oracles.losses import Quartic
-from refgrad.oracles.maml import fomaml_gradient, maml_gradient
-from refgrad.oracles.maml_variants import FOMAML_VARIANTS, VARIANTS
+from refgrad.oracles.meta.maml import fomaml_gradient, maml_gradient
+from refgrad.oracles.meta.maml_variants import FOMAML_VARIANTS, VARIANTS
 from refgrad.strategies import few_shot
 
 __all__ = ["FOMAML_GRADIENT", "MAML_GRADIENT"]

@@ -9,8 +9,8 @@ from typing import Any
 from refgrad.conformance.contract import Contract, Failure, Framework, Problem
 from refgrad.conformance.contracts.source import Dialect, expected_values, test_source
 from refgrad.oracles.answer import Answer
-from refgrad.oracles.min_norm import direction, min_norm, shortfall, squared_norm
-from refgrad.oracles.min_norm_variants import DIRECTION_VARIANTS, VARIANTS
+from refgrad.oracles.multitask.min_norm import direction, min_norm, shortfall, squared_norm
+from refgrad.oracles.multitask.min_norm_variants import DIRECTION_VARIANTS, VARIANTS
 from refgrad.strategies import task_gradients
 from refgrad.typing import Array
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from refgrad.backend import of
 from refgrad.oracles.answer import Answer, NotApplicable, Variant
-from refgrad.oracles.fisher import Scores, mean_square, scores
+from refgrad.oracles.continual.fisher import Scores, mean_square, scores
 from refgrad.oracles.logits import Logits
 from refgrad.typing import Array
 

@@ -16,7 +16,15 @@ from refgrad.backend import of
 from refgrad.errors import SingularMatrix, Undecided
 from refgrad.exact import asarray, bounds
 from refgrad.oracles.answer import Answer, NotApplicable, Variant
-from refgrad.oracles.min_norm import affine_weights, direction, embed, is_unique, min_norm, nearest_point, vector
+from refgrad.oracles.multitask.min_norm import (
+    affine_weights,
+    direction,
+    embed,
+    is_unique,
+    min_norm,
+    nearest_point,
+    vector,
+)
 from refgrad.typing import Array
 
 __all__ = ["DIRECTION_VARIANTS", "VARIANTS"]

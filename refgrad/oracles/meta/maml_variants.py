@@ -11,7 +11,7 @@ from typing import Any
 
 from refgrad.oracles.answer import Answer, NotApplicable, Variant
 from refgrad.oracles.losses import Loss
-from refgrad.oracles.maml import fomaml_gradient, iterates, maml_gradient, mean, outer, pull_back
+from refgrad.oracles.meta.maml import fomaml_gradient, iterates, maml_gradient, mean, outer, pull_back
 from refgrad.typing import Array, Scalar
 
 __all__ = ["FOMAML_VARIANTS", "VARIANTS"]

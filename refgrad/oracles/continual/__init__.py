@@ -1,0 +1,1 @@
+"""Fisher information and quadratic penalties by their definitions, and what is computed in their place."""

@@ -1,0 +1,1 @@
+"""Bilevel problems whose hypergradient is known in closed form."""

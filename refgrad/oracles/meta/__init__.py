@@ -1,0 +1,1 @@
+"""Meta-gradients by explicit recursions, and what is computed in their place."""
