@@ -11,12 +11,25 @@ True
 >>> exact.to_fractions(a.sum())
 Fraction(86, 15)
 
+How wrong is a float result, and how wrong must it be? `run` gives the truth, `error` the distance from it, and
+`attainable` the error that a stable method in the same precision may leave on the same input:
+
+>>> x = np.array([1e8, 1.0, -1e8], np.float32)
+>>> total = lambda x: (x[0] + x[1]) + x[2]
+>>> error = exact.error(total(x), exact.run(total, x))
+>>> error  # the sum came out as 0
+Fraction(1, 1)
+>>> float(error / exact.attainable(total, x, "float32")) < 1  # and no float32 summation can promise better
+True
+
 The rational numbers are python-flint's where it is installed and `fractions.Fraction` otherwise; balls, the certified
-enclosures that `run` falls back on when a function leaves the rationals, need python-flint.
+enclosures that `run` falls back on when a function leaves the rationals, need python-flint. Converting to floats is
+always explicit, with `astype` or `float`, and rounds to nearest.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -28,10 +41,26 @@ import numpy as np
 from refgrad import tree
 from refgrad.backend.elements import ElementArray
 from refgrad.backend.exact import RATIONAL, RATIONALS, ExactArray
-from refgrad.errors import Inconclusive, NotRational, Undecided
+from refgrad.errors import Inconclusive, InvalidInput, NotRational, ShapeError, Undecided
 from refgrad.typing import Array, Tree
 
-__all__ = ["Enclosure", "ExactArray", "asarray", "balls", "bounds", "precision", "run", "to_fractions"]
+__all__ = [
+    "UNIT_ROUNDOFF",
+    "Enclosure",
+    "ExactArray",
+    "asarray",
+    "attainable",
+    "balls",
+    "bounds",
+    "distance",
+    "error",
+    "precision",
+    "run",
+    "to_fractions",
+]
+
+UNIT_ROUNDOFF = {"float32": Fraction(1, 2**24), "float64": Fraction(1, 2**53)}
+"""Half the distance from 1 to the next larger float: the largest relative error of one rounding."""
 
 _START, _LIMIT, _BITS = 128, 4096, 73
 
@@ -146,6 +175,131 @@ def run(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosure:
         f"the result is not known to {bits} bits at a working precision of {_LIMIT} bits: it may be exactly zero, "
         "or a branch may turn on numbers that are equal"
     )
+
+
+def error(y: Tree, truth: Tree) -> Fraction:
+    """The largest ``|y_i - f_i|`` over all elements, computed exactly.
+
+    Parameters
+    ----------
+    y : tree of float arrays or numbers
+        The result to be judged; each float means its exact binary value.
+    truth : Enclosure, or tree as y of exact arrays, balls, ints, Fractions
+        Where it is an enclosure, the error is the largest that it allows, and so never too small.
+
+    Returns
+    -------
+    Fraction
+        An absolute error. Divide by `attainable` for one in units of what the precision permits.
+
+    Raises
+    ------
+    ShapeError
+        If y and truth have different structures or shapes.
+    InvalidInput
+        If y has an infinite or NaN element: its error is no number.
+    """
+    values, structure = tree.flatten(y)
+    if isinstance(truth, Enclosure):
+        lows, its_structure = tree.flatten(truth.low)
+        pairs = list(zip(lows, tree.flatten(truth.high)[0], strict=True))
+    else:
+        leaves, its_structure = tree.flatten(truth)
+        pairs = [bounds(leaf) for leaf in leaves]
+    if structure != its_structure:
+        raise ShapeError(f"error: expected y with the structure of truth, {its_structure!r}; got {structure!r}")
+    largest = Fraction(0)
+    for value, (low, high) in zip(values, pairs, strict=True):
+        given = asarray(value if isinstance(value, ElementArray) else np.asarray(value))
+        if given.shape != low.shape:
+            raise ShapeError(f"error: expected y with the shape of truth, {low.shape}; got {given.shape}")
+        largest = max(largest, distance(np.asarray(to_fractions(given), object), low, high)[1])
+    return largest
+
+
+def distance(y: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[Fraction, Fraction]:
+    """Bounds of ``max_i |y_i - f_i|`` over all f with ``low <= f <= high``; arrays of Fractions of one shape."""
+    near, far = Fraction(0), Fraction(0)
+    for value, below, above in zip(y.flat, low.flat, high.flat, strict=True):
+        near = max(near, below - value, value - above)
+        far = max(far, above - value, value - below)
+    return near, far
+
+
+def attainable(
+    f: Callable[..., Tree],
+    x: Tree,
+    dtype: Any = "float64",
+    *,
+    magnitude: Any = None,
+    patterns: int = 6,
+    seed: int = 0,
+) -> Fraction:
+    """The absolute error that a backward-stable method may make in evaluating f at x in `dtype`.
+
+    The largest of several responses ``|f(x (1 + s u)) - f(x)|``, evaluated exactly, with the unit roundoff u and random
+    signs s for the elements of x, plus ``u S``: rounding the input and the output can cost that much, whatever the
+    method. Sound code stays within a few times it; refgrad's own limit is 30.
+
+    Parameters
+    ----------
+    f : callable
+        As for `run`.
+    x : tree, or a tuple of them
+        The argument of f; a tuple holds several. Ints, strings and callables in it are left as they are.
+    dtype : "float64" or "float32", or NumPy's names for them
+    magnitude : number or callable, optional
+        S, or a function of the same arguments that gives it: the sum of the absolute values of the terms that f adds
+        up. The largest ``|f_i(x)|`` if not given, which is too strict where f's terms cancel and x is all zeros.
+    patterns : int
+        How many sign patterns.
+    seed : int
+        Which ones.
+
+    Raises
+    ------
+    InvalidInput
+        If `dtype` is neither of the two.
+    Inconclusive
+        If f cannot be enclosed tightly enough at x or near it.
+    """
+    unit = UNIT_ROUNDOFF.get(_name(dtype))
+    if unit is None:
+        raise InvalidInput(f"attainable: expected dtype 'float64' or 'float32', got {dtype!r}")
+    given = tuple(
+        tree.map(lambda leaf: asarray(leaf) if _is_numeric(leaf) else leaf, argument)
+        for argument in (x if type(x) is tuple else (x,))
+    )
+    base = _middles(run(f, *given))
+    largest = Fraction(0)
+    for pattern in range(patterns):
+        signs = random.Random(f"{seed}/{pattern}")
+        moved = tree.map(lambda leaf: _moved(leaf, unit, signs) if isinstance(leaf, ExactArray) else leaf, given)  # noqa: B023
+        found = _middles(run(f, *moved))
+        largest = max([largest, *(abs(a - b) for a, b in zip(found, base, strict=True))])
+    if magnitude is None:
+        scale = base
+    else:
+        scale = _middles(run(magnitude, *given) if callable(magnitude) else run(lambda: asarray(magnitude)))
+    return largest + unit * max((abs(value) for value in scale), default=Fraction(0))
+
+
+def _name(dtype: Any) -> str:
+    try:
+        return np.dtype(dtype).name
+    except TypeError:
+        return repr(dtype)
+
+
+def _moved(x: ExactArray, unit: Fraction, signs: random.Random) -> ExactArray:
+    relative = np.array([*(signs.choice((-1, 1)) * unit for _ in range(x.size)), None], object)[:-1]
+    return x * (1 + asarray(relative.reshape(x.shape)))  # type: ignore[no-any-return]
+
+
+def _middles(found: Enclosure) -> list[Fraction]:
+    """The midpoints of all elements of all leaves."""
+    pairs = zip(tree.flatten(found.low)[0], tree.flatten(found.high)[0], strict=True)
+    return [(a + b) / 2 for low, high in pairs for a, b in zip(low.flat, high.flat, strict=True)]
 
 
 def _is_numeric(leaf: Any) -> bool:

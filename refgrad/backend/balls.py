@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from refgrad.backend import register
 from refgrad.backend.element_backend import ElementBackend
-from refgrad.backend.elements import ElementArray, Field, lifted
+from refgrad.backend.elements import ElementArray
 from refgrad.backend.exact import RATIONALS, ExactArray, as_fraction
-from refgrad.errors import MissingExtra, SingularMatrix, Undecided
+from refgrad.backend.field import Field, lifted
+from refgrad.errors import MissingExtra, Undecided
 
 try:
     from flint import arb, arb_mat, ctx, fmpq
@@ -43,6 +45,7 @@ class Balls(Field):
     """Real balls at the precision in force."""
 
     name = "ball"
+    matrix = arb_mat
 
     def __init__(self) -> None:
         self.zero, self.one = arb(0), arb(1)
@@ -57,13 +60,13 @@ class Balls(Field):
 
     def fraction(self, element: Any) -> Fraction:
         """The midpoint."""
+        if not element.is_finite():
+            raise Undecided("a ball is unbounded at this precision (a division by a ball that contains 0, perhaps)")
         return _dyadic(element.mid())
 
     def bounds(self, element: Any) -> tuple[Fraction, Fraction]:
         """Rational lower and upper bounds."""
-        if not element.is_finite():
-            raise Undecided("a ball is unbounded at this precision (a division by a ball that contains 0, perhaps)")
-        mid, rad = _dyadic(element.mid()), _dyadic(element.rad())
+        mid, rad = self.fraction(element), _dyadic(element.rad())
         return mid - rad, mid + rad
 
     def apply(self, name: str, element: Any) -> Any:
@@ -86,22 +89,38 @@ class Balls(Field):
         # a settled maximum is one of the two themselves, so that comparing with it finds it again
         if b <= a:
             return a
-        return b if a <= b else a.max(b)
+        return b if a <= b else self.sort([a, b])[1]
 
-    def solve(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        try:
-            x = arb_mat(a.tolist()).solve(arb_mat(b.tolist()))
-        except ZeroDivisionError:
-            raise SingularMatrix(
-                f"solve: the matrix of order {len(a)} is singular, or cannot be told from one at {ctx.prec} bits"
-            ) from None
-        return np.array(x.tolist(), object).reshape(b.shape)
+    def power(self, x: np.ndarray, n: int) -> np.ndarray:
+        # python-flint's ** gives NaN for a ball that contains 0, whatever the exponent
+        y = np.full(x.shape, self.one, object)
+        for bit in bin(n)[2:]:
+            y = y * y * x if bit == "1" else y * y
+        return y
+
+    def sort(self, row: list[Any]) -> list[Any]:
+        """Enclosures of the sorted numbers: the balls themselves where their order is certain.
+
+        Of n numbers, the k-th smallest lies between the k-th smallest lower bound and the k-th smallest upper bound.
+        """
+        guess = sorted(row, key=self.fraction)
+        if all(a <= b for a, b in pairwise(guess)):
+            return guess
+        lows, highs = (sorted((getattr(e, side)() for e in row), key=self.fraction) for side in ("lower", "upper"))
+        return [low.union(high) for low, high in zip(lows, highs, strict=True)]
+
+    def singular(self, order: int) -> str:
+        return f"solve: the matrix of order {order} is singular, or cannot be told from one at {ctx.prec} bits"
 
 
 class BallArray(ElementArray):
     """An array of certified enclosures."""
 
     __slots__ = ()
+
+    def __reduce__(self) -> Any:  # python-flint's balls cannot be pickled or copied themselves
+        parts = [(_parts(e.mid()), _parts(e.rad())) for e in self.data.ravel()]
+        return _restored, (parts, self.shape)
 
     def __pow__(self, exponent: Any) -> Any:
         if isinstance(exponent, ElementArray):
@@ -113,8 +132,20 @@ class BallArray(ElementArray):
         return super()._coerce(BALL.asarray(other) if isinstance(other, ExactArray) else other)
 
 
+def _parts(ball: Any) -> tuple[int, int]:
+    mantissa, exponent = ball.man_exp()
+    return int(mantissa), int(exponent)
+
+
+def _restored(parts: list[Any], shape: tuple[int, ...]) -> BallArray:
+    bits = max((abs(mid[0]).bit_length() for mid, _ in parts), default=2)
+    with ctx.workprec(max(2, bits)):  # the midpoint is not rounded, the radius at most up
+        balls = [arb(arb(mid), arb(rad)) for mid, rad in parts]
+    return BallArray(np.array([*balls, None], object)[:-1].reshape(shape))
+
+
 def _dyadic(ball: Any) -> Fraction:
-    mantissa, exponent = (int(n) for n in ball.man_exp())
+    mantissa, exponent = _parts(ball)
     return Fraction(mantissa) * Fraction(2) ** exponent
 
 
@@ -123,6 +154,15 @@ class BallBackend(ElementBackend):
 
     def isfinite(self, x: Any) -> Any:  # type: ignore[override]
         return lifted(lambda e: bool(e.is_finite()), self._data(x)).astype(bool)
+
+    def isnan(self, x: Any) -> Any:
+        return lifted(lambda e: bool(e.is_nan()), self._data(x)).astype(bool)
+
+    def logsumexp(self, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+        # any shift is right; the middle of the maximum has no radius to add to the result's
+        shift = self.array(lifted(lambda e: e.mid(), self.amax(x, axis, True).data))
+        y = self.log(self.sum(self.exp(self.asarray(x) - shift), axis, True)) + shift
+        return y if keepdims else self.squeeze(y, axis)
 
     def asarray(self, x: Any, dtype: Any = None) -> Any:
         if isinstance(x, ExactArray):

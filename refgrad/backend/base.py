@@ -114,7 +114,7 @@ class Backend:
     def put_along_axis_add(self, g: Array, indices: Array, axis: int, size: int) -> Array:
         """The transpose of `take_along_axis`: zeros of length `size` along `axis`, `g` added at `indices`."""
         indices = self.where(indices < 0, indices + size, indices)
-        positions = self.reshape(self.arange(size, indices), (1,) * axis + (size,) + (1,) * (g.ndim - axis))
+        positions = self.reshape(self.indices(size, indices), (1,) * axis + (size,) + (1,) * (g.ndim - axis))
         hits = self.xp.expand_dims(indices, axis=axis) == positions
         spread = self.where(hits, self.xp.expand_dims(g, axis=axis), self.zeros_like(self.xp.expand_dims(g, axis=axis)))
         return self.sum(spread, (axis + 1,), False)
@@ -125,11 +125,11 @@ class Backend:
 
     def onehot(self, indices: Array, size: int, like: Array) -> Array:
         """Rows of the identity of order `size`, one for each index, in the dtype of `like`."""
-        hits = self.xp.expand_dims(indices, axis=1) == self.arange(size, indices)
+        hits = self.xp.expand_dims(indices, axis=1) == self.indices(size, indices)
         one = self.ones_like(self.zeros((), like))
         return self.where(hits, one, self.zeros_like(one))
 
-    def arange(self, n: int, like: Array) -> Array:
+    def indices(self, n: int, like: Array) -> Array:
         """The integers 0 to n - 1, where `like` is."""
         return self.xp.arange(n)
 

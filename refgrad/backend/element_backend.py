@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from refgrad.backend.base import Backend, shape_of
-from refgrad.backend.elements import ElementArray, lifted
+from refgrad.backend.element_names import NumPyNames
+from refgrad.backend.elements import ElementArray
+from refgrad.backend.field import FUNCTIONS, lifted
 from refgrad.typing import Array, DType, Shape
 
 __all__ = ["ElementBackend"]
 
 
-class ElementBackend(Backend):
+class ElementBackend(NumPyNames, Backend):
     """The functions of one kind of exact array; also its ``__array_namespace__``."""
 
     exact = True
@@ -26,7 +28,7 @@ class ElementBackend(Backend):
         self.name = array.field.name
         self.xp = self
         array.table = self
-        for name in ("exp", "log", "tanh", "sqrt", "sin", "cos"):
+        for name in FUNCTIONS:
             setattr(self, name, self._function(name))
 
     def _function(self, name: str) -> Callable[[Array], Array]:
@@ -121,14 +123,11 @@ class ElementBackend(Backend):
     def expand_dims(self, x: Array, axis: int) -> Array:
         return self.array(np.expand_dims(self._data(x), axis)) if isinstance(x, self.array) else np.expand_dims(x, axis)
 
-    def squeeze(self, x: Array, axis: int | None = None) -> Array:
+    def squeeze(self, x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
         return self.array(np.squeeze(self._data(x), axis))
 
     def concat(self, parts: Sequence[Array], axis: int = 0) -> Array:
         return self.array(np.concatenate([self._data(p) for p in parts], axis=axis))
-
-    def stack(self, parts: Sequence[Array], axis: int = 0) -> Array:
-        return self.array(np.stack([self._data(p) for p in parts], axis=axis))
 
     def take(self, x: Array, indices: Array, axis: int) -> Array:
         return self.array(np.take(self._data(x), indices, axis=axis))
@@ -152,6 +151,8 @@ class ElementBackend(Backend):
 
     def solve(self, a: Array, b: Array) -> Array:
         a_data, b_data = self._data(a), self._data(b)
+        if b_data.ndim == 1:
+            return self.solve(a, b_data[:, None])[..., 0]
         batch = np.broadcast_shapes(a_data.shape[:-2], b_data.shape[:-2])
         n, columns = b_data.shape[-2:]
         a_stack = np.broadcast_to(a_data, (*batch, n, n)).reshape(-1, n, n)
@@ -164,16 +165,13 @@ class ElementBackend(Backend):
     def zeros(self, shape: Shape, like: Array = None) -> Array:
         return self.array(np.full(shape, self.field.zero, object))
 
-    def ones(self, shape: Shape, like: Array = None) -> Array:
-        return self.array(np.full(shape, self.field.one, object))
-
     def zeros_like(self, x: Array) -> Array:
         return self.zeros(shape_of(x))
 
     def ones_like(self, x: Array) -> Array:
         return self.ones(shape_of(x))
 
-    def arange(self, n: int, like: Array = None) -> Array:
+    def indices(self, n: int, like: Array = None) -> Array:
         return np.arange(n)
 
     def astype(self, x: Array, dtype: DType) -> Array:

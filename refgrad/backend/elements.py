@@ -8,73 +8,22 @@ does rightly with objects (broadcasting, ``@``, indexing, sums) is left to NumPy
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from refgrad.errors import NotRational, SingularMatrix
+from refgrad.backend.field import FUNCTIONS, Field, boxed, lifted
+from refgrad.errors import NotRational
 from refgrad.typing import DType, Shape
 
 if TYPE_CHECKING:
     from refgrad.backend.element_backend import ElementBackend
 
-__all__ = ["ElementArray", "Field", "lifted"]
+__all__ = ["ElementArray"]
 
 _FLOATS = (float, np.floating)
 _INTEGERS = (int, np.integer)
-
-
-class Field(ABC):
-    """How the elements of one kind are made, compared and evaluated.
-
-    Attributes
-    ----------
-    name : str
-        Also shown as the dtype of arrays over this field.
-    zero, one : element
-    """
-
-    name: str
-    zero: Any
-    one: Any
-
-    @abstractmethod
-    def element(self, value: Any) -> Any:
-        """The element equal to an int, Fraction, numeric string, or element; a float means its binary value."""
-
-    @abstractmethod
-    def fraction(self, element: Any) -> Fraction:
-        """The rational number equal to `element`."""
-
-    @abstractmethod
-    def apply(self, name: str, element: Any) -> Any:
-        """exp, log, tanh, sqrt, sin or cos of one element."""
-
-    @abstractmethod
-    def compare(self, symbol: str, a: Any, b: Any) -> bool:
-        """``a < b``, ``a <= b`` or ``a == b``."""
-
-    def maximum(self, a: Any, b: Any) -> Any:
-        """The larger of two elements."""
-        return b if self.compare("<", a, b) else a
-
-    def solve(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """The solution of one square system with a matrix on the right, by Gauss-Jordan elimination."""
-        n = len(a)
-        m = np.concatenate([a, b], axis=1)
-        for k in range(n):
-            pivot = next((i for i in range(k, n) if m[i, k] != 0), None)
-            if pivot is None:
-                raise SingularMatrix(f"solve: expected an invertible matrix; this one of order {n} has rank below {n}")
-            m[[k, pivot]] = m[[pivot, k]]
-            m[k] = m[k] / m[k, k]
-            for i in range(n):
-                if i != k:
-                    m[i] = m[i] - m[i, k] * m[k]
-        return m[:, n:]
 
 
 class ElementArray:
@@ -88,11 +37,9 @@ class ElementArray:
     data: np.ndarray
 
     def __init__(self, data: Any) -> None:
-        """Wrap an object array whose elements already belong to the field."""
+        """Wrap an object array, or an element, of the field; anything else goes through `asarray`."""
         if not (isinstance(data, np.ndarray) and data.dtype == object):
-            boxed = np.empty((), object)
-            boxed[()] = data
-            data = boxed
+            data = boxed(data) if isinstance(data, type(self.field.zero)) else self.table.asarray(data).data
         self.data = data
 
     @property
@@ -144,6 +91,8 @@ class ElementArray:
         """`other` as an object array of this field, or None if it is something this field knows nothing of."""
         if isinstance(other, cls):
             return other.data
+        if isinstance(other, (list, tuple)):
+            other = np.array(other, object)
         if isinstance(other, np.ndarray):
             if other.dtype.kind in "iub":
                 return lifted(cls.field.element, other.astype(object))
@@ -201,7 +150,7 @@ class ElementArray:
         return self._binary(other, self._matmul, True)
 
     def _matmul(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        c = np.matmul(a, b)
+        c = self.field.matmul(a, b)
         if a.shape[-1] == 0:  # NumPy's empty sums of objects are the int 0
             return np.full(np.shape(c), self.field.zero, object)
         return c  # type: ignore[no-any-return]
@@ -212,7 +161,8 @@ class ElementArray:
                 f"x ** n of an exact array: expected an integer n, got {exponent!r}. For a root use sqrt on balls."
             )
         n = int(exponent)
-        return type(self)(self.data**n) if n >= 0 else 1 / type(self)(self.data**-n)
+        power = type(self)(self.field.power(self.data, abs(n)))
+        return power if n >= 0 else 1 / power
 
     def __neg__(self) -> Any:
         return type(self)(-self.data)
@@ -274,6 +224,10 @@ class ElementArray:
         """The largest element over `axis`."""
         return self.table.amax(self, axis, keepdims)
 
+    def min(self, axis: Any = None, *, keepdims: bool = False) -> Any:
+        """The smallest element over `axis`."""
+        return self.table.amin(self, axis, keepdims)
+
     def mean(self, axis: Any = None, *, keepdims: bool = False) -> Any:
         """The mean over `axis`."""
         return self.table.mean(self, axis, keepdims)
@@ -307,13 +261,13 @@ class ElementArray:
         return operation(self.table, *inputs)
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        name = function.__name__
-        method = getattr(self.table, _NUMPY_NAMES.get(name, name), None)
-        if method is None or name.startswith("_"):
+        ours = self.table.numpy_function(function)
+        if ours is None:
             raise TypeError(
-                f"numpy.{name} is not defined on exact arrays; use operators, @, indexing or refgrad.numpy."
+                f"numpy.{function.__name__} is not defined on exact arrays; use operators, @, indexing or "
+                "refgrad.numpy, or x.astype(float) for the nearest floats."
             )
-        return method(*args, **kwargs)
+        return ours(*args, **kwargs)
 
     def __repr__(self) -> str:
         words = np.vectorize(str, otypes=[object])(self.data) if self.size else self.data
@@ -345,16 +299,13 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "greater_equal": lambda xp, a, b: a >= b if isinstance(a, xp.array) else b <= a,
     "equal": lambda xp, a, b: a == b if isinstance(a, xp.array) else b == a,
     "not_equal": lambda xp, a, b: a != b if isinstance(a, xp.array) else b != a,
-    "exp": lambda xp, a: xp.exp(a),
-    "log": lambda xp, a: xp.log(a),
-    "tanh": lambda xp, a: xp.tanh(a),
-    "sqrt": lambda xp, a: xp.sqrt(a),
-    "sin": lambda xp, a: xp.sin(a),
-    "cos": lambda xp, a: xp.cos(a),
+    "conjugate": lambda xp, a: xp.conj(a),
+    "isnan": lambda xp, a: xp.isnan(a),
+    "vecdot": lambda xp, a, b: xp.vecdot(a, b),
+    "logaddexp": lambda xp, a, b: xp.log(xp.exp(a) + xp.exp(b)),
+    **{name: lambda xp, a, name=name: getattr(xp, name)(a) for name in FUNCTIONS},
 }
 """What a NumPy ufunc does to exact arrays, by the ufunc's name."""
-
-_NUMPY_NAMES = {"concatenate": "concat", "amax": "max"}
 
 
 def _float_met(field: str, what: str) -> str:
@@ -362,13 +313,3 @@ def _float_met(field: str, what: str) -> str:
         f"a {field} array met {what}, which would make the result inexact; write an int, a fractions.Fraction, "
         "or refgrad.exact.asarray(value) if its exact binary value is meant."
     )
-
-
-def lifted(function: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
-    """`function` applied to the elements of object arrays, with broadcasting; always an array."""
-    result = np.frompyfunc(function, len(arrays), 1)(*arrays)
-    if isinstance(result, np.ndarray):
-        return result
-    boxed = np.empty((), object)
-    boxed[()] = result
-    return boxed

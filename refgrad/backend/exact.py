@@ -14,8 +14,9 @@ import numpy as np
 
 from refgrad.backend import register
 from refgrad.backend.element_backend import ElementBackend
-from refgrad.backend.elements import ElementArray, Field
-from refgrad.errors import InvalidInput, NotRational, SingularMatrix
+from refgrad.backend.elements import ElementArray
+from refgrad.backend.field import Field
+from refgrad.errors import InvalidInput, NotRational
 
 __all__ = ["RATIONAL", "ExactArray", "as_fraction"]
 
@@ -46,12 +47,20 @@ def as_fraction(value: Any) -> Fraction:
 
 
 class Rationals(Field):
-    """The field of rational numbers over one element type."""
+    """The field of rational numbers over one element type.
+
+    Parameters
+    ----------
+    make : type
+        Makes an element from numerator and denominator.
+    matrix : type, optional
+        python-flint's matrices over it.
+    """
 
     name = "rational"
 
-    def __init__(self, make: Callable[[int, int], Any]) -> None:
-        self.make = make
+    def __init__(self, make: Callable[[int, int], Any], matrix: Any = None) -> None:
+        self.make, self.matrix = make, matrix
         self.zero, self.one = make(0, 1), make(1, 1)
         self.type = type(self.zero)
 
@@ -72,17 +81,6 @@ class Rationals(Field):
     def compare(self, symbol: str, a: Any, b: Any) -> bool:
         return bool(a < b if symbol == "<" else a <= b if symbol == "<=" else a == b)
 
-    def solve(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        if flint is None or a.size == 0 or b.size == 0:
-            return super().solve(a, b)
-        try:
-            x = flint.fmpq_mat(a.tolist()).solve(flint.fmpq_mat(b.tolist()))
-        except ZeroDivisionError:
-            raise SingularMatrix(
-                f"solve: expected an invertible matrix; this one of order {len(a)} is singular"
-            ) from None
-        return np.array(x.tolist(), object).reshape(b.shape)
-
 
 class ExactArray(ElementArray):
     """An array of rational numbers.
@@ -102,7 +100,7 @@ class ExactArray(ElementArray):
         return int(self._only().denominator)
 
 
-RATIONALS = Rationals(Fraction if flint is None else flint.fmpq)
+RATIONALS = Rationals(Fraction) if flint is None else Rationals(flint.fmpq, flint.fmpq_mat)
 ExactArray.field = RATIONALS
 RATIONAL = ElementBackend(ExactArray)
 register(ExactArray, RATIONAL)

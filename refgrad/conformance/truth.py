@@ -19,13 +19,13 @@ from refgrad import exact
 from refgrad.backend import of
 from refgrad.conformance.contract import Contract, Problem
 from refgrad.errors import Inconclusive, SingularMatrix, Undecided
+from refgrad.exact import UNIT_ROUNDOFF
 from refgrad.oracles.answer import Answer, NotApplicable, Variant
 from refgrad.oracles.losses import EXACT_TABLE
 from refgrad.typing import Array
 
 __all__ = ["UNIT_ROUNDOFF", "ExactFramework", "Judge", "Truth", "fractions", "key"]
 
-UNIT_ROUNDOFF = {"float32": Fraction(1, 2**24), "float64": Fraction(1, 2**53)}
 PATTERNS = 6
 _UNKNOWN = (Inconclusive, SingularMatrix, Undecided, ZeroDivisionError)
 
@@ -83,11 +83,7 @@ class Truth:
 
     def distance(self, y: np.ndarray) -> tuple[Fraction, Fraction]:
         """Bounds of ``max_i |y_i - f_i|`` for an array y of Fractions."""
-        near, far = Fraction(0), Fraction(0)
-        for value, low, high in zip(y, self.low, self.high, strict=True):
-            near = max(near, low - value, value - high)
-            far = max(far, high - value, value - low)
-        return near, far
+        return exact.distance(y, self.low, self.high)
 
     @property
     def middle(self) -> np.ndarray:

@@ -150,7 +150,7 @@ def _mean_over_examples(
         f, pullback = vjp(lambda t: _row(logits(t, X[n : n + 1])), theta)  # noqa: B023  (called at once)
         value = primal(f)
         xp = of(value)
-        units = xp.onehot(xp.arange(shape_of(f)[0], value), shape_of(f)[0], value)
+        units = xp.onehot(xp.indices(shape_of(f)[0], value), shape_of(f)[0], value)
         jacobian = rnp.stack([pullback(units[c])[0] for c in range(shape_of(f)[0])])
         term = of_example(f, jacobian)
         total = term if total is None else total + term

@@ -20,11 +20,14 @@ def inner(x: Array, y: Array) -> Scalar:
 
 
 def norm(x: Array) -> float:
-    """The Euclidean norm as a float, for reports and comparisons; 0.0 only if every element is exactly zero."""
+    """The Euclidean norm as a float, for reports and comparisons; 0.0 only if every element is exactly zero.
+
+    Of balls it is an upper bound.
+    """
     x = primal(x)
     xp = of(x)
     if xp.exact:
-        return _root(exact.to_fractions(inner(x, x))) if xp.name == "rational" else float(xp.sqrt(inner(x, x)))
+        return _root(exact.bounds(inner(x, x))[1].item())
     largest = float(xp.amax(xp.abs(x), tuple(range(x.ndim)), False)) if x.size else 0.0
     if largest == 0.0 or not math.isfinite(largest):
         return largest

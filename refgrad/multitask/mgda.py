@@ -36,6 +36,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -168,19 +169,21 @@ def _closed_form(J: Array, xp: Backend) -> Array:
 
 
 def _active_set(J: Array, xp: Backend) -> tuple[Array, int]:
-    """Wolfe's algorithm; every comparison must be exact."""
+    """Wolfe's algorithm; a comparison that balls leave open raises `Undecided`."""
     rows = range(J.shape[0])
     squares = [J[k] @ J[k] for k in rows]
-    start = min(rows, key=lambda k: squares[k].data.item())
+    start = reduce(lambda a, b: b if squares[b] < squares[a] else a, rows)
     weights = {start: 1}
     steps = 0
     while True:
         v = sum(weights[k] * J[k] for k in weights)
-        products = [v @ J[k] for k in rows]
-        entering = next((k for k in rows if all(products[k] <= p for p in products)), 0)
-        if products[entering] >= v @ v:
+        level = v @ v
+        # rows of the support are at the level exactly, which balls could not decide
+        below = {k: p for k in rows if k not in weights and (p := v @ J[k]) < level}
+        if not below:
             full = [weights.get(k, 0) for k in rows]
             return xp.concat([rnp.reshape(xp.asarray(w), (1,)) for w in full], 0), steps  # type: ignore[attr-defined]
+        entering = reduce(lambda a, b: b if below[b] < below[a] else a, below)
         steps += 1
         weights[entering] = 0
         while True:
@@ -190,11 +193,9 @@ def _active_set(J: Array, xp: Backend) -> tuple[Array, int]:
                 weights = target
                 break
             # as far towards the affine minimiser as the simplex allows; rows that reach 0 leave
-            step = min(
-                (weights[k] / (weights[k] - target[k]) for k in support if not target[k] > 0),
-                key=lambda t: t.data.item() if hasattr(t, "data") else t,
-            )
-            moved = {k: weights[k] + step * (target[k] - weights[k]) for k in support}
+            room = {k: weights[k] / (weights[k] - target[k]) for k in support if not target[k] > 0}
+            first = reduce(lambda a, b: b if room[b] < room[a] else a, room)
+            moved = {k: weights[k] + room[first] * (target[k] - weights[k]) for k in support if k != first}
             weights = {k: m for k, m in moved.items() if m > 0}
 
 

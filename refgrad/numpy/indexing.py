@@ -32,7 +32,7 @@ def getitem(x: Array, key: Any) -> Array:
         return index.take(x, wrapped, axis=0)
     # any other key: look up which elements it picks, then take those
     value = primal(x)
-    everything = backend.of(value).arange(math.prod(dims), value)
+    everything = backend.of(value).indices(math.prod(dims), value)
     positions = everything.reshape(dims)[keys] if hasattr(everything, "reshape") else None
     if positions is None:
         raise IndexError(f"x[{key!r}]: this array library has no such index; use take or take_along_axis")

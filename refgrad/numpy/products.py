@@ -101,7 +101,7 @@ def inv(a: Any) -> Array:
     value = primal(a)
     xp = backend.of(value)
     n = shape_of(a)[-1]
-    return solve(a, xp.onehot(xp.arange(n, value), n, value))
+    return solve(a, xp.onehot(xp.indices(n, value), n, value))
 
 
 def norm(x: Any) -> Array:

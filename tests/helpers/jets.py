@@ -14,7 +14,8 @@ import numpy as np
 
 from refgrad.backend import register
 from refgrad.backend.element_backend import ElementBackend
-from refgrad.backend.elements import ElementArray, Field
+from refgrad.backend.elements import ElementArray
+from refgrad.backend.field import Field
 
 ORDER = 4
 
