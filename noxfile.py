@@ -63,6 +63,15 @@ def interop(session: nox.Session) -> None:
 
 
 @nox.session
+def rational(session: nox.Session) -> None:
+    """The tests without python-flint: rationals are the standard library's, and only what needs balls is skipped."""
+    session.install(*(requirement for requirement in group("test") if not requirement.startswith("python-flint")))
+    install_wheel(session, "[verify]")
+    without = ["tests/backend", "tests/tree", "tests/autodiff", "tests/oracles", "tests/families", "tests/strategies"]
+    session.run("pytest", *(session.posargs or without))
+
+
+@nox.session
 def floor(session: nox.Session) -> None:
     """The tests on the lowest supported versions."""
     session.install(*group("floor"))

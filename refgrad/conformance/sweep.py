@@ -94,14 +94,16 @@ def _settings(count: int, phases: tuple[Any, ...]) -> Any:
 
 
 def required() -> None:
-    """Raise `MissingExtra` if the packages that a run needs are not installed."""
-    for name, extra in (("hypothesis", "verify"), ("rich", "verify"), ("flint", "exact")):
+    """Raise `MissingExtra` if the packages that every run needs are not installed.
+
+    Whether python-flint is needed depends on the contract: where the truth is rational, nothing asks for it.
+    """
+    for name in ("hypothesis", "rich"):
         try:
             importlib.import_module(name)
         except ImportError as error:
-            package = "python-flint" if name == "flint" else name
             raise MissingExtra(
-                f"verification needs {package}, which the extra {extra} brings: pip install 'refgrad[verify,exact]'"
+                f"verification needs {name}, which the extra verify brings: pip install 'refgrad[verify,exact]'"
             ) from error
 
 

@@ -321,3 +321,61 @@ def test_the_second_rational_type_is_what_it_says():
     assert isinstance(x, FractionArray)
     assert all(type(q) is Fraction for q in x.data)
     assert backend.of(x) is FRACTIONS
+
+
+ON_BALLS = {
+    "add": lambda x: x[0] + x[1],
+    "subtract": lambda x: x[0] - x[1],
+    "multiply": lambda x: x[0] * x[1],
+    "divide": lambda x: x[0] / (x[1] * x[1] + 1),
+    "square": lambda x: x * x,
+    "powers": lambda x: np.stack([x**0, x**1, x**2, x**3, x**5, (x * x + 1) ** -3]),
+    "absolute": abs,
+    "maximum": lambda x: np.maximum(x[0], x[1]),
+    "minimum": lambda x: np.minimum(x[0], x[1]),
+    "clip": lambda x: np.clip(x, -1, 1),
+    "relu": rnp.relu,
+    "max": np.max,
+    "min": np.min,
+    "sort": np.sort,
+    "matmul": lambda x: np.outer(x, x) @ np.outer(x[::-1], x),
+    "mean": np.mean,
+    "var": np.var,
+    "cumprod": np.cumprod,
+    "einsum": lambda x: np.einsum("i,j,k", x, x, x),
+    "det": lambda x: np.linalg.det(np.outer(x, x) + np.eye(3, like=x)),
+    "solve": lambda x: np.linalg.solve(np.outer(x, x) + np.eye(3, like=x), x),
+    "exp": np.exp,
+    "expm1": np.expm1,
+    "log": lambda x: np.log(x * x + 1),
+    "log1p": lambda x: np.log1p(x * x),
+    "tanh": np.tanh,
+    "sqrt": lambda x: np.sqrt(x * x + 1),
+    "sin": np.sin,
+    "cos": np.cos,
+    "norm": lambda x: np.linalg.norm(x + 10),
+    "logaddexp": lambda x: np.logaddexp(x[0], x[1]),
+    "logsumexp": rnp.logsumexp,
+    "softmax": rnp.softmax,
+}
+
+
+@pytest.mark.parametrize("name", ON_BALLS)
+@settings(max_examples=15, deadline=None, derandomize=True, database=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(-3, 3), st.integers(0, 2), st.fractions(0, 1, max_denominator=4)), min_size=3, max_size=3
+    )
+)
+def test_a_ball_contains_the_value_at_every_point_of_its_arguments(name, parts):
+    f = ON_BALLS[name]
+    with exact.precision(128):
+        wide = np.stack([ball(low, low + width) for low, width, _ in parts])
+        point = exact.balls([low + width * share for low, width, share in parts])
+        try:
+            low, high = exact.bounds(f(wide))
+        except (Undecided, SingularMatrix):
+            return  # said to be unknown, which is no lie
+        low_at, high_at = exact.bounds(f(point))
+    assert np.all(low <= high_at)
+    assert np.all(low_at <= high)

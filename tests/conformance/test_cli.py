@@ -115,11 +115,34 @@ def test_the_demo_fails_if_it_does_not_see_what_it_should(monkeypatch):
         assert demo.main(Console(file=nowhere)) == 1
 
 
-@pytest.mark.parametrize("missing", ["hypothesis", "rich", "flint"])
-@pytest.mark.parametrize("command", [["demo"], ["verify", SECOND_ORDER, "--contract", "maml_gradient"]])
-def test_a_missing_extra_is_named(missing, command):
+def without(missing, command):
     code = f"import sys; sys.modules[{missing!r}] = None; from refgrad.cli import main; sys.exit(main(sys.argv[1:]))"
-    run = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=False)
+
+
+VERIFY = ["verify", SECOND_ORDER, "--contract", "maml_gradient", "--max-examples", "30"]
+FISHER = ["verify", "refgrad.continual:fisher_diagonal", "--contract", "fisher_diagonal"]
+
+
+def test_a_contract_whose_truth_is_rational_needs_no_python_flint():
+    run = without("flint", VERIFY)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "accurate" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("missing", "command"),
+    [
+        ("hypothesis", ["demo"]),
+        ("hypothesis", VERIFY),
+        ("rich", ["demo"]),
+        ("rich", VERIFY),
+        ("flint", ["demo"]),
+        ("flint", FISHER),
+    ],
+)
+def test_a_missing_extra_is_named(missing, command):
+    run = without(missing, command)
     assert run.returncode == 2, run.stdout + run.stderr
     assert "pip install 'refgrad[" in run.stderr
     assert "Traceback" not in run.stderr
