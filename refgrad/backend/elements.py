@@ -99,6 +99,9 @@ class ElementArray:
             if other.dtype.kind == "O":
                 return lifted(cls._strict, other)
             raise NotRational(_float_met(cls.field.name, f"an array of {other.dtype}"))
+        if hasattr(type(other), "__array_namespace__") and not isinstance(other, np.generic):
+            # a traced value, or an array of another kind
+            return None
         try:
             return np.asarray(cls._strict(other), object)
         except NotRational:
