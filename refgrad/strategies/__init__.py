@@ -1,7 +1,10 @@
 """Hypothesis strategies of the problems that contracts pose, for the kit and for tests of one's own.
 
 `few_shot` draws meta-learning problems, `task_gradients` matrices of task gradients, `classification` data with a
-small classifier for Fisher information. What they draw is plain nested lists of floats exact in float32.
+small classifier for Fisher information, `bilevel` quadratic bilevel problems with their inner solution,
+`quadratic_tasks` and `consecutive_regressions` tasks with closed forms for adaptation and for consolidation, `spd` and
+`spd_with_spectrum` matrices that are positive definite, or have chosen eigenvalues, by construction. What they draw is
+plain nested lists of floats exact in float32.
 
 >>> from refgrad.strategies import few_shot
 >>> from hypothesis import find, settings
@@ -21,8 +24,22 @@ except ImportError as error:
         "strategies need Hypothesis, which the extra verify brings: pip install 'refgrad[verify]'"
     ) from error
 
+from refgrad.strategies.bilevel import bilevel
 from refgrad.strategies.classification import classification
 from refgrad.strategies.few_shot import few_shot
+from refgrad.strategies.matrices import ill_conditioned, spd, spd_with_spectrum
+from refgrad.strategies.quadratic_tasks import quadratic_tasks
+from refgrad.strategies.regressions import consecutive_regressions
 from refgrad.strategies.task_gradients import task_gradients
 
-__all__ = ["classification", "few_shot", "task_gradients"]
+__all__ = [
+    "bilevel",
+    "classification",
+    "consecutive_regressions",
+    "few_shot",
+    "ill_conditioned",
+    "quadratic_tasks",
+    "spd",
+    "spd_with_spectrum",
+    "task_gradients",
+]

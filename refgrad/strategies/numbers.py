@@ -1,4 +1,4 @@
-"""Strategies of single numbers. All of them are floats exact in float32; all but `rough` shrink to small integers.
+"""Strategies of single numbers: floats exact in float32, and fractions. All but `rough` shrink to small integers.
 
 They *construct* what they promise and never filter for it: a filter makes the search slow and the smallest example
 unreadable. Lists are drawn element by element, so that a smaller example is also a sparser one.
@@ -6,15 +6,31 @@ unreadable. Lists are drawn element by element, so that a smaller example is als
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-__all__ = ["entries", "halves", "integers", "matrix", "rough", "vector"]
+from refgrad.errors import InvalidInput
+
+__all__ = [
+    "KINDS",
+    "checked",
+    "dyadics",
+    "entries",
+    "halves",
+    "integers",
+    "matrix",
+    "powers_of_two",
+    "rationals",
+    "rough",
+    "vector",
+]
 
 Floats = SearchStrategy[float]
 SPREAD = 0x9E3779B1
+KINDS = ("crisp", "rough", "ill_conditioned", "degenerate")
 
 
 def integers(bound: int = 2) -> Floats:
@@ -27,18 +43,54 @@ def halves(bound: int = 2) -> Floats:
     return st.one_of(integers(bound), st.integers(-bound, bound - 1).map(lambda k: k + 0.5))
 
 
-def rough(bound: int = 2) -> Floats:
-    """Numbers below `bound`, a power of two, with all 24 bits of a float32 in use: odd multiples of bound / 2^24.
+def dyadics(bound: int = 2, bits: int = 4) -> Floats:
+    """Multiples of 2^-bits, at least ``-bound`` and less than `bound`; integers come first when an example shrinks.
 
-    Hypothesis prefers small integers, which would make nearly all of the numbers tiny; multiplication by an odd
-    constant modulo 2^24 permutes the integers and spreads them.
+    Raises
+    ------
+    InvalidInput
+        If numbers that large and that fine do not all fit into the 24 bits of a float32.
     """
-    return st.integers(0, 2**24 - 1).map(lambda k: (2 * (k * SPREAD % 2**24) + 1 - 2**24) * bound / 2**24)
+    if bits < 0 or not 0 < bound * 2**bits <= 2**24:
+        raise InvalidInput(
+            f"expected bits >= 0 and 0 < bound * 2^bits <= 2^24, so that every multiple of 2^-bits up to bound is "
+            f"exact in float32; got bound {bound} and bits {bits}"
+        )
+    # the part after the point is drawn first, and so is the first to become zero
+    parts, wholes = st.integers(0, 2**bits - 1), st.integers(-bound, bound - 1)
+    return st.builds(lambda part, whole: whole + part / 2**bits, parts, wholes)
+
+
+def rationals(bound: int = 64, denominators: tuple[int, ...] = (1, 2, 4, 8, 3, 5)) -> SearchStrategy[Fraction]:
+    """Fractions, not floats: an integer from ``-bound`` to ``bound`` by one of the `denominators`, simplest first."""
+    return st.builds(Fraction, st.integers(-bound, bound), st.sampled_from(denominators))
+
+
+def rough(bound: int = 2, bits: int = 24) -> Floats:
+    """Odd multiples of bound / 2^bits below `bound`, a power of two: 24 bits are all that a float32 has.
+
+    Fewer bits leave room for exact products. Hypothesis prefers small integers, which would make nearly all of the
+    numbers tiny; multiplication by an odd constant modulo 2^bits permutes the integers and spreads them.
+    """
+    size = 2**bits
+    return st.integers(0, size - 1).map(lambda k: (2 * (k * SPREAD % size) + 1 - size) * bound / size)
+
+
+def checked(kind: str) -> str:
+    """`kind`, if it is one of the four."""
+    if kind not in KINDS:
+        raise InvalidInput(f"expected a kind of problem, one of {', '.join(KINDS)}; got {kind!r}")
+    return kind
 
 
 def entries(kind: str, bound: int = 2) -> Floats:
     """The entries of a problem's arrays: rough for kind ``"rough"``, integers up to `bound` otherwise."""
-    return rough() if kind == "rough" else integers(bound)
+    return rough() if checked(kind) == "rough" else integers(bound)
+
+
+def powers_of_two() -> Floats:
+    """1, 2, 1/2 or 4: the weight of a penalty."""
+    return st.sampled_from((1.0, 2.0, 0.5, 4.0))
 
 
 def vector(numbers: SearchStrategy[Any], n: int) -> SearchStrategy[list[Any]]:

@@ -10,12 +10,12 @@ import pytest
 from helpers.drawing import draws
 from hypothesis import find, settings
 
-from refgrad import exact, oracles
+from refgrad import exact, oracles, strategies
+from refgrad.errors import InvalidInput
 from refgrad.strategies import classification, few_shot, task_gradients
-from refgrad.strategies.numbers import halves, integers, rough
+from refgrad.strategies.numbers import KINDS, halves, integers, rough
 
 STRATEGIES = {"few_shot": few_shot, "task_gradients": task_gradients, "classification": classification}
-KINDS = ("crisp", "rough", "ill_conditioned", "degenerate")
 every = pytest.mark.parametrize(("name", "kind"), [(n, k) for n in STRATEGIES for k in KINDS])
 
 
@@ -127,3 +127,11 @@ def test_the_smallest_example_is_small(name):
 def test_rough_numbers_spread_over_their_range():
     values = np.array(draws(rough(), 200))
     assert np.all(np.histogram(values, bins=4, range=(-2, 2))[0] > 20)
+
+
+@pytest.mark.parametrize(
+    "name", ["bilevel", "classification", "consecutive_regressions", "few_shot", "quadratic_tasks"]
+)
+def test_a_kind_that_does_not_exist_is_named_with_those_that_do(name):
+    with pytest.raises(InvalidInput, match=r"one of crisp, rough, ill_conditioned, degenerate; got 'crips'"):
+        draws(getattr(strategies, name)("crips"), 1)
