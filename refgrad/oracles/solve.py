@@ -16,7 +16,7 @@ def checked_solve(a: Array, b: Array) -> Array:
     Parameters
     ----------
     a : array, shape (n, n)
-    b : array, shape (n,)
+    b : array, shape (n,) or (n, k)
 
     Raises
     ------
@@ -25,8 +25,9 @@ def checked_solve(a: Array, b: Array) -> Array:
     Inconclusive
         If the solution does not satisfy the system; then the solver is at fault.
     """
-    x = of(a).solve(a, b[:, None])[:, 0]
+    xp = of(a, b)
+    x = xp.solve(a, b) if b.ndim == 2 else xp.solve(a, b[:, None])[:, 0]
     low, high = bounds(a @ x - b)
-    if any(below > 0 or above < 0 for below, above in zip(low, high, strict=True)):
+    if any(below > 0 or above < 0 for below, above in zip(low.flat, high.flat, strict=True)):
         raise Inconclusive(f"the solution of a system of order {len(b)} does not satisfy it when multiplied back")
     return x

@@ -3,13 +3,20 @@
     inner(w, phi) = 1/2 w^T H w - w^T (c + C phi)
     outer(w, phi) = 1/2 (w - t)^T Q (w - t) + w^T R phi + 1/2 phi^T P phi + q^T phi
 
-The inner minimiser is ``w(phi) = H^{-1} (c + C phi)``, with derivative ``H^{-1} C``, so that
+The inner minimiser is ``w(phi) = H^{-1} (c + C phi)``, with derivative ``S = H^{-1} C``, so that
 
-    d outer / d phi = R^T w + P phi + q + C^T u,     H u = Q (w - t) + R phi.
+    F'(phi) = R^T w + P phi + q + C^T u,     H u = Q (w - t) + R phi,
+    F''(phi) = S^T Q S + S^T R + R^T S + P.
 
 References
 ----------
 Lorraine, Vicol and Duvenaud 2020, arXiv 1911.02590, theorem 1; Pedregosa 2016, arXiv 1602.02355.
+
+Examples
+--------
+>>> problem, w, phi = probe()
+>>> problem.hypergradient(phi).value
+ExactArray([-4/5, -4/5, -6/5])
 """
 
 from __future__ import annotations
@@ -18,13 +25,15 @@ from typing import Any
 
 from refgrad import exact
 from refgrad.oracles.answer import Answer
+from refgrad.oracles.implicit.problem import Derivatives
+from refgrad.oracles.implicit.quadratic_outer import QuadraticOuter
 from refgrad.oracles.solve import checked_solve
 from refgrad.typing import Array, Scalar
 
 __all__ = ["QuadraticBilevel", "probe"]
 
 
-class QuadraticBilevel:
+class QuadraticBilevel(QuadraticOuter):
     """A quadratic inner and a quadratic outer loss; either is a plain function of arrays of any library.
 
     Parameters
@@ -34,33 +43,45 @@ class QuadraticBilevel:
     C : array, shape (n, m)
     c, t : array, shape (n,)
     Q : array, shape (n, n)
+        Symmetric, as P.
     R : array, shape (n, m)
     P : array, shape (m, m)
     q : array, shape (m,)
     """
 
     def __init__(self, H: Any, C: Any, c: Any, Q: Any, t: Any, R: Any, P: Any, q: Any) -> None:
-        self.H, self.C, self.c, self.Q, self.t, self.R, self.P, self.q = H, C, c, Q, t, R, P, q
+        super().__init__(Q, t, R, P, q)
+        self.H, self.C, self.c = H, C, c
 
     def inner(self, w: Array, phi: Array) -> Scalar:
         """``1/2 w^T H w - w^T (c + C phi)``."""
         return w @ (self.H @ w) / 2 - w @ (self.c + self.C @ phi)
 
-    def outer(self, w: Array, phi: Array) -> Scalar:
-        """``1/2 (w - t)^T Q (w - t) + w^T R phi + 1/2 phi^T P phi + q^T phi``."""
-        r = w - self.t
-        return r @ (self.Q @ r) / 2 + w @ (self.R @ phi) + phi @ (self.P @ phi) / 2 + self.q @ phi
-
     def solution(self, phi: Array) -> Array:
-        """The w that makes `inner` stationary, shape (n,)."""
         return checked_solve(self.H, self.c + self.C @ phi)
 
     def hypergradient(self, phi: Array) -> Answer:
-        """``d outer(w(phi), phi) / d phi``, shape (m,), by one solve with H."""
+        """``R^T w + P phi + q + C^T u``, shape (m,), by one solve with H."""
         w = self.solution(phi)
-        u = checked_solve(self.H, self.Q @ (w - self.t) + self.R @ phi)
-        terms = abs(self.R).T @ abs(w) + abs(self.P) @ abs(phi) + abs(self.q) + abs(self.C).T @ abs(u)
-        return Answer(self.R.T @ w + self.P @ phi + self.q + self.C.T @ u, terms)
+        u = checked_solve(self.H, self.outer_slope(w, phi))
+        direct = self.direct_term(w, phi)
+        return Answer(direct.value + self.C.T @ u, direct.magnitude + abs(self.C).T @ abs(u))
+
+    def second_derivative(self, phi: Array) -> Array:
+        """``S^T Q S + S^T R + R^T S + P``, shape (m, m), the same for every phi."""
+        S = checked_solve(self.H, self.C)
+        return S.T @ self.Q @ S + S.T @ self.R + self.R.T @ S + self.P
+
+    def derivatives(self, w: Array, phi: Array) -> Derivatives:
+        return Derivatives(
+            slope=self.H @ w - self.c - self.C @ phi,
+            slope_phi=Answer(-(self.C.T @ w), abs(self.C).T @ abs(w)),
+            H=self.H,
+            B=-self.C,
+            g=self.outer_slope(w, phi),
+            d=self.direct_term(w, phi),
+            Q=self.Q,
+        )
 
 
 def probe() -> tuple[QuadraticBilevel, Array, Array]:
