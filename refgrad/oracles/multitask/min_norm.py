@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from refgrad.backend import of
 from refgrad.errors import SingularMatrix
 from refgrad.oracles.answer import Answer
+from refgrad.oracles.assemble import matrix, vector
 from refgrad.oracles.solve import checked_solve
 from refgrad.typing import Array, Scalar
 
@@ -125,14 +126,8 @@ def affine_weights(G: Array, rows: Sequence[int]) -> Array:
     one = zero + 1
     bordered = [*(entry for k in rows for entry in (*(G[k, m] for m in rows), one)), *(one for _ in rows), zero]
     order = len(rows) + 1
-    system = of(G).reshape(vector(bordered), (order, order))
+    system = matrix(order, *bordered)
     return checked_solve(system, vector([*(zero for _ in rows), one]))[: len(rows)]
-
-
-def vector(numbers: Sequence[Scalar]) -> Array:
-    """An array of shape (n,) of n arrays of shape ()."""
-    xp = of(*numbers)
-    return xp.concat([xp.reshape(number, (1,)) for number in numbers], 0)
 
 
 def embed(G: Array, rows: Sequence[int], values: Sequence[Scalar]) -> Array:

@@ -16,6 +16,8 @@ from refgrad.backend import of
 from refgrad.errors import SingularMatrix, Undecided
 from refgrad.exact import asarray, bounds
 from refgrad.oracles.answer import Answer, NotApplicable, Variant
+from refgrad.oracles.assemble import matrix
+from refgrad.oracles.multitask.closed_forms import inverse_squared_norm, uniform
 from refgrad.oracles.multitask.min_norm import (
     affine_weights,
     direction,
@@ -23,7 +25,6 @@ from refgrad.oracles.multitask.min_norm import (
     is_unique,
     min_norm,
     nearest_point,
-    vector,
 )
 from refgrad.typing import Array
 
@@ -53,7 +54,7 @@ def clamped_pair(G: Array) -> Array:
 
 def pair_block(G: Array, i: int, j: int) -> Array:
     """The Gram matrix of rows i and j."""
-    return of(G).reshape(vector([G[i, i], G[i, j], G[j, i], G[j, j]]), (2, 2))
+    return matrix(2, G[i, i], G[i, j], G[j, i], G[j, j])
 
 
 def best_pair(clamped: bool) -> Weights:
@@ -132,19 +133,6 @@ def normalised_size(J: Array) -> Array:
     for i, j in combinations(range(len(G)), 2):
         size = of(size).maximum(size, 1 + 1 / (1 - G[i, j] / of(G).sqrt(squares[i] * squares[j])))
     return size
-
-
-def uniform(J: Array) -> Array:
-    """``1 / K`` each."""
-    return (0 * J[:, 0] + 1) / len(J)
-
-
-def inverse_squared_norm(J: Array) -> Array:
-    """``a_k`` proportional to ``1 / |g_k|^2``: right for orthogonal rows."""
-    squares = of(J).sum(J * J, (1,), False)
-    if any(square == 0 for square in squares):
-        raise NotApplicable("a row of zeros has no inverse norm")
-    return 1 / squares / of(J).sum(1 / squares, (0,), False)
 
 
 def smallest_gradient_only(J: Array) -> Array:
