@@ -2,7 +2,14 @@
 
 Each oracle takes exact arrays (or balls, where a softmax enters) and returns an `Answer`: the value, and the size of
 the terms that add up to it. Beside each stand its variants, known different formulas with names and references. An
-exact solve is checked by multiplying back.
+exact solve is checked by multiplying back. There is one folder for each family, whose names are its own:
+
+* `refgrad.oracles.implicit`: bilevel problems with their hypergradients in closed form;
+* `refgrad.oracles.multitask`: the min-norm point of several gradients, and what MGDA-UB makes of a shared encoder;
+* `refgrad.oracles.continual`: Fisher information of many models, and elastic weight consolidation of quadratic tasks;
+* `refgrad.oracles.meta`: MAML and its relatives by recursion, on quadratic tasks in closed form, as Taylor series.
+
+The names below are those that the contracts use.
 
 >>> from refgrad import exact, oracles
 >>> oracles.direction(exact.asarray([[2, 0], [-1, 1]])).value
@@ -12,13 +19,18 @@ ExactArray([1/5, 3/5])
 from __future__ import annotations
 
 from refgrad.oracles.answer import Answer, NotApplicable, Variant
-from refgrad.oracles.continual.ewc import ewc_gradient, ewc_penalty
-from refgrad.oracles.continual.fisher import empirical_fisher_diagonal, fisher_diagonal, gaussian_fisher_diagonal
-from refgrad.oracles.implicit.bilevel import QuadraticBilevel, probe
+from refgrad.oracles.continual import (
+    empirical_fisher_diagonal,
+    ewc_gradient,
+    ewc_penalty,
+    fisher_diagonal,
+    gaussian_fisher_diagonal,
+)
+from refgrad.oracles.implicit import QuadraticBilevel, neumann_hypergradient, probe
 from refgrad.oracles.logits import LinearLogits, SquaredUnitLogits
 from refgrad.oracles.losses import EXACT_TABLE, Quadratic, Quartic, Table
-from refgrad.oracles.meta.maml import fomaml_gradient, maml_gradient, reptile_update
-from refgrad.oracles.multitask.min_norm import direction, gap, infeasibility, min_norm, shortfall, squared_norm
+from refgrad.oracles.meta import fomaml_gradient, maml_gradient, reptile_update
+from refgrad.oracles.multitask import direction, gap, infeasibility, min_norm, shortfall, squared_norm
 from refgrad.oracles.solve import checked_solve
 
 __all__ = [
@@ -44,6 +56,7 @@ __all__ = [
     "infeasibility",
     "maml_gradient",
     "min_norm",
+    "neumann_hypergradient",
     "probe",
     "reptile_update",
     "shortfall",

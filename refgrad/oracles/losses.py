@@ -133,6 +133,12 @@ class Quartic:
         r = X @ theta - y
         return X.T @ (3 * r * r * (X @ v)) / y.shape[0]
 
+    def third(self, theta: Array, batch: Any, u: Array) -> Array:
+        """``mean_n 6 r_n (x_n . u)^2 x_n``, shape (d,): the third derivative by theta, twice along `u`."""
+        X, y = batch
+        r, moved = X @ theta - y, X @ u
+        return X.T @ (6 * r * moved * moved) / y.shape[0]
+
     def grad_terms(self, theta: Array, batch: Any) -> Array:
         """``mean_n |r_n|^3 |x_n|``, shape (d,)."""
         X, y = batch
