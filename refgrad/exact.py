@@ -114,7 +114,7 @@ def bounds(x: Array) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Enclosure:
     """What `run` returns: certified bounds of every number of the result.
 
@@ -138,6 +138,10 @@ class Enclosure:
         """Whether the result is known exactly."""
         return self.bits is None
 
+    def __repr__(self) -> str:
+        how = "exact" if self.exact else f"certified at {self.bits} bits"
+        return f"Enclosure({how}, {self.value!r})"
+
 
 def run(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosure:
     """``f(*args)`` in rational arithmetic if f allows it, and otherwise in balls accurate to `bits` bits.
@@ -155,6 +159,17 @@ def run(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosure:
     ------
     Inconclusive
         If 4096 bits do not give that accuracy.
+    MissingExtra
+        If f leaves the rationals and python-flint is not installed.
+
+    Examples
+    --------
+    >>> from refgrad import exact, grad
+    >>> exact.run(grad(lambda x: x[0] ** 3 / x[1]), np.array([0.5, 3.0]))
+    Enclosure(exact, ExactArray([1/4, -1/72]))
+    >>> truth = exact.run(grad(lambda x: np.sum(np.exp(x))), np.array([0.0, 1.0]))
+    >>> truth.bits, float(truth.high[1] - truth.low[1]) < 2.0**-70
+    (128, True)
     """
     given = tree.map(lambda leaf: asarray(leaf) if _is_numeric(leaf) else leaf, args)
     try:

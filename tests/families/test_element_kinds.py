@@ -13,13 +13,13 @@ from helpers.drawing import draws
 from helpers.fraction_arrays import FRACTIONS, FractionArray, converted
 
 import refgrad.numpy as rnp
-from refgrad import exact
+from refgrad import exact, strategies
 from refgrad.continual import empirical_fisher_diagonal, ewc_penalty, fisher_diagonal
 from refgrad.errors import Undecided
 from refgrad.implicit import hypergradient
 from refgrad.meta import fomaml_gradient, maml_gradient, reptile_update
 from refgrad.multitask import mgda_direction
-from refgrad.oracles.implicit.bilevel import QuadraticBilevel, probe
+from refgrad.oracles.implicit import QuadraticBilevel
 from refgrad.oracles.losses import Quartic
 from refgrad.strategies import classification, few_shot, task_gradients
 
@@ -47,10 +47,10 @@ def features(theta, X):
 
 def problems(kind="rough"):
     """(name, function of exact arrays, its arguments)."""
-    problem, w, phi = probe()
-    parts = [getattr(problem, name) for name in "HCcQtRPq"]
-    yield "hypergradient-dense", lambda *a: bilevel(*a, "dense"), (*parts, w, phi)
-    yield "hypergradient-cg", by_conjugate_gradients, (*parts, w, phi)
+    for i, drawn in enumerate(draws(strategies.bilevel(kind), 4)):
+        parts = [exact.asarray(drawn[name]) for name in ("H", "C", "c", "Q", "t", "R", "P", "q", "w", "phi")]
+        yield f"hypergradient-{i}", lambda *a: bilevel(*a, "dense"), tuple(parts)
+        yield f"hypergradient-cg-{i}", by_conjugate_gradients, tuple(parts)
     for i, drawn in enumerate(draws(few_shot(kind), 4)):
         lr, steps = exact.asarray(drawn["lr"]), drawn["steps"]
         theta, tasks = exact.asarray(drawn["theta"]), [[to_batch(b) for b in task] for task in drawn["tasks"]]

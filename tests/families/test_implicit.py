@@ -124,6 +124,18 @@ def test_an_outer_loss_of_any_scale_has_its_hypergradient(solver, size):
     assert np.abs(result.value / size - w).max() <= 1e-14
 
 
+def test_a_tolerance_asked_for_is_kept_or_an_error_and_float32_needs_none():
+    a = np.array([[1 / (i + j + 1) for j in range(4)] for i in range(4)], np.float32)  # Hilbert's matrix
+    inner = lambda w, phi: w @ (a @ w) / 2 - w @ phi
+    outer = lambda w, phi: w[0] - w[1] + w[2]
+    w = np.array([1.0, -2.0, 1.0, 3.0], np.float32)
+    result = hypergradient(inner, outer, w, a @ w)
+    assert 0 < result.residual < 1e-2
+    assert result.value.dtype == np.float32
+    with pytest.raises(NotConverged, match=r"1e-10 was asked for.*float64"):
+        hypergradient(inner, outer, w, a @ w, tolerance=1e-10)
+
+
 def test_options_and_points_are_checked():
     inner = lambda w, phi: rnp.sum((w - phi) ** 2) / 2
     with pytest.raises(InvalidInput, match="at='minimum'"):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from refgrad import exact
+
 README = Path(__file__).parents[2] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
 
@@ -20,6 +22,17 @@ def test_the_lines_on_importing_give_what_their_comments_say():
     for expression, result in commented:
         assert repr(eval(expression, namespace)) == result
     assert namespace["min_norm"](np.array([[1.0, 0.0], [-1.0, 2.0]])).gap == 0.0
+
+
+def test_the_lines_on_exact_arithmetic_give_what_their_comments_say():
+    (block,) = [b for b in BLOCKS if "exact.attainable" in b]
+    namespace = {"np": np, "exact": exact}
+    exec(block, namespace)
+    ratios = [eval(line.split("#")[0], namespace) for line in block.splitlines() if line.startswith("float(")]
+    assert repr(namespace["truth"]) == re.search(r"# (Enclosure.*)", block).group(1)
+    assert f"{float(namespace['unit']):.1e}" == re.search(r"may leave here: (.*)", block).group(1)
+    assert ratios[0] < 1
+    assert 1e5 < ratios[1] < 1e6
 
 
 def test_the_file_names_of_the_reading_list_exist():
