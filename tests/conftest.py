@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 import pytest
@@ -9,11 +10,23 @@ import pytest
 from refgrad.errors import MissingExtra
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item):
+@contextmanager
+def skipped_without_python_flint():
     try:
-        return (yield)
+        yield
     except MissingExtra as error:
         if find_spec("flint") is not None or "refgrad[exact]" not in str(error):
             raise
         pytest.skip(str(error))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    with skipped_without_python_flint():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    with skipped_without_python_flint():
+        return (yield)
