@@ -33,7 +33,20 @@ __version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(
-        ("grad", "grad_and_hvp", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "value_and_grad", "value_of", "vjp"),
+        (
+            "grad",
+            "grad_and_hvp",
+            "hessian",
+            "hvp",
+            "jacfwd",
+            "jacrev",
+            "jvp",
+            "per_example_grad",
+            "value_and_grad",
+            "value_of",
+            "vjp",
+            "vmap",
+        ),
         "refgrad.autodiff",
     ),
     **dict.fromkeys(("verify", "assert_conforms", "Report"), "refgrad.conformance"),

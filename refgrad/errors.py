@@ -9,6 +9,7 @@ from __future__ import annotations
 from numpy.linalg import LinAlgError
 
 __all__ = [
+    "BatchedValue",
     "EscapedTracer",
     "Inconclusive",
     "IndefiniteHessian",
@@ -69,6 +70,10 @@ class NoDerivative(RefgradError, TypeError):
 
 class EscapedTracer(RefgradError, RuntimeError):
     """A traced value was used after the transformation that made it had ended."""
+
+
+class BatchedValue(RefgradError, TypeError):
+    """Inside `vmap`, a branch or an index needs one value where there is one for each example."""
 
 
 class TracedAssignment(RefgradError, TypeError):

@@ -14,6 +14,7 @@ works stands in `trace` (levels), `primitive` (rules), `forward` and `reverse` (
 from __future__ import annotations
 
 from refgrad.autodiff import rules
+from refgrad.autodiff.batch import per_example_grad, vmap
 from refgrad.autodiff.forward import jvp
 from refgrad.autodiff.reverse import grad, value_and_grad, vjp
 from refgrad.autodiff.second_order import grad_and_hvp, hessian, hvp, jacfwd, jacrev
@@ -27,8 +28,10 @@ __all__ = [
     "jacfwd",
     "jacrev",
     "jvp",
+    "per_example_grad",
     "rules",
     "value_and_grad",
     "value_of",
     "vjp",
+    "vmap",
 ]

@@ -4,6 +4,7 @@
 impl       ``impl(xp, *args, **params)``: the only place that touches arrays
 jvp        ``jvp(y, xs, ts, **params)``: the tangent of y; a tangent that is zero is None
 vjp        ``vjp(i, g, y, *xs, **params)``: the cotangent of argument i, given that of y
+batch      ``batch(size, mapped, args, params)``: the operation for every example at once; see `Batching`
 source     the operation as a NumPy expression
 cases      domains from which the tests draw arguments
 =========  ==================================================================================================
@@ -32,6 +33,7 @@ from refgrad.typing import Array, Shape
 
 __all__ = [
     "MAYBE_COMPLEX",
+    "Batching",
     "Case",
     "Domain",
     "Primitive",
@@ -103,6 +105,14 @@ def case(*args: Domain, **params: Any) -> Case:
     return Case(args, params)
 
 
+Batching = Callable[[int, Sequence[bool], Sequence[Any], dict[str, Any]], Any]
+"""A batching rule.
+
+It gets `size`, the number of examples; `mapped`, which of the arguments have an example axis; `args`, where those have
+it in front; and the parameters of the call on one example. It returns the results of all examples, their axis in front.
+"""
+
+
 class Primitive:
     """A callable operation with its rules; see the module's docstring for the fields.
 
@@ -111,7 +121,7 @@ class Primitive:
     are not traced by the levels that differentiate.
     """
 
-    __slots__ = ("cases", "impl", "jvp", "name", "needs_table", "source", "vjp")
+    __slots__ = ("batch", "cases", "impl", "jvp", "name", "needs_table", "source", "vjp")
 
     def __init__(
         self,
@@ -122,6 +132,7 @@ class Primitive:
         vjp: Callable[..., Array] | None,
         source: str,
         cases: Sequence[Case],
+        batch: Batching | None = None,
         needs_table: bool = True,
     ) -> None:
         if (jvp is None) != (vjp is None):
@@ -130,6 +141,7 @@ class Primitive:
             raise ValueError(f"primitive {name} is defined twice")
         self.name, self.impl, self.jvp, self.vjp = name, impl, jvp, vjp
         self.source, self.cases, self.needs_table = source, tuple(cases), needs_table
+        self.batch = self._aligned if batch is None else batch
         PRIMITIVES[name] = self
 
     def __call__(self, *args: Any, **params: Any) -> Any:
@@ -150,6 +162,17 @@ class Primitive:
         # NumPy first: asking the type table costs as much as a small addition
         xp = NUMPY if type(args[0]) is np.ndarray and len(args) == 1 else backend.of(*args)
         return self.impl(xp, *args, **params)
+
+    def _aligned(self, size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The batching rule of what broadcasts over leading axes: all arguments are brought to one rank first."""
+        ranks = [len(shape_of(a)) - m for a, m in zip(args, mapped, strict=True)]
+        rank = max(ranks)
+        aligned = []
+        for a, m, r in zip(args, mapped, ranks, strict=True):
+            if m and r < rank:
+                a = PRIMITIVES["reshape"](a, shape=(size, *(1,) * (rank - r), *shape_of(a)[1:]))
+            aligned.append(a)
+        return self(*aligned, **params)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -206,13 +229,16 @@ def unbroadcast(g: Array, x: Array) -> Array:
 def ones_like(x: Array) -> Array:
     """Untraced ones with the shape and dtype of `x`."""
     value = primal(x)
-    return backend.of(value).ones_like(value)
+    xp = backend.of(value)
+    # inside vmap the plain value has an example axis that x has not
+    return xp.ones_like(value if shape_of(value) == shape_of(x) else xp.zeros(shape_of(x), value))
 
 
 def zeros_like(x: Array) -> Array:
     """Untraced zeros with the shape and dtype of `x`."""
     value = primal(x)
-    return backend.of(value).zeros_like(value)
+    xp = backend.of(value)
+    return xp.zeros_like(value) if shape_of(value) == shape_of(x) else xp.zeros(shape_of(x), value)
 
 
 MAYBE_COMPLEX = (np.ndarray, np.complex128, np.complex64)

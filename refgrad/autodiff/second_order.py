@@ -10,6 +10,7 @@ References
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from refgrad import backend
 from refgrad.autodiff.arguments import name_of, real_leaves, select
 from refgrad.autodiff.forward import jvp
+from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.reverse import grad, gradient_at, vjp
 from refgrad.autodiff.trace import PRIMITIVES, primal
 from refgrad.backend import shape_of
@@ -77,7 +79,7 @@ def jacfwd(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
 
         columns, out_structure, outs = [], None, None
         for which, e in _basis(xs):
-            tangents = tuple(e if i == which else _zeros(x) for i, x in enumerate(xs))
+            tangents = tuple(e if i == which else zeros_like(x) for i, x in enumerate(xs))
             outs, derivative = jvp(of_leaves, tuple(xs), tangents)
             leaves, out_structure = flatten(derivative)
             columns.append(leaves)
@@ -109,7 +111,7 @@ def jacrev(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
         for k, y in enumerate(outs):
             rows = []
             for _, e in _basis([y]):
-                cotangents = [e if i == k else _zeros(o) for i, o in enumerate(outs)]
+                cotangents = [e if i == k else zeros_like(o) for i, o in enumerate(outs)]
                 rows.append(flatten(pullback(out_structure.unflatten(cotangents))[0])[0])
             stacked = []
             for i, x in enumerate(xs):
@@ -153,32 +155,23 @@ def _basis(xs: list[Array]) -> list[tuple[int, Array]]:
         value = primal(x)
         xp = backend.of(value)
         like = value if hasattr(value, "dtype") else xp.ones_like(value)
-        size = 1
-        for n in shape_of(value):
-            size *= n
+        size = math.prod(shape_of(x))
         for k in range(size):
             e = xp.pad(xp.reshape(xp.ones_like(xp.zeros((), like)), (1,)), (size,), (slice(k, k + 1),))
-            vectors.append((which, xp.reshape(e, shape_of(value))))
+            vectors.append((which, xp.reshape(e, shape_of(x))))
     return vectors
-
-
-def _zeros(x: Array) -> Array:
-    value = primal(x)
-    return backend.of(value).zeros_like(value)
 
 
 def _empty(x: Array) -> Array:
     value = primal(x)
-    return backend.of(value).zeros((0, *shape_of(value)), value)
+    return backend.of(value).zeros((0, *shape_of(x)), value)
 
 
 def _split(columns: list[Array], xs: list[Array], structure: Structure, shape: tuple[int, ...], last: bool) -> Tree:
     """Derivatives by every element of `xs`, each of `shape`, gathered into arrays of ``shape + x.shape``."""
     blocks, start = [], 0
     for x in xs:
-        size = 1
-        for n in shape_of(x):
-            size *= n
+        size = math.prod(shape_of(x))
         parts = [PRIMITIVES["reshape"](c, shape=(*shape, 1)) for c in columns[start : start + size]]
         flat = PRIMITIVES["concat"](*parts, axis=len(shape)) if parts else _empty(x)
         blocks.append(PRIMITIVES["reshape"](flat, shape=shape + shape_of(x)))

@@ -249,7 +249,11 @@ class Tracer:
         )
 
     def __bool__(self) -> bool:
-        return bool(primal(self))
+        return bool(value_of(self))
+
+    def _single(self) -> Any:
+        """The value one level down, if it is the value of one evaluation."""
+        return self.value
 
     def _refuse(self, what: str, instead: str) -> Any:
         raise NoDerivative(f"{what} of a traced value of shape {self.shape} would drop its derivative: {instead}.")
@@ -283,7 +287,10 @@ class Tracer:
 
 
 def primal(x: Any) -> Any:
-    """The plain value under every level of tracing."""
+    """The plain array under every level of tracing, which inside `vmap` has the examples' axes in front.
+
+    For its library and its dtype; code that decides something asks `value_of`.
+    """
     while isinstance(x, Tracer):
         x = x.value
     return x
@@ -292,7 +299,8 @@ def primal(x: Any) -> Any:
 def value_of(x: Array) -> Array:
     """The plain value of a traced array, to print or to branch on; anything else is returned as it is.
 
-    What is computed from it has no derivative.
+    What is computed from it has no derivative. Inside `vmap` a value stands for many examples and has no single plain
+    value: then this raises `BatchedValue`.
 
     >>> import refgrad
     >>> def f(x):
@@ -302,7 +310,9 @@ def value_of(x: Array) -> Array:
     3.0
     6.0
     """
-    return primal(x)
+    while isinstance(x, Tracer):
+        x = x._single()
+    return x
 
 
 _module: Any = None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import backend
+from refgrad.autodiff import primitive
 from refgrad.autodiff.rules import elementwise
 from refgrad.autodiff.trace import PRIMITIVES, Tracer, primal
 from refgrad.backend import shape_of
@@ -98,9 +99,8 @@ pow = power
 
 def where(condition: Any, a: Any, b: Any, /) -> Array:
     """A where `condition` holds and b elsewhere; the derivative of what was not chosen is 0, even at NaN."""
-    condition = primal(condition)
-    if backend.of(condition).exact:
-        condition = condition != 0
+    if isinstance(condition, Tracer) or backend.of(condition).exact:
+        condition = condition if getattr(condition.dtype, "kind", "") == "b" else condition != 0
     return elementwise.where(condition, asarray(a), asarray(b))
 
 
@@ -115,7 +115,8 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
 
 def astype(x: Any, dtype: DType) -> Array:
     """x in another floating dtype; a traced x only in one, since integers have no derivative."""
-    if isinstance(x, Tracer) and dtype != x.dtype and (isinstance(x.dtype, str) or np.dtype(dtype).kind != "f"):
+    differentiable = isinstance(x, Tracer) and getattr(x.dtype, "kind", "f") == "f"
+    if differentiable and dtype != x.dtype and (isinstance(x.dtype, str) or np.dtype(dtype).kind != "f"):
         raise NoDerivative(
             f"astype: a traced value of dtype {x.dtype} cannot become {dtype}, where its derivative would be lost; "
             f"write refgrad.value_of(x).astype({dtype}) if none is needed"
@@ -125,20 +126,18 @@ def astype(x: Any, dtype: DType) -> Array:
 
 def zeros_like(x: Any) -> Array:
     """Zeros with the shape and dtype of x."""
-    value = primal(asarray(x))
-    return backend.of(value).zeros_like(value)
+    return primitive.zeros_like(asarray(x))
 
 
 def ones_like(x: Any) -> Array:
     """Ones with the shape and dtype of x."""
-    value = primal(asarray(x))
-    return backend.of(value).ones_like(value)
+    return primitive.ones_like(asarray(x))
 
 
 def isnan(x: Any, /) -> Array:
     """Whether x is not a number."""
-    value = primal(asarray(x))
-    return value != value
+    x = asarray(x)
+    return elementwise.comparisons["ne"](x, x)
 
 
 def shape(x: Any, /) -> tuple[int, ...]:

@@ -9,9 +9,9 @@ import numpy as np
 
 from refgrad import backend
 from refgrad.autodiff.rules import index, shape
-from refgrad.autodiff.trace import Tracer, primal
+from refgrad.autodiff.trace import Tracer, primal, value_of
 from refgrad.backend import shape_of
-from refgrad.numpy.elementwise import asarray
+from refgrad.numpy.elementwise import asarray, where
 from refgrad.numpy.reductions import axes_of
 from refgrad.numpy.shapes import ravel, reshape
 from refgrad.typing import Array
@@ -22,14 +22,17 @@ def getitem(x: Array, key: Any) -> Array:
     keys = key if isinstance(key, tuple) else (key,)
     if all(_is_basic(k) for k in keys):
         return _basic(x, keys)
-    if any(isinstance(k, Tracer) for k in keys):
-        keys = tuple(primal(k) for k in keys)
     dims = shape_of(x)
     first = keys[0]
-    if len(keys) == 1 and hasattr(first, "dtype") and first.dtype.kind in "iu" and first.ndim:
-        wrapped = first if not first.size or first.min() >= 0 else first % dims[0]
-        _check_bounds(first, dims[0])
+    if len(keys) == 1 and hasattr(first, "dtype") and first.dtype.kind in "iu" and (first.ndim or _is_traced(first)):
+        plain = primal(first)
+        _check_bounds(plain, dims[0])
+        negative = plain.size and plain.min() < 0
+        wrapped = where(first < 0, first + dims[0], first) if negative else first
+        if not first.ndim:  # one index for each example
+            return reshape(index.take(x, reshape(wrapped, 1), axis=0), dims[1:])
         return index.take(x, wrapped, axis=0)
+    keys = tuple(value_of(k) for k in keys)
     # any other key: look up which elements it picks, then take those
     value = primal(x)
     everything = backend.of(value).indices(math.prod(dims), value)
@@ -41,6 +44,10 @@ def getitem(x: Array, key: Any) -> Array:
 
 def _is_basic(k: Any) -> bool:
     return k is None or k is Ellipsis or (isinstance(k, (int, np.integer, slice)) and not isinstance(k, bool))
+
+
+def _is_traced(x: Any) -> bool:
+    return isinstance(x, Tracer)
 
 
 def _check_bounds(indices: Array, size: int) -> None:
@@ -81,21 +88,21 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Array:
     x = asarray(x)
     if axis is None:
         x, axis = ravel(x), 0
-    indices = np.asarray(indices) if isinstance(indices, (int, list, tuple)) else primal(indices)
+    indices = np.asarray(indices) if isinstance(indices, (int, list, tuple)) else indices
     return index.take(x, indices, axis=axes_of(x, axis, "take")[0])
 
 
 def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Array:
     """``y[i, j] = x[i, indices[i, j]]`` along the last axis, and so for any axis."""
     x = asarray(x)
-    return index.take_along_axis(x, primal(asarray(indices)), axis=axes_of(x, axis, "take_along_axis")[0])
+    return index.take_along_axis(x, asarray(indices), axis=axes_of(x, axis, "take_along_axis")[0])
 
 
 def scatter_add(g: Any, indices: Any, axis: int, size: int) -> Array:
     """Zeros of length `size` along `axis`, to which g is added at `indices`; repeated indices accumulate."""
-    return index.scatter_add(asarray(g), primal(asarray(indices)), axis=axis, size=size)
+    return index.scatter_add(asarray(g), asarray(indices), axis=axis, size=size)
 
 
 def put_along_axis_add(g: Any, indices: Any, axis: int, size: int) -> Array:
     """The transpose of `take_along_axis`: zeros of length `size` along `axis`, g added at `indices`."""
-    return index.put_along_axis_add(asarray(g), primal(asarray(indices)), axis=axis, size=size)
+    return index.put_along_axis_add(asarray(g), asarray(indices), axis=axis, size=size)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from refgrad.autodiff.primitive import Primitive, case, kept, ones_like, real
+from refgrad.autodiff.primitive import Batching, Primitive, case, kept, ones_like, real
 from refgrad.autodiff.rules.elementwise import exp, isfinite, where
 from refgrad.autodiff.rules.shape import broadcast_to, reshape
+from refgrad.autodiff.trace import PRIMITIVES
 from refgrad.backend import shape_of
 from refgrad.typing import Array
 
@@ -33,11 +34,23 @@ def _spread(g: Array, x: Array, axis: tuple[int, ...]) -> Array:
     return g if shape_of(g) == shape else reshape(g, shape=shape)
 
 
+def _batched(name: str) -> Batching:
+    """The batching rule of a reduction: its axes are one further on."""
+
+    def batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
+        axis = params["axis"]
+        further = tuple(a + 1 for a in axis) if isinstance(axis, tuple) else axis + 1
+        return PRIMITIVES[name](args[0], **(params | {"axis": further}))
+
+    return batch
+
+
 sum_: Primitive = Primitive(
     "sum",
     lambda xp, x, axis, keepdims: xp.sum(x, axis, keepdims),
     jvp=lambda y, xs, ts, axis, keepdims: sum_(ts[0], axis=axis, keepdims=keepdims),
     vjp=lambda i, g, y, x, axis, keepdims: broadcast_to(_spread(g, x, axis), shape=shape_of(x)),
+    batch=_batched("sum"),
     source="np.sum({0}, axis={axis}, keepdims={keepdims})",
     cases=(*_CASES, case(real(), axis=(), keepdims=False), case(real(2, 3), axis=(), keepdims=False)),
 )
@@ -65,6 +78,7 @@ amax: Primitive = Primitive(
     lambda xp, x, axis, keepdims: xp.amax(x, axis, keepdims),
     jvp=_amax_jvp,
     vjp=_amax_vjp,
+    batch=_batched("amax"),
     source="np.max({0}, axis={axis}, keepdims={keepdims})",
     cases=_CASES,
 )
@@ -80,6 +94,7 @@ logsumexp: Primitive = Primitive(
     lambda xp, x, axis, keepdims: xp.logsumexp(x, axis, keepdims),
     jvp=lambda y, xs, ts, axis, keepdims: sum_(ts[0] * _softmax(y, xs[0], axis), axis=axis, keepdims=keepdims),
     vjp=lambda i, g, y, x, axis, keepdims: _spread(g, x, axis) * _softmax(y, x, axis),
+    batch=_batched("logsumexp"),
     source="logsumexp({0}, {axis}, {keepdims})",
     cases=_CASES,
 )
@@ -89,6 +104,7 @@ argmax: Primitive = Primitive(
     lambda xp, x, axis: xp.argmax(x, axis),
     jvp=None,
     vjp=None,
+    batch=_batched("argmax"),
     source="np.argmax({0}, axis={axis})",
     cases=(case(real(2, 3), axis=1),),
 )

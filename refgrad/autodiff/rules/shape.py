@@ -7,18 +7,20 @@ and `pad`, `concat` and slices, `reshape` and `transpose` with their own inverse
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from refgrad.autodiff.primitive import Primitive, case, real, zeros_like
 from refgrad.backend import Backend, shape_of
 from refgrad.typing import Array, Shape
 
-__all__ = ["broadcast_to", "concat", "pad", "reshape", "slice_", "sum_to", "transpose"]
+__all__ = ["broadcast_to", "concat", "pad", "repeated", "reshape", "slice_", "sum_to", "transpose"]
 
 reshape: Primitive = Primitive(
     "reshape",
     lambda xp, x, shape: xp.reshape(x, shape),
     jvp=lambda y, xs, ts, shape: reshape(ts[0], shape=shape),
     vjp=lambda i, g, y, x, shape: reshape(g, shape=shape_of(x)),
+    batch=lambda size, mapped, args, params: reshape(args[0], shape=(size, *params["shape"])),
     source="np.reshape({0}, {shape})",
     cases=(case(real(2, 3), shape=(3, 2)), case(real(2, 3), shape=(6,)), case(real(), shape=(1, 1))),
 )
@@ -34,15 +36,25 @@ transpose: Primitive = Primitive(
     lambda xp, x, axes: xp.transpose(x, axes),
     jvp=lambda y, xs, ts, axes: transpose(ts[0], axes=axes),
     vjp=lambda i, g, y, x, axes: transpose(g, axes=inverse_permutation(axes)),
+    batch=lambda size, mapped, args, params: transpose(args[0], axes=(0, *(a + 1 for a in params["axes"]))),
     source="np.transpose({0}, {axes})",
     cases=(case(real(2, 3), axes=(1, 0)), case(real(2, 3, 4), axes=(2, 0, 1))),
 )
+
+
+def _broadcast_batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
+    (x,), shape = args, params["shape"]
+    given = shape_of(x)[1:]
+    spread = (size, *(1,) * (len(shape) - len(given)), *given)
+    return broadcast_to(x if spread == shape_of(x) else reshape(x, shape=spread), shape=(size, *shape))
+
 
 broadcast_to: Primitive = Primitive(
     "broadcast_to",
     lambda xp, x, shape: xp.broadcast_to(x, shape),
     jvp=lambda y, xs, ts, shape: broadcast_to(ts[0], shape=shape),
     vjp=lambda i, g, y, x, shape: sum_to(g, shape=shape_of(x)),
+    batch=_broadcast_batch,
     source="np.broadcast_to({0}, {shape})",
     cases=(case(real(3), shape=(2, 3)), case(real(2, 1), shape=(2, 3)), case(real(), shape=(2,))),
 )
@@ -58,11 +70,19 @@ def _sum_to(xp: Backend, x: Array, shape: Shape) -> Array:
     return xp.reshape(y, shape) if extra else y
 
 
+def _sum_to_batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
+    (x,), shape = args, params["shape"]
+    extra = len(shape_of(x)) - 1 - len(shape)
+    y = sum_to(x, shape=(size, *(1,) * extra, *shape))
+    return reshape(y, shape=(size, *shape)) if extra else y
+
+
 sum_to: Primitive = Primitive(
     "sum_to",
     _sum_to,
     jvp=lambda y, xs, ts, shape: sum_to(ts[0], shape=shape),
     vjp=lambda i, g, y, x, shape: broadcast_to(g, shape=shape_of(x)),
+    batch=_sum_to_batch,
     source="sum_to({0}, {shape})",
     cases=(
         case(real(2, 3), shape=(3,)),
@@ -79,6 +99,7 @@ slice_: Primitive = Primitive(
     lambda x, index: x[index],
     jvp=lambda y, xs, ts, index: slice_(ts[0], index=index),
     vjp=lambda i, g, y, x, index: pad(g, shape=shape_of(x), index=index),
+    batch=lambda size, mapped, args, params: slice_(args[0], index=(slice(None), *params["index"])),
     source="{0}[{index}]",
     cases=(
         case(real(4, 3), index=(slice(1, 3), slice(None))),
@@ -93,6 +114,9 @@ pad: Primitive = Primitive(
     lambda xp, x, shape, index: xp.pad(x, shape, index),
     jvp=lambda y, xs, ts, shape, index: pad(ts[0], shape=shape, index=index),
     vjp=lambda i, g, y, x, shape, index: slice_(g, index=index),
+    batch=lambda size, mapped, args, params: pad(
+        args[0], shape=(size, *params["shape"]), index=(slice(None), *params["index"])
+    ),
     source="pad({0}, {shape}, {index})",
     cases=(
         case(real(2, 3), shape=(4, 3), index=(slice(1, 3), slice(None))),
@@ -114,11 +138,22 @@ def _concat_vjp(i: int, g: Array, y: Array, *xs: Array, axis: int) -> Array:
     return slice_(g, index=tuple(span if k == axis else everything for k in range(len(shape_of(g)))))
 
 
+def repeated(size: int, mapped: bool, x: Array) -> Array:
+    """`x` with an example axis in front, if it has none."""
+    return x if mapped else broadcast_to(x, shape=(size, *shape_of(x)))
+
+
+def _concat_batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
+    parts = [repeated(size, m, x) for m, x in zip(mapped, args, strict=True)]
+    return concat(*parts, axis=params["axis"] + 1)
+
+
 concat: Primitive = Primitive(
     "concat",
     lambda xp, *parts, axis: xp.concat(parts, axis),
     jvp=_concat_jvp,
     vjp=_concat_vjp,
+    batch=_concat_batch,
     source="np.concatenate([{all}], axis={axis})",
     cases=(case(real(2, 3), real(1, 3), axis=0), case(real(2, 1), real(2, 2), real(2, 3), axis=1)),
 )

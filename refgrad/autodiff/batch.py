@@ -1,0 +1,207 @@
+"""Many examples at once: a function written for one example, run on arrays that hold all of them.
+
+``vmap(f)(X)`` is the stack of ``f(x)`` for the x in X, without a loop: inside f a value stands for all examples and
+shows the shape it has for one of them; underneath lies an array with the examples along its first axis, and every
+primitive has a rule that does its work on all of them. It nests with itself and with every derivative, in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from refgrad.autodiff.arguments import name_of, owned
+from refgrad.autodiff.primitive import Primitive
+from refgrad.autodiff.reverse import grad
+from refgrad.autodiff.rules.index import moved
+from refgrad.autodiff.rules.shape import repeated
+from refgrad.autodiff.trace import Trace, Tracer
+from refgrad.backend import shape_of
+from refgrad.errors import BatchedValue, ShapeError
+from refgrad.tree import flatten
+from refgrad.typing import Array, ScalarFunction, Shape, Tree
+
+__all__ = ["per_example_grad", "vmap"]
+
+Axes = Any
+"""An axis, None for what all examples share, or a container of those in the structure of what they belong to."""
+
+
+class BatchTracer(Tracer):
+    """A value for each example; underneath, an array with the examples along its first axis."""
+
+    __slots__ = ()
+
+    def __init__(self, trace: BatchTrace, value: Any) -> None:
+        self.owner, self.value = trace, value
+
+    @property
+    def shape(self) -> Shape:
+        return shape_of(self.value)[1:]
+
+    def _single(self) -> Any:
+        transformation, f = self.owner.label
+        raise BatchedValue(
+            f"inside {transformation}({name_of(f)}) a value of shape {self.shape} stands for one example of many, and "
+            "a branch or an index needs a single one. Choose with refgrad.numpy.where(condition, a, b), pick with "
+            "refgrad.numpy.take_along_axis, or loop over the examples."
+        )
+
+    def __repr__(self) -> str:
+        return f"Traced<{self.owner.label[0]}>(each of {self.value!r})"
+
+
+class BatchTrace(Trace):
+    """One run of `vmap` over `size` examples."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, f: Callable[..., Any], size: int) -> None:
+        super().__init__("vmap", f)
+        self.size = size
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        mapped = [type(a) is BatchTracer and a.owner is self for a in args]
+        values = [a.value if m else a for a, m in zip(args, mapped, strict=True)]
+        return BatchTracer(self, primitive.batch(self.size, mapped, values, params))
+
+
+def vmap(f: Callable[..., Tree], in_axes: Axes = 0, out_axes: Axes = 0) -> Callable[..., Tree]:
+    """The function that applies f to every example, as one computation.
+
+    Parameters
+    ----------
+    f : callable
+        Of one example. It may not branch on values or use them as Python numbers.
+    in_axes : int, None, or a tuple of them, one per argument
+        Along which axis the examples of each argument lie; None for an argument that all examples share. An entry may
+        be a container with the structure of its argument. Keyword arguments are always shared.
+    out_axes : int, or a container of ints with the structure of the result
+        Where the examples lie in the result.
+
+    Returns
+    -------
+    callable
+        With the arguments of f, those with an axis in `in_axes` stacked along it; it returns what f returns, stacked.
+
+    Raises
+    ------
+    ShapeError
+        If an argument does not have the axis it should, or arguments have different numbers of examples.
+    BatchedValue
+        If f branches on a value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refgrad import grad, vmap
+    >>> X, w = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, -1.0])
+    >>> loss = lambda w, x: (w @ x) ** 2
+    >>> bool((vmap(grad(loss), in_axes=(None, 0))(w, X) == 2 * (X @ w)[:, None] * X).all())
+    True
+    """
+
+    @wraps(f)
+    def mapped(*args: Any, **kwargs: Any) -> Tree:
+        what = f"vmap({name_of(f)})"
+        axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
+        if len(axes) != len(args):
+            raise ShapeError(f"{what}: expected in_axes for {len(args)} arguments, got {in_axes!r}")
+        leaves, structure = flatten(args)
+        places = [axis for argument, axis in zip(args, axes, strict=True) for axis in _spread(axis, argument, what)]
+        places = [_place(leaf, axis, what) for leaf, axis in zip(leaves, places, strict=True)]
+        sizes = {shape_of(leaf)[axis] for leaf, axis in zip(leaves, places, strict=True) if axis is not None}
+        if len(sizes) != 1:
+            shapes = [shape_of(leaf) for leaf in leaves]
+            raise ShapeError(
+                f"{what}: expected arguments with one number of examples, got shapes {shapes} with in_axes {in_axes!r}"
+            )
+        trace = BatchTrace(f, sizes.pop())
+        traced = [
+            leaf if axis is None else BatchTracer(trace, moved(leaf, axis, 1, 0))
+            for leaf, axis in zip(leaves, places, strict=True)
+        ]
+        try:
+            out = f(*structure.unflatten(traced), **kwargs)
+        finally:
+            trace.alive = False
+        results, structure = flatten(out)
+        taken: dict[int, Any] = {id(leaf): leaf for leaf in leaves}
+        stacked = []
+        for result, axis in zip(results, _spread(out_axes, out, what), strict=True):
+            if isinstance(result, Tracer) and not result.owner.alive and result.owner is not trace:
+                raise result.owner.escaped()
+            mine = type(result) is BatchTracer and result.owner is trace
+            if mine:
+                whole = result.value
+            else:
+                array = np.asarray(result) if isinstance(result, (bool, int, float)) else result
+                whole = repeated(trace.size, False, array)
+            place = _place(whole, 0 if axis is None else axis, what)
+            whole = moved(whole, 0, 1, 0 if place is None else place)
+            stacked.append(owned(whole, whole, taken))
+        return structure.unflatten(stacked)
+
+    return mapped
+
+
+def per_example_grad(f: ScalarFunction, argnums: int = 0) -> Callable[..., Tree]:
+    """The gradients of a loss of one example, for all examples at once.
+
+    Parameters
+    ----------
+    f : callable
+        ``f(theta, x, ...)``: the loss of one example x, ... at the parameters.
+    argnums : int
+        The place of the parameters; every other argument has its examples along its first axis.
+
+    Returns
+    -------
+    callable
+        ``(theta, X, ...) -> gradients``, in the containers of theta, with the examples along a new first axis: neither
+        summed nor averaged.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refgrad import per_example_grad
+    >>> X, y, w = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.0, 1.0]), np.array([1.0, -1.0])
+    >>> loss = lambda w, x, y: (w @ x - y) ** 2 / 2
+    >>> bool((per_example_grad(loss)(w, X, y) == (X @ w - y)[:, None] * X).all())
+    True
+    """
+
+    @wraps(f)
+    def gradients(*args: Any) -> Tree:
+        axes = tuple(None if i == argnums % len(args) else 0 for i in range(len(args)))
+        return vmap(grad(f, argnums), in_axes=axes)(*args)
+
+    return gradients
+
+
+def _spread(axes: Axes, tree: Tree, what: str) -> list[int | None]:
+    """The axis of every leaf of `tree`, in the order of `flatten`."""
+    if axes is None or isinstance(axes, int):
+        return [axes] * len(flatten(tree)[0])
+    if isinstance(tree, dict) and isinstance(axes, dict) and axes.keys() == tree.keys():
+        order = sorted(tree, key=lambda key: (type(key).__name__, key))
+        return [axis for key in order for axis in _spread(axes[key], tree[key], what)]
+    if isinstance(tree, (tuple, list)) and isinstance(axes, (tuple, list)) and len(axes) == len(tree):
+        return [axis for a, t in zip(axes, tree, strict=True) for axis in _spread(a, t, what)]
+    raise ShapeError(
+        f"{what}: expected axes that are ints, None, or containers like {flatten(tree)[1]!r}; got {axes!r}"
+    )
+
+
+def _place(leaf: Array, axis: int | None, what: str) -> int | None:
+    """`axis` of `leaf` as a non-negative number."""
+    if axis is None:
+        return None
+    n = len(shape_of(leaf))
+    if not -n <= axis < n:
+        given = f"shape {shape_of(leaf)}" if hasattr(leaf, "shape") else f"a {type(leaf).__name__}"
+        raise ShapeError(f"{what}: expected an array with examples along axis {axis}, got {given}; None means shared")
+    return axis % n

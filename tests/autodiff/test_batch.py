@@ -1,0 +1,260 @@
+"""A batch is the loop over its examples, for every primitive and in every composition with the derivatives."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from helpers.sampling import arguments
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import refgrad.numpy as rnp
+from refgrad import exact, grad, hessian, hvp, jacfwd, jacrev, jvp, per_example_grad, vjp, vmap
+from refgrad.autodiff.rules import PRIMITIVES
+from refgrad.errors import BatchedValue, EscapedTracer, NoDerivative, ShapeError
+
+IRRATIONAL = {"exp", "log", "tanh", "sqrt", "sin", "cos", "logsumexp", "pow_real"}
+CASES = [pytest.param(p, c, id=f"{p.name}-{i}") for p in PRIMITIVES.values() for i, c in enumerate(p.cases)]
+few = settings(max_examples=3, deadline=None, derandomize=True, database=None)
+some = settings(max_examples=15, deadline=None, derandomize=True, database=None)
+
+
+def stack(arrays):
+    return np.stack(arrays)
+
+
+def same(a, b):
+    """Equal in shape and in every number; for balls, not apart."""
+    if isinstance(a, exact.ElementArray) and a.dtype == "ball":
+        (low, high), (below, above) = exact.bounds(a), exact.bounds(b)
+        return a.shape == b.shape and bool(np.all((low <= above) & (below <= high)))
+    return np.shape(a) == np.shape(b) and bool(np.all(a == b))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(("primitive", "case"), CASES)
+@few
+@given(data=st.data())
+def test_a_primitive_on_a_batch_is_the_loop_over_its_examples(primitive, case, count, data):
+    if primitive.name == "astype":
+        return  # on floats only, below
+    examples = [data.draw(arguments(case)) for _ in range(count)]
+    if primitive.name in IRRATIONAL:
+        convert = lambda a: exact.balls(a) if isinstance(a, exact.ExactArray) else a
+        examples = [[convert(a) for a in example] for example in examples]
+    f = lambda *args: primitive(*args, **case.params)
+    for mapped in itertools.product([True, False], repeat=len(case.args)):
+        if not any(mapped):
+            continue
+        columns = zip(*examples, strict=True)
+        given_ = [stack(column) if m else column[0] for m, column in zip(mapped, columns, strict=True)]
+        found = vmap(f, in_axes=tuple(0 if m else None for m in mapped))(*given_)
+        loop = [f(*(e[i] if m else examples[0][i] for i, m in enumerate(mapped))) for e in examples]
+        assert same(found, stack(loop)), mapped
+
+
+@pytest.mark.parametrize("name", sorted(PRIMITIVES))
+def test_a_batch_of_floats_has_the_dtype_of_the_loop(name):
+    primitive = PRIMITIVES[name]
+    rng = np.random.default_rng(0)
+    for case in primitive.cases:
+
+        def value(domain):
+            if domain.kind == "index":
+                return rng.integers(0, domain.high, (2, *domain.shape))
+            if domain.kind == "mask":
+                return rng.integers(0, 2, (2, *domain.shape)).astype(bool)
+            x = rng.uniform(0.5, 1.5, (2, *domain.shape)).astype(np.float32)
+            return x + 3 * np.eye(domain.shape[-1], dtype=np.float32) if domain.kind == "invertible" else x
+
+        args = [value(domain) for domain in case.args]
+        f = lambda *args: primitive(*args, **case.params)
+        found = vmap(f)(*args)
+        loop = np.stack([np.asarray(f(*(a[i] for a in args))) for i in range(2)])
+        assert found.dtype == loop.dtype
+        assert found.shape == loop.shape
+        assert np.abs(found.astype(float) - loop.astype(float)).max(initial=0) <= 1e-5
+
+
+# a function of a matrix w and a vector x through most kinds of primitive, rational in both
+
+
+def f(w, x):
+    y = w @ x + rnp.sum(w, axis=0)[: len(x)]
+    z = rnp.concatenate([y * y, y[::-1], x / (1 + y * y)])
+    h = rnp.where(z > 0, z, -z / 2) + rnp.maximum(rnp.reshape(z, (3, -1)), x).ravel()
+    solved = rnp.linalg.solve(rnp.outer(y, y) + 2 * np.eye(len(y), dtype=int).astype(object), x)
+    return rnp.sum(h[np.array([0, 2, 2, 1])] ** 3) + rnp.sum(solved) * rnp.max(z)
+
+
+matrices = st.lists(st.integers(-3, 3), min_size=4, max_size=4)
+vectors = st.lists(st.integers(-3, 3), min_size=2, max_size=2)
+batches = st.lists(st.tuples(matrices, vectors), min_size=1, max_size=3)
+
+
+def arrays(batch):
+    W = exact.asarray(np.array([w for w, _ in batch], object).reshape(-1, 2, 2)) / 2
+    X = exact.asarray(np.array([x for _, x in batch], object).reshape(-1, 2)) / 3
+    return W, X
+
+
+@some
+@given(batches)
+def test_batches_and_derivatives_compose_in_every_order(batch):
+    W, X = arrays(batch)
+    w, v = W[0], exact.asarray([1, -2])
+    both, shared = (0, 0), (None, 0)
+    loop = range(len(X))
+    assert same(vmap(f)(W, X), stack([f(W[i], X[i]) for i in loop]))
+    assert same(vmap(f, shared)(w, X), stack([f(w, X[i]) for i in loop]))
+    for g in (grad(f, 0), grad(f, 1), lambda w, x: hvp(lambda y: f(w, y), x, v), hessian(f, 1), jacfwd(grad(f, 0), 1)):
+        assert same(vmap(g, both)(W, X), stack([g(W[i], X[i]) for i in loop]))
+        assert same(vmap(g, shared)(w, X), stack([g(w, X[i]) for i in loop]))
+    total = lambda w: rnp.sum(vmap(f, shared)(w, X))
+    by_loop = lambda w: sum(f(w, X[i]) for i in loop)
+    assert same(grad(total)(w), grad(by_loop)(w))
+    assert same(hvp(total, w, w + 1), hvp(by_loop, w, w + 1))
+    assert same(jvp(lambda X: vmap(f, shared)(w, X), (X,), (X + 1,))[1], stack([
+        jvp(lambda y: f(w, y), (X[i],), (X[i] + 1,))[1] for i in loop
+    ]))  # fmt: skip
+    pulled = vjp(lambda X: vmap(f, shared)(w, X), X)[1](X[:, 0])[0]
+    assert same(pulled, stack([X[i, 0] * grad(f, 1)(w, X[i]) for i in loop]))
+    assert same(jacrev(lambda w: vmap(f, shared)(w, X))(w), stack([grad(f)(w, X[i]) for i in loop]))
+    # every matrix with every vector, the outer batch over either
+    table = stack([stack([grad(f)(W[i], X[j]) for j in loop]) for i in loop])
+    assert same(vmap(lambda w: vmap(lambda x: grad(f)(w, x))(X))(W), table)
+    assert same(vmap(vmap(grad(f), shared), (0, None))(W, X), table)
+    assert same(vmap(vmap(grad(f), (0, None)), shared, 1)(W, X), table)
+    nested = grad(lambda w: rnp.sum(vmap(lambda x: rnp.sum(grad(f, 1)(w, x)))(X)))(w)
+    assert same(nested, grad(lambda w: sum(rnp.sum(grad(f, 1)(w, X[i])) for i in loop))(w))
+    assert same(per_example_grad(f)(w, X), stack([grad(f)(w, X[i]) for i in loop]))
+
+
+def test_axes_may_lie_anywhere_and_containers_have_their_own():
+    X = np.arange(24.0).reshape(2, 3, 4)
+    for axis in (-3, -2, -1, 0, 1, 2):
+        found = vmap(lambda x: x * 2 + x.shape[0], in_axes=axis, out_axes=axis)(X)
+        assert same(found, X * 2 + np.delete(X.shape, axis)[0])
+    tree = {"w": X, "b": (np.ones(4), [np.arange(3.0)])}
+    g = lambda p, s: {"y": p["w"].sum() + s * p["b"][0], "z": p["b"][1][0]}
+    found = vmap(g, in_axes=({"w": 1, "b": (None, [0])}, None), out_axes={"y": 1, "z": 0})(tree, 2.0)
+    assert same(found["y"], (X.sum((0, 2))[:, None] + 2 * np.ones(4)).T)
+    assert same(found["z"], np.arange(3.0))
+    assert same(vmap(lambda x, scale: x * scale, in_axes=(0, None))(X, 3.0), X * 3)
+    assert vmap(lambda x: (1.0, x))(X)[0].tolist() == [1.0, 1.0]
+    assert same(vmap(lambda x, *, k: x**k)(X, k=2), X**2)
+
+
+def test_an_empty_batch_has_empty_results():
+    found = vmap(grad(lambda x: rnp.sum(rnp.tanh(x) ** 2)))(np.zeros((0, 3)))
+    assert found.shape == (0, 3)
+    assert found.dtype == np.float64
+
+
+def test_results_share_no_memory_with_arguments_or_one_another():
+    X = np.ones((3, 2))
+    a, b, c = vmap(lambda x: (x, x, x[:1]))(X)
+    a += 1
+    b += 2
+    assert X.tolist() == np.ones((3, 2)).tolist()
+    assert (b - a == 1).all()
+    c[:] = 7
+    assert (a == 2).all()
+    d = vmap(lambda x: 5.0 * x[0], out_axes=0)(X)
+    d[0] = 1.0
+    assert d.flags.writeable
+
+
+def test_indices_of_their_own_pick_for_each_example():
+    X, i = np.arange(12.0).reshape(3, 4), np.array([0, -1, 2])
+    assert same(vmap(lambda x, j: x[j])(X, i), X[np.arange(3), i])
+    rows = np.array([[0, 1], [3, -4], [1, 1]])
+    assert same(vmap(lambda x, j: x[j])(X, rows), np.take_along_axis(X, rows % 4, 1))
+    assert same(vmap(lambda j: X[0][j] if False else rnp.take(X, j, axis=1))(rows), np.stack([X[:, r] for r in rows]))
+    assert same(vmap(grad(lambda x, j: x[j] ** 2))(X, i)[1], [0, 0, 0, 14])
+    assert same(vmap(lambda x, j: rnp.take(x, j))(X, rows), np.take_along_axis(X, rows % 4, 1))
+    labels = np.array([1, 0, 3])
+    loss = lambda z, y: rnp.logsumexp(z) - z[y]
+    hand = np.exp(X - X.max(1, keepdims=True))
+    hand = hand / hand.sum(1, keepdims=True) - np.eye(4)[labels]
+    assert np.abs(vmap(grad(loss))(X, labels) - hand).max() <= 1e-15
+    best = vmap(lambda x: rnp.argmax(x * np.array([1, -1, 1, -1])))(X)
+    assert same(best, [2, 2, 2])
+    with pytest.raises(IndexError, match="from -4 to 3"):
+        vmap(lambda x, j: x[j])(X, np.array([0, 4, 1]))
+
+
+def test_what_has_no_influence_has_zeros_of_one_example_as_its_gradient():
+    X = np.ones((3, 2))
+    found = vmap(grad(lambda x, y: rnp.sum(y) + 0 * x[0], (0, 1)))(X, X[:, :1])
+    assert same(found[0], 0 * X)
+    unused = vmap(grad(lambda p: rnp.sum(p["a"])))({"a": X, "b": X[:, 0]})
+    assert same(unused["a"], X)
+    assert same(unused["b"], np.zeros(3))
+    assert same(vmap(lambda x: rnp.sum(jvp(lambda y: rnp.ones_like(y), (x,), (x,))[1]))(X), np.zeros(3))
+
+
+def test_a_condition_of_its_own_chooses_and_a_branch_raises():
+    X = np.array([[1.0, -2.0], [-3.0, 4.0]])
+    assert same(vmap(lambda x: rnp.where(x[0] > 0, x, 10 * x))(X), [[1, -2], [-30, 40]])
+    assert same(vmap(lambda x: rnp.where(x[0], x, 0))(X), X)
+    for use in (
+        lambda x: x if x[0] > 0 else -x,
+        lambda x: x[int(x[0])],
+        lambda x: x[x > 0],
+        lambda x: float(x[0]),
+        lambda x: [x[0]] if x[0] in (1.0, 2.0) else x,
+        lambda x: x[: x[0]],
+    ):
+        with pytest.raises((BatchedValue, NoDerivative, TypeError)) as caught:
+            vmap(use)(X)
+        assert "inside vmap" in str(caught.value) or "traced value" in str(caught.value)
+    with pytest.raises(BatchedValue, match=r"inside vmap\(.*stands for one example of many.*where"):
+        vmap(lambda x: x if x[0] > 0 else -x)(X)
+
+
+def test_a_value_that_left_its_vmap_is_refused():
+    kept = []
+    vmap(lambda x: kept.append(x) or x)(np.ones((2, 2)))
+    with pytest.raises(EscapedTracer, match="vmap"):
+        kept[0] + 1
+    with pytest.raises(EscapedTracer):
+        vmap(lambda x: kept[0])(np.ones((2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: vmap(lambda x: x)(1.0), "along axis 0, got a float"),
+        (lambda: vmap(lambda x: x)(np.float64(1.0)), r"shape \(\)"),
+        (lambda: vmap(lambda x: x, in_axes=2)(np.ones((2, 2))), "along axis 2"),
+        (
+            lambda: vmap(lambda x, y: x)(np.ones(2), np.ones(3)),
+            r"one number of examples, got shapes \[\(2,\), \(3,\)\]",
+        ),
+        (lambda: vmap(lambda x: x, in_axes=None)(np.ones(2)), "one number of examples"),
+        (lambda: vmap(lambda x: x, in_axes=(0, 0))(np.ones(2)), "for 1 arguments"),
+        (lambda: vmap(lambda x: x, in_axes=({"a": 0},))({"b": np.ones(2)}), "containers like"),
+        (lambda: vmap(lambda x: x, out_axes=3)(np.ones((2, 2))), "along axis 3"),
+    ],
+)
+def test_axes_that_do_not_fit_are_named(call, words):
+    with pytest.raises(ShapeError, match=words):
+        call()
+
+
+def test_gradients_of_examples_are_those_of_the_loop_through_a_network():
+    rng = np.random.default_rng(0)
+    p = {"W": rng.normal(size=(8, 16)), "b": rng.normal(size=16), "V": rng.normal(size=(16, 3))}
+    X, y = rng.normal(size=(20, 8)), rng.integers(0, 3, 20)
+    loss = lambda p, x, y: (
+        rnp.logsumexp(np.tanh(x @ p["W"] + p["b"]) @ p["V"]) - (np.tanh(x @ p["W"] + p["b"]) @ p["V"])[y]
+    )
+    found = per_example_grad(loss)(p, X, y)
+    for name, g in found.items():
+        assert g.shape == (20, *p[name].shape)
+        for n in range(20):
+            one = grad(loss)(p, X[n], y[n])[name]
+            assert np.abs(g[n] - one).max() <= 1e-14
