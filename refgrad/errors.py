@@ -24,6 +24,7 @@ __all__ = [
     "SubjectNotFound",
     "TracedAssignment",
     "Undecided",
+    "UndecidedSingular",
     "UsageError",
 ]
 
@@ -46,6 +47,10 @@ class Inconclusive(RefgradError, ArithmeticError):
 
 class SingularMatrix(RefgradError, LinAlgError):
     """A linear system without a unique solution."""
+
+
+class UndecidedSingular(Undecided, SingularMatrix):
+    """A system of balls that may be singular, or may not be at a higher precision."""
 
 
 class IndefiniteHessian(RefgradError, LinAlgError):

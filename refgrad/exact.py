@@ -23,8 +23,9 @@ Fraction(1, 1)
 True
 
 The rational numbers are python-flint's where it is installed and `fractions.Fraction` otherwise; balls, the certified
-enclosures that `run` falls back on when a function leaves the rationals, need python-flint. Converting to floats is
-always explicit, with `astype` or `float`, and rounds to nearest.
+enclosures that `run` falls back on when a function leaves the rationals, need python-flint. Conversion to floats is
+explicit, with `astype` or `float`, and rounds to nearest; so does an assignment ``plain[i] = x[j]`` into an array of
+floats.
 """
 
 from __future__ import annotations
@@ -151,7 +152,8 @@ def run(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosure:
     f : callable
         Takes exact arrays and returns one, or a tree of them.
     *args : trees
-        Arrays and floats are taken at their exact values; strings, ints and callables are passed on as they are.
+        Floats and arrays of floats are taken at their exact values. Ints, integer arrays (labels, indices), masks,
+        strings and callables are passed on as they are.
     bits : int
         The relative accuracy asked of the balls, in the largest norm of each array of the result.
 
@@ -159,6 +161,8 @@ def run(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosure:
     ------
     Inconclusive
         If 4096 bits do not give that accuracy.
+    InvalidInput
+        If f returns floats: they are no truth. It went through math, astype or another library, or divided integers.
     MissingExtra
         If f leaves the rationals and python-flint is not installed.
 
@@ -171,24 +175,28 @@ def run(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosure:
     >>> truth.bits, float(truth.high[1] - truth.low[1]) < 2.0**-70
     (128, True)
     """
-    given = tree.map(lambda leaf: asarray(leaf) if _is_numeric(leaf) else leaf, args)
+    if not isinstance(bits, int) or not 1 <= bits < _LIMIT:
+        raise InvalidInput(f"run: expected bits, an int from 1 to {_LIMIT - 1}, got {bits!r}")
+    given = tree.map(_given, args)
     try:
-        return _enclosure(f(*given), None)
-    except NotRational:
+        found = _enclosure(f(*given), None)
+        if found.exact:
+            return found
+    except (NotRational, Undecided):
         pass
     working = _START
     while working <= _LIMIT:
         with precision(working):
             try:
                 found = _enclosure(f(*tree.map(lambda x: balls(x) if isinstance(x, ExactArray) else x, given)), working)
+                if _accurate(found, bits):
+                    return found
             except Undecided:
-                found = None
-        if found is not None and _accurate(found, bits):
-            return found
+                pass
         working *= 2
     raise Inconclusive(
         f"the result is not known to {bits} bits at a working precision of {_LIMIT} bits: it may be exactly zero, "
-        "or a branch may turn on numbers that are equal"
+        "a branch may turn on numbers that are equal, or balls were given, whose width no precision removes"
     )
 
 
@@ -225,7 +233,7 @@ def error(y: Tree, truth: Tree) -> Fraction:
         raise ShapeError(f"error: expected y with the structure of truth, {its_structure!r}; got {structure!r}")
     largest = Fraction(0)
     for value, (low, high) in zip(values, pairs, strict=True):
-        given = asarray(value if isinstance(value, ElementArray) else np.asarray(value))
+        given = asarray(value if isinstance(value, (ElementArray, np.ndarray)) else np.asarray(value))
         if given.shape != low.shape:
             raise ShapeError(f"error: expected y with the shape of truth, {low.shape}; got {given.shape}")
         largest = max(largest, distance(np.asarray(to_fractions(given), object), low, high)[1])
@@ -281,16 +289,17 @@ def attainable(
     unit = UNIT_ROUNDOFF.get(_name(dtype))
     if unit is None:
         raise InvalidInput(f"attainable: expected dtype 'float64' or 'float32', got {dtype!r}")
-    given = tuple(
-        tree.map(lambda leaf: asarray(leaf) if _is_numeric(leaf) else leaf, argument)
-        for argument in (x if type(x) is tuple else (x,))
-    )
+    if not isinstance(patterns, int) or patterns < 1:
+        raise InvalidInput(f"attainable: expected patterns, an int of at least 1, got {patterns!r}")
+    given = tuple(tree.map(_given, argument) for argument in (x if type(x) is tuple else (x,)))
     base = _middles(run(f, *given))
     largest = Fraction(0)
     for pattern in range(patterns):
         signs = random.Random(f"{seed}/{pattern}")
         moved = tree.map(lambda leaf: _moved(leaf, unit, signs) if isinstance(leaf, ExactArray) else leaf, given)  # noqa: B023
         found = _middles(run(f, *moved))
+        if len(found) != len(base):
+            raise ShapeError(f"attainable: f has {len(base)} numbers at x and {len(found)} next to it")
         largest = max([largest, *(abs(a - b) for a, b in zip(found, base, strict=True))])
     if magnitude is None:
         scale = base
@@ -301,7 +310,7 @@ def attainable(
 
 def _name(dtype: Any) -> str:
     try:
-        return np.dtype(dtype).name
+        return repr(dtype) if dtype is None else np.dtype(dtype).name
     except TypeError:
         return repr(dtype)
 
@@ -317,17 +326,40 @@ def _middles(found: Enclosure) -> list[Fraction]:
     return [(a + b) / 2 for low, high in pairs for a, b in zip(low.flat, high.flat, strict=True)]
 
 
-def _is_numeric(leaf: Any) -> bool:
+def _given(leaf: Any) -> Any:
+    """An argument as f gets it: numbers exact, masks, labels and what is no array as they are."""
     if isinstance(leaf, np.ndarray):
-        return leaf.dtype.kind in "fO"  # masks and labels stay as they are
-    return isinstance(leaf, (float, Fraction, np.floating))
+        return asarray(leaf) if leaf.dtype.kind in "fO" or type(leaf) is not np.ndarray else leaf
+    if isinstance(leaf, (float, Fraction, np.floating)):
+        return asarray(leaf)
+    if hasattr(leaf, "__dlpack__") and not isinstance(leaf, (ElementArray, np.generic)):
+        raise InvalidInput(
+            f"expected NumPy arrays, numbers or exact arrays, got {type(leaf).__name__}: write numpy.asarray(x) first"
+        )
+    return leaf
 
 
 def _enclosure(value: Tree, bits: int | None) -> Enclosure:
+    """What f returned, with its bounds; in a run on rationals, balls make it an inexact one."""
     leaves, structure = tree.flatten(value)
-    pairs = [bounds(leaf) for leaf in leaves]
+    pairs = [bounds(_truth(leaf)) for leaf in leaves]
+    if bits is None and any(isinstance(leaf, ElementArray) and leaf.dtype == "ball" for leaf in leaves):
+        bits = 0
     return Enclosure(
         value, structure.unflatten([p[0] for p in pairs]), structure.unflatten([p[1] for p in pairs]), bits
+    )
+
+
+def _truth(leaf: Any) -> Any:
+    """`leaf`, if its numbers are exact or enclosed."""
+    exact_kind = isinstance(leaf, (ElementArray, int, Fraction, np.integer, np.bool_))
+    if exact_kind or (isinstance(leaf, np.ndarray) and leaf.dtype.kind in "iub"):
+        return leaf
+    given = f"an array of {leaf.dtype}" if hasattr(leaf, "dtype") else repr(leaf)
+    raise InvalidInput(
+        f"run: expected f to return exact arrays, got {given}, which was rounded on the way. Use operators, NumPy's or "
+        "refgrad.numpy's functions, not math, astype or another library; give whole numbers that are data as floats or "
+        "as refgrad.exact.asarray(x), for quotients of Python ints are floats."
     )
 
 

@@ -1,7 +1,8 @@
 """Balls: real numbers enclosed in a midpoint and a radius, with rigorous rounding (python-flint's ``arb``).
 
-Every operation returns a ball that contains the true value for every choice of numbers in its arguments. A
-comparison that the balls do not settle raises `Undecided`; a maximum that they do not settle is the union of both.
+Every operation returns a ball that contains the true value for every choice of numbers in its arguments. A comparison
+that the balls do not settle raises `Undecided`; a maximum that they do not settle encloses both. One and the same
+ball object in two places is one unknown number, equal to itself.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from itertools import pairwise
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -17,9 +19,9 @@ import numpy as np
 from refgrad.backend import register
 from refgrad.backend.element_backend import ElementBackend
 from refgrad.backend.elements import ElementArray
-from refgrad.backend.exact import RATIONALS, ExactArray, as_fraction
+from refgrad.backend.exact import ExactArray, as_fraction
 from refgrad.backend.field import Field, lifted
-from refgrad.errors import MissingExtra, Undecided
+from refgrad.errors import InvalidInput, MissingExtra, SingularMatrix, Undecided, UndecidedSingular
 
 try:
     from flint import arb, arb_mat, ctx, fmpq
@@ -31,13 +33,19 @@ except ImportError as error:
 __all__ = ["BALL", "BallArray", "precision"]
 
 
+_LOCK = RLock()
+
+
 @contextmanager
 def precision(bits: int) -> Iterator[None]:
     """Evaluate balls with `bits` bits inside the ``with`` block.
 
-    The precision belongs to the evaluation, not to an array, and is one setting for the whole process.
+    The precision belongs to the evaluation, not to an array, and is one setting for the whole process: a thread that
+    enters such a block waits until another has left its own.
     """
-    with ctx.workprec(bits):
+    if not isinstance(bits, int) or isinstance(bits, bool) or bits < 2:
+        raise InvalidInput(f"precision: expected a number of bits, an int of at least 2; got {bits!r}")
+    with _LOCK, ctx.workprec(bits):
         yield
 
 
@@ -73,7 +81,7 @@ class Balls(Field):
         return getattr(element, name)()
 
     def compare(self, symbol: str, a: Any, b: Any) -> bool:
-        if a is b:  # one and the same unknown number
+        if a is b and a.is_finite():  # one and the same unknown number
             return symbol != "<"
         if symbol == "==":
             if a.is_exact() and b.is_exact():
@@ -109,8 +117,10 @@ class Balls(Field):
         lows, highs = (sorted((getattr(e, side)() for e in row), key=self.fraction) for side in ("lower", "upper"))
         return [low.union(high) for low, high in zip(lows, highs, strict=True)]
 
-    def singular(self, order: int) -> str:
-        return f"solve: the matrix of order {order} is singular, or cannot be told from one at {ctx.prec} bits"
+    def singular(self, order: int) -> SingularMatrix:
+        return UndecidedSingular(
+            f"solve: the matrix of order {order} is singular, or cannot be told from one at {ctx.prec} bits"
+        )
 
 
 class BallArray(ElementArray):
@@ -119,8 +129,11 @@ class BallArray(ElementArray):
     __slots__ = ()
 
     def __reduce__(self) -> Any:  # python-flint's balls cannot be pickled or copied themselves
-        parts = [(_parts(e.mid()), _parts(e.rad())) for e in self.data.ravel()]
+        parts = [(_parts(e.mid()), _parts(e.rad())) if e.is_finite() else None for e in self.data.ravel()]
         return _restored, (parts, self.shape)
+
+    def __rpow__(self, base: Any) -> Any:
+        return BALL.exp(BALL.log(BALL.array(BALL._data(base))) * self)
 
     def __pow__(self, exponent: Any) -> Any:
         if isinstance(exponent, ElementArray):
@@ -138,9 +151,9 @@ def _parts(ball: Any) -> tuple[int, int]:
 
 
 def _restored(parts: list[Any], shape: tuple[int, ...]) -> BallArray:
-    bits = max((abs(mid[0]).bit_length() for mid, _ in parts), default=2)
+    bits = max((abs(part[0][0]).bit_length() for part in parts if part), default=2)
     with ctx.workprec(max(2, bits)):  # the midpoint is not rounded, the radius at most up
-        balls = [arb(arb(mid), arb(rad)) for mid, rad in parts]
+        balls = [arb(arb(part[0]), arb(part[1])) if part else arb("nan") for part in parts]
     return BallArray(np.array([*balls, None], object)[:-1].reshape(shape))
 
 
@@ -164,14 +177,9 @@ class BallBackend(ElementBackend):
         y = self.log(self.sum(self.exp(self.asarray(x) - shift), axis, True)) + shift
         return y if keepdims else self.squeeze(y, axis)
 
-    def asarray(self, x: Any, dtype: Any = None) -> Any:
-        if isinstance(x, ExactArray):
-            enclose = np.frompyfunc(lambda e: self.field.element(RATIONALS.fraction(e)), 1, 1)
-            return self.array(enclose(x.data))
-        return super().asarray(x, dtype)
-
 
 BALLS = Balls()
 BallArray.field = BALLS
+BallArray.absorbs = (ExactArray,)
 BALL = BallBackend(BallArray)
 register(BallArray, BALL)

@@ -48,6 +48,10 @@ class Backend:
     where: Callable[[Array, Array, Array], Array]
     matmul: Callable[[Array, Array], Array]
 
+    def isnan(self, x: Array) -> Array:
+        """Whether an element is not a number."""
+        return x != x
+
     def sum(self, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
         """The sum over `axis`, in the dtype of `x`."""
         return self.xp.sum(x, axis=axis, keepdims=keepdims)

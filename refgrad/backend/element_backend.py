@@ -12,6 +12,7 @@ from refgrad.backend.base import Backend, shape_of
 from refgrad.backend.element_names import NumPyNames
 from refgrad.backend.elements import ElementArray
 from refgrad.backend.field import FUNCTIONS, lifted
+from refgrad.errors import InvalidInput, ShapeError
 from refgrad.typing import Array, DType, Shape
 
 __all__ = ["ElementBackend"]
@@ -49,9 +50,19 @@ class ElementBackend(NumPyNames, Backend):
         del dtype
         if isinstance(x, self.array):
             return x
+        if isinstance(x, ElementArray):
+            if x.dtype == "ball":
+                raise TypeError("a ball is no single number; refgrad.exact.bounds(x) gives two that enclose it")
+            return self.array(lifted(lambda e: self.field.element(x.field.fraction(e)), x.data))
+        if isinstance(x, np.ndarray) and type(x) is not np.ndarray:
+            raise InvalidInput(
+                f"expected a plain array, got {type(x).__name__}; write numpy.asarray(x) if that is meant"
+            )
         if isinstance(x, (list, tuple)) and any(isinstance(e, ElementArray) or np.ndim(e) for e in x):
-            parts = [self.asarray(e) for e in x]
-            return self.array(np.stack([p.data for p in parts]))
+            parts = [self.asarray(e).data for e in x]
+            if len({p.shape for p in parts}) != 1:
+                raise InvalidInput(f"expected rows of one shape, got shapes {[p.shape for p in parts]}")
+            return self.array(np.stack(parts))
         return self.array(lifted(self.field.element, np.array(x, object)))
 
     def abs(self, x: Array) -> Array:  # type: ignore[override]
@@ -68,7 +79,7 @@ class ElementBackend(NumPyNames, Backend):
         return self.array(lifted(self.field.maximum, self._data(a), self._data(b)))
 
     def minimum(self, a: Array, b: Array) -> Array:  # type: ignore[override]
-        return -self.maximum(-self.asarray(a), -self.asarray(b))
+        return -self.maximum(-self.array(self._data(a)), -self.array(self._data(b)))
 
     def where(self, condition: Array, a: Array, b: Array) -> Array:  # type: ignore[override]
         if isinstance(condition, ElementArray):
@@ -77,8 +88,6 @@ class ElementBackend(NumPyNames, Backend):
 
     def matmul(self, a: Array, b: Array) -> Array:  # type: ignore[override]
         return self.array(self._data(a)) @ b
-
-    dot = matmul
 
     def sum(self, x: Array, axis: Any = None, keepdims: bool = False) -> Array:
         data = self._data(x)
@@ -99,8 +108,8 @@ class ElementBackend(NumPyNames, Backend):
 
     max = amax
 
-    def argmax(self, x: Array, axis: int) -> Array:
-        data = np.moveaxis(self._data(x), axis, -1)
+    def argmax(self, x: Array, axis: int | None = None) -> Array:
+        data = self._data(x).ravel() if axis is None else np.moveaxis(self._data(x), axis, -1)
         best = np.zeros(data.shape[:-1], int)
         for where in np.ndindex(best.shape):
             row = data[where]
@@ -129,7 +138,7 @@ class ElementBackend(NumPyNames, Backend):
     def concat(self, parts: Sequence[Array], axis: int = 0) -> Array:
         return self.array(np.concatenate([self._data(p) for p in parts], axis=axis))
 
-    def take(self, x: Array, indices: Array, axis: int) -> Array:
+    def take(self, x: Array, indices: Array, axis: int | None = None) -> Array:
         return self.array(np.take(self._data(x), indices, axis=axis))
 
     def scatter_add(self, g: Array, indices: Array, axis: int, size: int) -> Array:
@@ -150,25 +159,37 @@ class ElementBackend(NumPyNames, Backend):
         return self.array(y)
 
     def solve(self, a: Array, b: Array) -> Array:
-        a_data, b_data = self._data(a), self._data(b)
+        a_data, b_data = self.matrices(a, "solve"), self._data(b)
         if b_data.ndim == 1:
             return self.solve(a, b_data[:, None])[..., 0]
+        if b_data.ndim < 2 or b_data.shape[-2] != a_data.shape[-1]:
+            raise ShapeError(
+                f"solve: expected shapes (..., n, n) and (..., n, k), got {a_data.shape} and {b_data.shape}"
+            )
         batch = np.broadcast_shapes(a_data.shape[:-2], b_data.shape[:-2])
         n, columns = b_data.shape[-2:]
-        a_stack = np.broadcast_to(a_data, (*batch, n, n)).reshape(-1, n, n)
-        b_stack = np.broadcast_to(b_data, (*batch, n, columns)).reshape(-1, n, columns)
-        x = np.empty((math.prod(batch), n, columns), object)
+        count = math.prod(batch)
+        a_stack = np.broadcast_to(a_data, (*batch, n, n)).reshape(count, n, n)
+        b_stack = np.broadcast_to(b_data, (*batch, n, columns)).reshape(count, n, columns)
+        x = np.empty((count, n, columns), object)
         for i in range(len(x)):
             x[i] = self.field.solve(a_stack[i], b_stack[i])
         return self.array(x.reshape(*batch, n, columns))
 
-    def zeros(self, shape: Shape, like: Array = None) -> Array:
+    def matrices(self, a: Array, what: str) -> np.ndarray:
+        """The elements of a square matrix, or of a stack of them."""
+        data = self._data(a)
+        if data.ndim < 2 or data.shape[-1] != data.shape[-2]:
+            raise ShapeError(f"{what}: expected a square matrix, shape (..., n, n); got {data.shape}")
+        return data
+
+    def zeros(self, shape: Shape, like: Array = None, **others: Any) -> Array:
         return self.array(np.full(shape, self.field.zero, object))
 
-    def zeros_like(self, x: Array) -> Array:
+    def zeros_like(self, x: Array, **others: Any) -> Array:
         return self.zeros(shape_of(x))
 
-    def ones_like(self, x: Array) -> Array:
+    def ones_like(self, x: Array, **others: Any) -> Array:
         return self.ones(shape_of(x))
 
     def indices(self, n: int, like: Array = None) -> Array:
@@ -184,4 +205,7 @@ class ElementBackend(NumPyNames, Backend):
 def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
-    return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+    given = axis if isinstance(axis, tuple) else (axis,)
+    if not all(-ndim <= a < ndim for a in given) or len({a % ndim for a in given}) != len(given):
+        raise ShapeError(f"expected different axes between {-ndim} and {ndim - 1}, got {axis!r}")
+    return tuple(a % ndim for a in given)

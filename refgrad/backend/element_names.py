@@ -6,6 +6,7 @@ ints, whose quotients would be floats. What NumPy does rightly with objects is l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,13 @@ PASSED_ON = {
     "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "copy", "cumprod", "cumsum", "diag", "diagonal", "diff",
     "einsum", "flip", "fliplr", "flipud", "hstack", "inner", "kron", "matrix_transpose", "moveaxis", "ndim", "outer",
     "prod", "ravel", "repeat", "roll", "rot90", "shape", "size", "split", "swapaxes", "tensordot", "tile", "trace",
-    "tril", "triu", "vdot", "vstack",
+    "tril", "triu", "vstack",
 }  # fmt: skip
 """Functions that only multiply, add or move elements, so that NumPy's own give the right ones."""
+
+
+NOT_NUMPYS = {"field", "indices", "matrices", "name", "pad", "xp"}
+"""Attributes of a table that mean something else than NumPy's function of that name."""
 
 
 class NumPyNames:
@@ -44,6 +49,7 @@ class NumPyNames:
         solve: Callable[..., Any]
         sqrt: Callable[..., Any]
         sum: Callable[..., Any]
+        matrices: Callable[..., np.ndarray]
         _data: Callable[[Any], np.ndarray]
 
     def arange(self, start: Any, stop: Any = None, step: Any = 1) -> Any:
@@ -73,7 +79,7 @@ class NumPyNames:
         """`fill_value` in every place of `shape`."""
         return self.array(np.broadcast_to(self._data(fill_value), shape).copy())
 
-    def full_like(self, x: Array, fill_value: Any) -> Any:
+    def full_like(self, x: Array, fill_value: Any, **others: Any) -> Any:
         """`fill_value` in every place of an array of the shape of `x`."""
         return self.full(np.shape(self._data(x)), fill_value)
 
@@ -81,8 +87,10 @@ class NumPyNames:
         """Arrays of one shape along a new `axis`."""
         return self.array(np.stack([self._data(p) for p in parts], axis=axis))
 
-    def sort(self, x: Array, axis: int = -1) -> Any:
+    def sort(self, x: Array, axis: int | None = -1) -> Any:
         """The elements in ascending order along `axis`; of balls that overlap, enclosures of the sorted numbers."""
+        if axis is None:
+            return self.sort(self.array(self._data(x).ravel()))
         rows = np.moveaxis(self._data(x).copy(), axis, -1)
         for where in np.ndindex(rows.shape[:-1]):
             rows[where] = self.field.sort(list(rows[where]))
@@ -96,7 +104,7 @@ class NumPyNames:
             places[where] = self.field.order(list(rows[where]))
         return np.moveaxis(places, -1, axis)
 
-    def argmin(self, x: Array, axis: int) -> Any:
+    def argmin(self, x: Array, axis: int | None = None) -> Any:
         """The first index of the smallest element along `axis`."""
         return self.argmax(-self.asarray(x), axis)
 
@@ -122,14 +130,30 @@ class NumPyNames:
         """The square root of the variance; balls have one."""
         return self.sqrt(self.var(x, axis, ddof, keepdims))
 
-    def norm(self, x: Array, axis: Any = None, keepdims: bool = False) -> Any:
+    def norm(self, x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
         """The Euclidean norm over `axis`; balls have one. Rational code compares squared norms."""
         x = self.asarray(x)
+        axes = x.ndim if axis is None else np.size(axis)
+        if ord is not None and (ord, axes) not in ((2, 1), ("fro", 2)):
+            raise TypeError(f"norm: only the Euclidean norm, ord=None, is defined on exact arrays; got ord={ord!r}")
         return self.sqrt(self.sum(x * x, axis, keepdims))
 
     def vecdot(self, a: Array, b: Array, axis: int = -1) -> Any:
         """The sums of products along `axis`."""
-        return self.sum(self.asarray(a) * b, axis)
+        return self.sum(self.array(self._data(a)) * b, axis)
+
+    def vdot(self, a: Array, b: Array) -> Any:
+        """The sum of products of all elements."""
+        return self.sum(self.array(self._data(a).ravel()) * self.array(self._data(b).ravel()))
+
+    def dot(self, a: Array, b: Array) -> Any:
+        """The product of numbers, vectors or matrices; stacks of matrices are the business of ``@``."""
+        x, y = self.array(self._data(a)), self.array(self._data(b))
+        if not x.ndim or not y.ndim:
+            return x * y
+        if x.ndim > 2 or y.ndim > 2:
+            raise ShapeError(f"dot: expected at most two axes, got shapes {x.shape} and {y.shape}; use @ for stacks")
+        return x @ y
 
     def conj(self, x: Array) -> Any:
         """`x` itself: exact numbers are real."""
@@ -152,13 +176,13 @@ class NumPyNames:
 
     def inv(self, a: Array) -> Any:
         """The inverse of square matrices."""
-        a = self.asarray(a)
-        return self.solve(a, self.eye(a.shape[-1]))
+        data = self.matrices(a, "inv")
+        return self.solve(self.array(data), self.eye(data.shape[-1]))
 
     def det(self, a: Array) -> Any:
         """The determinants of square matrices."""
-        data = self._data(a)
-        stack = data.reshape(-1, *data.shape[-2:])
+        data = self.matrices(a, "det")
+        stack = data.reshape(math.prod(data.shape[:-2]), *data.shape[-2:])
         found = np.empty(len(stack), object)
         for i, matrix in enumerate(stack):
             found[i] = self.field.det(matrix)
@@ -166,10 +190,8 @@ class NumPyNames:
 
     def matrix_power(self, a: Array, n: int) -> Any:
         """The n-th power of a square matrix; of its inverse where n is negative."""
-        a = self.asarray(a)
-        if a.ndim != 2 or a.shape[0] != a.shape[1]:
-            raise ShapeError(f"matrix_power: expected a square matrix, got shape {a.shape}")
-        base, power = (self.inv(a) if n < 0 else a), self.eye(a.shape[0])
+        a = self.array(self.matrices(a, "matrix_power"))
+        base, power = (self.inv(a) if n < 0 else a), self.eye(a.shape[-1])
         for bit in bin(abs(n))[2:]:
             power = self.matmul(power, power)
             power = self.matmul(power, base) if bit == "1" else power
@@ -181,22 +203,23 @@ class NumPyNames:
         if name in PASSED_ON:
             return lambda *args, **kwargs: self.passed_on(function, args, kwargs)
         ours = getattr(self, {"concatenate": "concat"}.get(name, name), None)
-        return None if name.startswith("_") else ours
+        return None if name.startswith("_") or name in NOT_NUMPYS else ours
 
     def passed_on(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """NumPy's own `function` on the object arrays inside, its result made exact again."""
-        return self._wrapped(function(*self._bare(args), **{k: self._bare(v) for k, v in kwargs.items()}))
+        result = function(*self._bare(args), **{k: self._bare(v) for k, v in kwargs.items()})
+        return result if function.__name__ in ("ndim", "shape", "size") else self._wrapped(result)
 
     def _bare(self, x: Any) -> Any:
         if isinstance(x, (list, tuple)):
             return type(x)(self._bare(e) for e in x)
+        if isinstance(x, (float, np.floating)):
+            self._data(x)  # which says what a float would do
         inexact = isinstance(x, np.ndarray) and x.dtype.kind not in "iub"
         return self._data(x) if inexact or isinstance(x, ElementArray) else x
 
     def _wrapped(self, y: Any) -> Any:
         if isinstance(y, (list, tuple)):
             return type(y)(self._wrapped(e) for e in y)
-        if isinstance(y, (np.ndarray, type(self.field.zero))):
-            # zeros and empty products come back as Python ints
-            return self.array(lifted(self.array._strict, np.asarray(y, object)))
-        return y
+        # zeros and empty products come back as Python ints
+        return self.array(lifted(self.array._strict, np.asarray(y, object)))

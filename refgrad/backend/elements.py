@@ -8,13 +8,13 @@ does rightly with objects (broadcasting, ``@``, indexing, sums) is left to NumPy
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from refgrad.backend.field import FUNCTIONS, Field, boxed, lifted
-from refgrad.errors import NotRational
+from refgrad.backend.field import FUNCTIONS, Field, boxed, lifted, nearest
+from refgrad.errors import NotRational, RefgradError
 from refgrad.typing import DType, Shape
 
 if TYPE_CHECKING:
@@ -33,13 +33,20 @@ class ElementArray:
     __hash__ = None  # type: ignore[assignment]
     field: ClassVar[Field]
     table: ClassVar[ElementBackend]
+    absorbs: ClassVar[tuple[type, ...]] = ()
+    """Kinds of exact arrays that this one takes in, where both meet."""
 
     data: np.ndarray
 
     def __init__(self, data: Any) -> None:
         """Wrap an object array, or an element, of the field; anything else goes through `asarray`."""
-        if not (isinstance(data, np.ndarray) and data.dtype == object):
-            data = boxed(data) if isinstance(data, type(self.field.zero)) else self.table.asarray(data).data
+        kind = type(self.field.zero)
+        if isinstance(data, kind):
+            data = boxed(data)
+        elif not (
+            isinstance(data, np.ndarray) and data.dtype == object and (not data.size or type(data.flat[0]) is kind)
+        ):
+            data = self.table.asarray(data).data
         self.data = data
 
     @property
@@ -79,12 +86,15 @@ class ElementArray:
         return "write x.astype(float) for the nearest floats"
 
     def astype(self, dtype: DType) -> np.ndarray:
-        """The nearest floats, as a NumPy array."""
+        """The nearest numbers of a floating or integer `dtype`, as a NumPy array; of balls those nearest the midpoints.
+
+        Beyond the range of the dtype that is an infinity; an integer dtype takes whole numbers only.
+        """
         if dtype == self.dtype:
             return self  # type: ignore[return-value]
-        to_fraction = self.field.fraction
-        values = [float(to_fraction(e)) for e in self.data.ravel()]
-        return np.array(values, dtype=dtype).reshape(self.shape)
+        wanted = np.dtype(dtype)
+        values = [nearest(self.field.fraction(e), wanted) for e in self.data.ravel()]
+        return np.array(values, dtype=wanted).reshape(self.shape)
 
     @classmethod
     def _coerce(cls, other: Any) -> np.ndarray | None:
@@ -167,6 +177,9 @@ class ElementArray:
         power = type(self)(self.field.power(self.data, abs(n)))
         return power if n >= 0 else 1 / power
 
+    def __rpow__(self, base: Any) -> Any:
+        raise NotRational(f"{base!r} ** x of an exact array x is not rational; refgrad.exact.balls(x) gives enclosures")
+
     def __neg__(self) -> Any:
         return type(self)(-self.data)
 
@@ -179,6 +192,8 @@ class ElementArray:
     def _compare(self, other: Any, symbol: str, swap: bool = False, negate: bool = False) -> Any:
         data = self._coerce(other)
         if data is None:
+            if hasattr(other, "shape") and not hasattr(type(other), "__array_namespace__"):
+                raise TypeError(f"expected exact numbers to compare with, got {type(other).__name__}")
             return NotImplemented
         decide = self.field.compare
         pairs = np.broadcast(data, self.data) if swap else np.broadcast(self.data, data)
@@ -255,22 +270,43 @@ class ElementArray:
         return float(self.field.fraction(self._only()))
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if self._defers(map(type, inputs)):
+            return NotImplemented
         operation = UFUNCS.get(ufunc.__name__) if method == "__call__" and not kwargs else None
         if operation is None:
+            what = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+            options = "".join(f", {key}=" for key in kwargs)
             raise TypeError(
-                f"numpy.{ufunc.__name__}{'' if method == '__call__' else '.' + method} is not defined on exact arrays; "
-                f"defined are {', '.join(sorted(UFUNCS))} and the functions of refgrad.numpy."
+                f"numpy.{what}{options} is not defined on exact arrays; defined are, without options, "
+                f"{', '.join(sorted(UFUNCS))} and the functions of refgrad.numpy."
             )
         return operation(self.table, *inputs)
 
+    def _defers(self, types: Iterable[type]) -> bool:
+        """Whether another kind of array among `types`, a traced one or a wider one, is to say what is done."""
+        for t in types:
+            if issubclass(t, ElementArray):
+                if type(self) in t.absorbs:
+                    return True
+            elif hasattr(t, "__array_ufunc__") and not issubclass(t, (np.ndarray, np.generic)):
+                return True
+        return False
+
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        if self._defers(types):
+            return NotImplemented
         ours = self.table.numpy_function(function)
         if ours is None:
             raise TypeError(
                 f"numpy.{function.__name__} is not defined on exact arrays; use operators, @, indexing or "
                 "refgrad.numpy, or x.astype(float) for the nearest floats."
             )
-        return ours(*args, **kwargs)
+        try:
+            return ours(*args, **kwargs)
+        except TypeError as error:
+            if isinstance(error, RefgradError) or "argument" not in str(error):
+                raise
+            raise TypeError(f"numpy.{function.__name__} on exact arrays: {error}") from None
 
     def __repr__(self) -> str:
         words = np.vectorize(str, otypes=[object])(self.data) if self.size else self.data
@@ -281,12 +317,12 @@ class ElementArray:
 
 
 UFUNCS: dict[str, Callable[..., Any]] = {
-    "add": lambda xp, a, b: xp.asarray(a) + b if isinstance(a, xp.array) else b.__radd__(a),
+    "add": lambda xp, a, b: a + b if isinstance(a, xp.array) else b.__radd__(a),
     "subtract": lambda xp, a, b: a - b if isinstance(a, xp.array) else b.__rsub__(a),
     "multiply": lambda xp, a, b: a * b if isinstance(a, xp.array) else b.__rmul__(a),
     "divide": lambda xp, a, b: a / b if isinstance(a, xp.array) else b.__rtruediv__(a),
     "matmul": lambda xp, a, b: a @ b if isinstance(a, xp.array) else b.__rmatmul__(a),
-    "power": lambda xp, a, b: a**b if isinstance(a, xp.array) else xp.asarray(a) ** b,
+    "power": lambda xp, a, b: a**b if isinstance(a, xp.array) else b.__rpow__(a),
     "negative": lambda xp, a: -a,
     "positive": lambda xp, a: a,
     "absolute": lambda xp, a: abs(a),

@@ -5,8 +5,8 @@ Both give the same results; ``fmpq`` is about ten times faster and refuses float
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -34,16 +34,21 @@ def as_fraction(value: Any) -> Fraction:
     if isinstance(value, Fraction):
         return value
     if isinstance(value, (float, np.floating)):
-        if not math.isfinite(value):
+        if not np.isfinite(value):
             raise InvalidInput(f"expected finite numbers, got {value!r}, which is no rational number")
         return Fraction(*value.as_integer_ratio())
-    if isinstance(value, str):
+    if isinstance(value, Decimal) and value.is_finite():
         return Fraction(value)
+    if isinstance(value, str):
+        try:
+            return Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            raise InvalidInput(f"expected a string such as '1/3' or '0.1', got {value!r}") from None
     if isinstance(value, ExactArray) and value.size == 1:
         return RATIONALS.fraction(value.data.item())
     if hasattr(value, "numerator") and hasattr(value, "denominator"):
         return Fraction(int(value.numerator), int(value.denominator))
-    raise TypeError(f"expected an int, a Fraction, a float or a string such as '1/3'; got {value!r}")
+    raise TypeError(f"expected an int, a Fraction, a Decimal, a float or a string such as '1/3'; got {value!r}")
 
 
 class Rationals(Field):

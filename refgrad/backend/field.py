@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from fractions import Fraction
@@ -10,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.errors import SingularMatrix
+from refgrad.errors import InvalidInput, SingularMatrix
 
-__all__ = ["FUNCTIONS", "Field", "boxed", "lifted"]
+__all__ = ["FUNCTIONS", "Field", "boxed", "lifted", "nearest"]
 
 FUNCTIONS = ("exp", "log", "tanh", "sqrt", "sin", "cos", "expm1", "log1p")
 """Functions of one real number, which balls have and rationals have not."""
@@ -84,7 +85,7 @@ class Field(ABC):
         try:
             return boxed(self.matrix(a.tolist()).solve(self.matrix(b.tolist())).tolist())
         except ZeroDivisionError:
-            raise SingularMatrix(self.singular(len(a))) from None
+            raise self.singular(len(a)) from None
 
     def det(self, a: np.ndarray) -> Any:
         """The determinant of a square matrix."""
@@ -101,7 +102,7 @@ class Field(ABC):
         for k in range(n):
             pivot = next((i for i in range(k, n) if m[i, k] != 0), None)
             if pivot is None:
-                raise SingularMatrix(self.singular(n))
+                raise self.singular(n)
             if pivot != k:
                 m[[k, pivot]], det = m[[pivot, k]], -det
             det = det * m[k, k]
@@ -111,9 +112,34 @@ class Field(ABC):
                     m[i] = m[i] - m[i, k] * m[k]
         return m[:, n:], det
 
-    def singular(self, order: int) -> str:
-        """What to say of a matrix that has no inverse."""
-        return f"solve: expected an invertible matrix; this one of order {order} is singular"
+    def singular(self, order: int) -> SingularMatrix:
+        """The error for a matrix that has no inverse."""
+        return SingularMatrix(f"solve: expected an invertible matrix; this one of order {order} is singular")
+
+
+def nearest(q: Fraction, dtype: np.dtype) -> Any:
+    """The number of a floating or integer `dtype` nearest to `q`, rounded once, ties to even."""
+    if dtype.kind in "iu" or dtype.kind == "b":
+        if q.denominator != 1:
+            raise InvalidInput(f"astype({dtype}): expected whole numbers, got {q}; round them first, or take floats")
+        return int(q)
+    if dtype.kind != "f" or dtype.itemsize > 8:
+        raise InvalidInput(f"astype: expected a dtype of floats up to float64 or of integers, got {dtype}")
+    try:
+        x = float(q)
+    except OverflowError:
+        return math.inf if q > 0 else -math.inf
+    if dtype.itemsize == 8:
+        return x
+    with np.errstate(over="ignore"):
+        near = dtype.type(x)
+        # rounded twice, which errs where x is half way between two floats and q is not
+        around = (near, np.nextafter(near, dtype.type(-math.inf)), np.nextafter(near, dtype.type(math.inf)))
+    return (
+        min((c for c in around if math.isfinite(c)), key=lambda c: abs(Fraction(float(c)) - q))
+        if math.isfinite(near)
+        else near
+    )
 
 
 def boxed(values: Any) -> np.ndarray:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from refgrad import exact
 from refgrad.autodiff.trace import primal
 from refgrad.backend import of
+from refgrad.errors import Undecided
 from refgrad.numpy import sum
 from refgrad.typing import Array, Scalar
 
@@ -52,7 +53,10 @@ def relative_residual(ax: Array, b: Array) -> float:
 
 
 def all_finite(x: Array) -> bool:
-    """Whether no element is infinite or NaN."""
+    """Whether no element is infinite or NaN. Of balls that are not bounded this is not known: then `Undecided`."""
     x = primal(x)
     finite = of(x).isfinite(x)
-    return bool(finite.all()) if hasattr(finite, "all") else bool(finite)
+    known = bool(finite.all()) if hasattr(finite, "all") else bool(finite)
+    if not known and of(x).name == "ball":
+        raise Undecided("a ball is unbounded at this precision: whether its number is finite is not known")
+    return known

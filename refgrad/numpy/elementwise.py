@@ -77,6 +77,7 @@ abs = absolute = _unary(elementwise.abs_, "abs", "The absolute value, with deriv
 relu = _unary(elementwise.relu, "relu", "``max(x, 0)`` with derivative 0 at 0")
 sign = _unary(elementwise.sign, "sign", "-1, 0 or 1; its derivative is taken to be 0")
 isfinite = _unary(elementwise.isfinite, "isfinite", "Whether x is neither infinite nor NaN")
+isnan = _unary(elementwise.isnan, "isnan", "Whether x is not a number; of a ball, whether nothing is known of it")
 square = _unary(lambda x: x * x, "square", "``x * x``")
 reciprocal = _unary(lambda x: 1 / x, "reciprocal", "``1 / x``")
 
@@ -99,6 +100,7 @@ pow = power
 
 def where(condition: Any, a: Any, b: Any, /) -> Array:
     """A where `condition` holds and b elsewhere; the derivative of what was not chosen is 0, even at NaN."""
+    condition = asarray(condition)
     if isinstance(condition, Tracer) or backend.of(condition).exact:
         condition = condition if getattr(condition.dtype, "kind", "") == "b" else condition != 0
     return elementwise.where(condition, asarray(a), asarray(b))
@@ -132,12 +134,6 @@ def zeros_like(x: Any) -> Array:
 def ones_like(x: Any) -> Array:
     """Ones with the shape and dtype of x."""
     return primitive.ones_like(asarray(x))
-
-
-def isnan(x: Any, /) -> Array:
-    """Whether x is not a number."""
-    x = asarray(x)
-    return elementwise.comparisons["ne"](x, x)
 
 
 def shape(x: Any, /) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ __all__ = [
     "div",
     "exp",
     "isfinite",
+    "isnan",
     "log",
     "maximum",
     "minimum",
@@ -217,4 +218,8 @@ sign: Primitive = Primitive("sign", lambda xp, x: xp.sign(x), jvp=None, vjp=None
 
 isfinite: Primitive = Primitive(
     "isfinite", lambda xp, x: xp.isfinite(x), jvp=None, vjp=None, source="np.isfinite({0})", cases=_SINGLE
+)
+
+isnan: Primitive = Primitive(
+    "isnan", lambda xp, x: xp.isnan(x), jvp=None, vjp=None, source="np.isnan({0})", cases=_SINGLE
 )

@@ -12,8 +12,8 @@ from typing import Any
 from refgrad.autodiff.primitive import Batching, Primitive, case, kept, ones_like, real
 from refgrad.autodiff.rules.elementwise import exp, isfinite, where
 from refgrad.autodiff.rules.shape import broadcast_to, reshape
-from refgrad.autodiff.trace import PRIMITIVES
-from refgrad.backend import shape_of
+from refgrad.autodiff.trace import PRIMITIVES, primal
+from refgrad.backend import of, shape_of
 from refgrad.typing import Array
 
 __all__ = ["amax", "argmax", "logsumexp", "sum_"]
@@ -86,7 +86,9 @@ amax: Primitive = Primitive(
 
 def _softmax(y: Array, x: Array, axis: tuple[int, ...]) -> Array:
     y = _spread(y, x, axis)
-    return exp(x - where(isfinite(y), y, 0))
+    if not of(primal(y)).exact:  # an exact number is never -inf, and a ball that is not finite is only unknown
+        y = where(isfinite(y), y, 0)
+    return exp(x - y)
 
 
 logsumexp: Primitive = Primitive(
