@@ -6,7 +6,7 @@ against exact arithmetic and by name; it is a library of its own; and it is mean
 
 ====================  =================================================================================
 `refgrad.verify`      what somebody's function computes; also ``refgrad verify`` on the command line
-`refgrad.grad` ...    derivatives of plain NumPy code: grad, vjp, jvp, hvp, hessian, jacfwd, jacrev
+`refgrad.grad` ...    derivatives of plain NumPy code: grad, vjp, jvp, hvp, hessian, vmap, checkpoint, ...
 `refgrad.numpy`       NumPy's functions for traced, exact and GPU arrays alike
 `refgrad.exact`       rational numbers and certified enclosures as arrays
 `refgrad.implicit`    hypergradients by the implicit function theorem
@@ -34,6 +34,7 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(
         (
+            "checkpoint",
             "grad",
             "grad_and_hvp",
             "hessian",
@@ -41,7 +42,9 @@ _HOMES = {
             "jacfwd",
             "jacrev",
             "jvp",
+            "linearize",
             "per_example_grad",
+            "stop_gradient",
             "value_and_grad",
             "value_of",
             "vjp",

@@ -15,12 +15,16 @@ from __future__ import annotations
 
 from refgrad.autodiff import rules
 from refgrad.autodiff.batch import per_example_grad, vmap
+from refgrad.autodiff.checkpoint import checkpoint
+from refgrad.autodiff.constants import stop_gradient
 from refgrad.autodiff.forward import jvp
+from refgrad.autodiff.linearize import linearize
 from refgrad.autodiff.reverse import grad, value_and_grad, vjp
 from refgrad.autodiff.second_order import grad_and_hvp, hessian, hvp, jacfwd, jacrev
 from refgrad.autodiff.trace import value_of
 
 __all__ = [
+    "checkpoint",
     "grad",
     "grad_and_hvp",
     "hessian",
@@ -28,8 +32,10 @@ __all__ = [
     "jacfwd",
     "jacrev",
     "jvp",
+    "linearize",
     "per_example_grad",
     "rules",
+    "stop_gradient",
     "value_and_grad",
     "value_of",
     "vjp",

@@ -70,22 +70,14 @@ class ReverseTrace(Trace):
         return ReverseTracer(self, y, primitive, parents, values, params)
 
 
-def pull(
-    trace: Trace, outputs: Sequence[Any], cotangents: Sequence[Any], inputs: Sequence[ReverseTracer]
-) -> list[Array | None]:
-    """The cotangents of `inputs`, given those of `outputs`; None for zero."""
-    sums: dict[int, Any] = {}
+def reachable(trace: Trace, outputs: Sequence[Any]) -> list[ReverseTracer]:
+    """The nodes that `outputs` depend on, the latest first."""
     pending: list[ReverseTracer] = []
     seen: set[int] = set()
-
-    for out, g in zip(outputs, cotangents, strict=True):
-        if type(out) is ReverseTracer and out.owner is trace:
-            if out.number in seen:
-                sums[out.number] = sums[out.number] + g
-            else:
-                sums[out.number] = g
-                seen.add(out.number)
-                pending.append(out)
+    for out in outputs:
+        if type(out) is ReverseTracer and out.owner is trace and out.number not in seen:
+            seen.add(out.number)
+            pending.append(out)
     nodes = []
     while pending:
         node = pending.pop()
@@ -95,7 +87,18 @@ def pull(
                 seen.add(a.number)
                 pending.append(a)
     nodes.sort(key=attrgetter("number"), reverse=True)
-    for node in nodes:
+    return nodes
+
+
+def pull(
+    trace: Trace, outputs: Sequence[Any], cotangents: Sequence[Any], inputs: Sequence[ReverseTracer]
+) -> list[Array | None]:
+    """The cotangents of `inputs`, given those of `outputs`; None for zero."""
+    sums: dict[int, Any] = {}
+    for out, g in zip(outputs, cotangents, strict=True):
+        if type(out) is ReverseTracer and out.owner is trace:
+            sums[out.number] = sums[out.number] + g if out.number in sums else g
+    for node in reachable(trace, outputs):
         if node.primitive is None:
             continue
         g = sums.pop(node.number, None)

@@ -33,6 +33,7 @@ __all__ = [
     "sign",
     "sin",
     "sqrt",
+    "stop_gradient",
     "sub",
     "tanh",
     "where",
@@ -213,6 +214,10 @@ comparisons = {
     )
     for name, symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items()
 }
+
+stop_gradient: Primitive = Primitive(
+    "stop_gradient", lambda x: x, jvp=None, vjp=None, source="{0}", cases=_SINGLE, needs_table=False
+)
 
 sign: Primitive = Primitive("sign", lambda xp, x: xp.sign(x), jvp=None, vjp=None, source="np.sign({0})", cases=_SINGLE)
 
