@@ -78,7 +78,7 @@ class Balls(Field):
         return mid - rad, mid + rad
 
     def apply(self, name: str, element: Any) -> Any:
-        return getattr(element, name)()
+        return getattr(element, "atan" if name == "arctan" else name)()
 
     def compare(self, symbol: str, a: Any, b: Any) -> bool:
         if a is b and a.is_finite():  # one and the same unknown number

@@ -38,6 +38,9 @@ class Backend:
     log: Callable[[Array], Array]
     tanh: Callable[[Array], Array]
     sqrt: Callable[[Array], Array]
+    expm1: Callable[[Array], Array]
+    log1p: Callable[[Array], Array]
+    arctan: Callable[[Array], Array]
     sin: Callable[[Array], Array]
     cos: Callable[[Array], Array]
     abs: Callable[[Array], Array]
@@ -70,6 +73,36 @@ class Backend:
         top = self.where(self.isfinite(top), top, self.zeros_like(top))
         y = self.log(self.sum(self.exp(x - top), axis, True)) + top
         return y if keepdims else self.reshape(y, _dropped(shape_of(x), axis))
+
+    def logistic(self, x: Array) -> Array:
+        """``1 / (1 + exp(-x))`` without overflow, accurate for large negative x."""
+        e = self.exp(-self.abs(x))
+        return self.where(x < 0, e, self.ones_like(e)) / (1 + e)
+
+    def softplus(self, x: Array) -> Array:
+        """``log(1 + exp(x))`` without overflow."""
+        return self.log1p(self.exp(-self.abs(x))) + self.maximum(x, 0 * x)
+
+    def cumsum(self, x: Array, axis: int) -> Array:
+        """The running sums along `axis`."""
+        return self.xp.cumulative_sum(x, axis=axis)
+
+    def cumprod(self, x: Array, axis: int) -> Array:
+        """The running products along `axis`."""
+        lead, tail = (slice(None),) * axis, (slice(None),) * (len(shape_of(x)) - axis - 1)
+        parts = [x[(*lead, slice(0, 1), *tail)]]
+        for k in range(1, shape_of(x)[axis]):
+            parts.append(x[(*lead, slice(k, k + 1), *tail)] * parts[-1])
+        return self.concat(parts, axis)
+
+    def recurrence(self, a: Array, b: Array, axis: int) -> Array:
+        """``s_k = a_k s_{k-1} + b_k`` along `axis`, from ``s_0 = b_0``."""
+        lead, tail = (slice(None),) * axis, (slice(None),) * (len(shape_of(b)) - axis - 1)
+        parts = [b[(*lead, slice(0, 1), *tail)]]
+        for k in range(1, shape_of(b)[axis]):
+            here = (*lead, slice(k, k + 1), *tail)
+            parts.append(a[here] * parts[-1] + b[here])
+        return self.concat(parts, axis)
 
     def reshape(self, x: Array, shape: Shape) -> Array:
         """`x` in row-major order as an array of `shape`."""

@@ -30,6 +30,9 @@ class CuPy(Backend):
     log = staticmethod(cupy.log)
     tanh = staticmethod(cupy.tanh)
     sqrt = staticmethod(cupy.sqrt)
+    expm1 = staticmethod(cupy.expm1)
+    log1p = staticmethod(cupy.log1p)
+    arctan = staticmethod(cupy.arctan)
     sin = staticmethod(cupy.sin)
     cos = staticmethod(cupy.cos)
     abs = staticmethod(cupy.absolute)
@@ -39,6 +42,12 @@ class CuPy(Backend):
     minimum = staticmethod(cupy.minimum)
     where = staticmethod(cupy.where)
     matmul = staticmethod(cupy.matmul)
+
+    def cumsum(self, x: Array, axis: int) -> Array:
+        return cupy.cumsum(x, axis=axis)
+
+    def cumprod(self, x: Array, axis: int) -> Array:
+        return cupy.cumprod(x, axis=axis)
 
     def take(self, x: Array, indices: Array, axis: int) -> Array:
         return cupy.take(x, self._checked(indices, x.shape[axis]), axis=axis)

@@ -89,6 +89,18 @@ class ElementBackend(NumPyNames, Backend):
     def matmul(self, a: Array, b: Array) -> Array:  # type: ignore[override]
         return self.array(self._data(a)) @ b
 
+    def logistic(self, x: Array) -> Array:
+        return 1 / (1 + self.exp(-self.asarray(x)))
+
+    def softplus(self, x: Array) -> Array:
+        return self.log1p(self.exp(x))
+
+    def cumsum(self, x: Array, axis: int | None = None) -> Array:  # type: ignore[override]
+        return self.array(np.cumsum(self._data(x), axis=axis))
+
+    def cumprod(self, x: Array, axis: int | None = None) -> Array:  # type: ignore[override]
+        return self.array(np.cumprod(self._data(x), axis=axis))
+
     def sum(self, x: Array, axis: Any = None, keepdims: bool = False) -> Array:
         data = self._data(x)
         y = np.add.reduce(data, axis=_axes(axis, data.ndim), keepdims=keepdims)  # type: ignore[call-overload]

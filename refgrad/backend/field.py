@@ -15,7 +15,7 @@ from refgrad.errors import InvalidInput, SingularMatrix
 
 __all__ = ["FUNCTIONS", "Field", "boxed", "lifted", "nearest"]
 
-FUNCTIONS = ("exp", "log", "tanh", "sqrt", "sin", "cos", "expm1", "log1p")
+FUNCTIONS = ("exp", "log", "tanh", "sqrt", "sin", "cos", "arctan", "expm1", "log1p")
 """Functions of one real number, which balls have and rationals have not."""
 
 

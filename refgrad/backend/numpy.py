@@ -23,6 +23,9 @@ class NumPy(Backend):
     log = staticmethod(np.log)
     tanh = staticmethod(np.tanh)
     sqrt = staticmethod(np.sqrt)
+    expm1 = staticmethod(np.expm1)
+    log1p = staticmethod(np.log1p)
+    arctan = staticmethod(np.arctan)
     sin = staticmethod(np.sin)
     cos = staticmethod(np.cos)
     abs = staticmethod(np.absolute)
@@ -50,6 +53,12 @@ class NumPy(Backend):
         y = np.empty(shape, np.asarray(x).dtype)
         y[...] = x
         return y
+
+    def cumsum(self, x: Array, axis: int) -> Array:
+        return np.cumsum(x, axis=axis)
+
+    def cumprod(self, x: Array, axis: int) -> Array:
+        return np.cumprod(x, axis=axis)
 
     def take(self, x: Array, indices: Array, axis: int) -> Array:
         return np.take(x, indices, axis=axis)

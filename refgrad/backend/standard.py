@@ -21,8 +21,9 @@ class Standard(Backend):
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp
-        for name in ("exp", "log", "tanh", "sqrt", "sin", "cos", "abs", "sign", "isfinite", "matmul"):
+        for name in ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "abs", "sign", "isfinite", "matmul"):
             setattr(self, name, getattr(xp, name))
+        self.arctan = xp.atan
 
     # the standard asks for arrays of one kind where NumPy takes Python numbers too
     def where(self, condition: Array, a: Array, b: Array) -> Array:  # type: ignore[override]

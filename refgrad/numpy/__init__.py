@@ -20,13 +20,16 @@ from refgrad.numpy.elementwise import (
     abs,
     absolute,
     add,
+    arctan,
     asarray,
     astype,
+    atan,
     clip,
     cos,
     divide,
     equal,
     exp,
+    expm1,
     greater,
     greater_equal,
     isfinite,
@@ -34,6 +37,8 @@ from refgrad.numpy.elementwise import (
     less,
     less_equal,
     log,
+    log1p,
+    logistic,
     maximum,
     minimum,
     multiply,
@@ -50,6 +55,7 @@ from refgrad.numpy.elementwise import (
     sign,
     sin,
     size,
+    softplus,
     sqrt,
     square,
     subtract,
@@ -60,7 +66,22 @@ from refgrad.numpy.elementwise import (
 )  # fmt: skip
 from refgrad.numpy.indexing import getitem, put_along_axis_add, scatter_add, take, take_along_axis
 from refgrad.numpy.products import dot, inner, matmul, outer, trace, vdot
-from refgrad.numpy.reductions import amax, amin, argmax, argmin, logsumexp, max, mean, min, softmax, sum, var
+from refgrad.numpy.reductions import (
+    amax,
+    amin,
+    argmax,
+    argmin,
+    cumprod,
+    cumsum,
+    logsumexp,
+    max,
+    mean,
+    min,
+    prod,
+    softmax,
+    sum,
+    var,
+)
 from refgrad.numpy.shapes import (
     atleast_1d,
     broadcast_to,
@@ -80,13 +101,14 @@ from refgrad.numpy.shapes import (
 )  # fmt: skip
 
 __all__ = [
-    "abs", "absolute", "add", "amax", "amin", "argmax", "argmin", "asarray", "astype", "atleast_1d", "broadcast_to",
-    "clip", "concat", "concatenate", "cos", "divide", "dot", "e", "equal", "exp", "expand_dims", "float32", "float64",
-    "getitem", "greater", "greater_equal", "inf", "inner", "int64", "isfinite", "isnan", "less", "less_equal", "linalg",
-    "log", "logsumexp", "matmul", "matrix_transpose", "max", "maximum", "mean", "min", "minimum", "moveaxis",
-    "multiply", "nan", "ndim", "negative", "newaxis", "not_equal", "ones_like", "outer", "pad", "permute_dims", "pi",
-    "positive", "pow", "power", "put_along_axis_add", "ravel", "reciprocal", "relu", "reshape", "scatter_add", "shape",
-    "sign", "sin", "size", "softmax", "sqrt", "square", "squeeze", "stack", "subtract", "sum", "swapaxes", "take",
+    "abs", "absolute", "add", "amax", "amin", "arctan", "argmax", "argmin", "asarray", "astype", "atan", "atleast_1d",
+    "broadcast_to", "clip", "concat", "concatenate", "cos", "cumprod", "cumsum", "divide", "dot", "e", "equal", "exp",
+    "expand_dims", "expm1", "float32", "float64", "getitem", "greater", "greater_equal", "inf", "inner", "int64",
+    "isfinite", "isnan", "less", "less_equal", "linalg", "log", "log1p", "logistic", "logsumexp", "matmul",
+    "matrix_transpose", "max", "maximum", "mean", "min", "minimum", "moveaxis", "multiply", "nan", "ndim", "negative",
+    "newaxis", "not_equal", "ones_like", "outer", "pad", "permute_dims", "pi", "positive", "pow", "power", "prod",
+    "put_along_axis_add", "ravel", "reciprocal", "relu", "reshape", "scatter_add", "shape", "sign", "sin", "size",
+    "softmax", "softplus", "sqrt", "square", "squeeze", "stack", "subtract", "sum", "swapaxes", "take",
     "take_along_axis", "tanh", "trace", "transpose", "true_divide", "var", "vdot", "where", "zeros_like",
 ]  # fmt: skip
 

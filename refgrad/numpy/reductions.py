@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from refgrad.autodiff.rules import reduce, shape
+from refgrad.autodiff.rules import reduce, scan, shape
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.elementwise import asarray, exp
@@ -60,6 +60,38 @@ def min(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
 
 
 amax, amin = max, min
+
+
+def cumsum(x: Any, axis: int | None = None) -> Array:
+    """The running sums along `axis`, or of the raveled x."""
+    x, axis = _line(x, axis, "cumsum")
+    return scan.cumsum(x, axis=axis) if shape_of(x)[axis] else x
+
+
+def cumprod(x: Any, axis: int | None = None) -> Array:
+    """The running products along `axis`, or of the raveled x; its derivatives are exact where factors are zero."""
+    x, axis = _line(x, axis, "cumprod")
+    return scan.cumprod(x, axis=axis) if shape_of(x)[axis] else x
+
+
+def prod(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
+    """The product over `axis`; 1 over none. Its derivatives, products of the other factors, are exact at zeros."""
+    x = asarray(x)
+    axes = axes_of(x, axis, "prod")
+    dims = shape_of(x)
+    for a in reversed(axes):
+        if dims[a] == 0:
+            x = sum(x, a, keepdims=True) + 1  # the empty product
+        elif dims[a] > 1:
+            x = scan.along(scan.cumprod(x, axis=a), a, slice(-1, None))
+    return x if keepdims else shape.reshape(x, shape=tuple(n for i, n in enumerate(dims) if i not in axes))
+
+
+def _line(x: Any, axis: int | None, what: str) -> tuple[Array, int]:
+    x = asarray(x)
+    if axis is None:
+        return shape.reshape(x, shape=(math.prod(shape_of(x)),)), 0
+    return x, axes_of(x, axis, what)[0]
 
 
 def argmax(x: Any, axis: int | None = None) -> Array:

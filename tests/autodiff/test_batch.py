@@ -15,7 +15,10 @@ from refgrad import exact, grad, hessian, hvp, jacfwd, jacrev, jvp, per_example_
 from refgrad.autodiff.rules import PRIMITIVES
 from refgrad.errors import BatchedValue, EscapedTracer, NoDerivative, ShapeError
 
-IRRATIONAL = {"exp", "log", "tanh", "sqrt", "sin", "cos", "logsumexp", "pow_real"}
+IRRATIONAL = {
+    "exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "arctan", "logistic", "softplus", "logsumexp",
+    "pow_real",
+}  # fmt: skip
 CASES = [pytest.param(p, c, id=f"{p.name}-{i}") for p in PRIMITIVES.values() for i, c in enumerate(p.cases)]
 few = settings(max_examples=3, deadline=None, derandomize=True, database=None)
 some = settings(max_examples=15, deadline=None, derandomize=True, database=None)

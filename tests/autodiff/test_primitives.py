@@ -22,10 +22,14 @@ from refgrad.autodiff.rules import PRIMITIVES
 from refgrad.backend import NUMPY, of
 from refgrad.numpy import sum as total
 
-IRRATIONAL = {"exp", "log", "tanh", "sqrt", "sin", "cos", "logsumexp", "pow_real"}
+IRRATIONAL = {
+    "exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "arctan", "logistic", "softplus", "logsumexp",
+    "pow_real",
+}  # fmt: skip
 SMOOTH = [p for p in PRIMITIVES.values() if p.vjp is not None and p.name != "astype"]
 CASES = [pytest.param(p, c, id=f"{p.name}-{i}") for p in SMOOTH for i, c in enumerate(p.cases)]
 ALL_CASES = [pytest.param(p, c, id=f"{p.name}-{i}") for p in PRIMITIVES.values() for i, c in enumerate(p.cases)]
+HELPERS = ("logistic", "logsumexp", "pad", "put_along_axis_add", "recurrence", "scatter_add", "softplus")
 few = settings(max_examples=4, deadline=None, derandomize=True, database=None)
 
 
@@ -185,7 +189,7 @@ def test_the_source_template_computes_what_the_primitive_computes(primitive, cas
     arrays = floats(data.draw(arguments(case)), "float64")
     names = [f"x{i}" for i in range(len(arrays))]
     source = primitive.source.format(*names, all=", ".join(names), **case.params)
-    helpers = {name: getattr(NUMPY, name) for name in ("logsumexp", "pad", "scatter_add", "put_along_axis_add")}
+    helpers = {name: getattr(NUMPY, name) for name in HELPERS}
     helpers["sum_to"] = lambda x, shape: PRIMITIVES["sum_to"](x, shape=shape)
     result = eval(source, {"np": np, **helpers, **dict(zip(names, arrays, strict=True))})
     expected = primitive(*arrays, **case.params)

@@ -100,6 +100,15 @@ class Jet:
     def tanh(self):
         return self.integral(self.c[0].tanh(), lambda y: 1 - y * y)
 
+    def expm1(self):
+        return self.exp() - 1
+
+    def log1p(self):
+        return (self + 1).log()
+
+    def arctan(self):
+        return self.integral(self.c[0].atan(), lambda y: 1 / (1 + self * self))
+
     def sqrt(self):
         return self.integral(self.c[0].sqrt(), lambda y: 1 / (2 * y))
 

@@ -15,14 +15,18 @@ from refgrad.typing import Array
 __all__ = [
     "abs_",
     "add",
+    "arctan",
     "astype",
     "comparisons",
     "cos",
     "div",
     "exp",
+    "expm1",
     "isfinite",
     "isnan",
     "log",
+    "log1p",
+    "logistic",
     "maximum",
     "minimum",
     "mul",
@@ -32,6 +36,7 @@ __all__ = [
     "relu",
     "sign",
     "sin",
+    "softplus",
     "sqrt",
     "stop_gradient",
     "sub",
@@ -144,6 +149,40 @@ sin: Primitive = elementwise(
 
 cos: Primitive = elementwise(
     "cos", lambda xp, x: xp.cos(x), d=[lambda t, y, x: -(t * sin(x))], source="np.cos({0})", cases=_SINGLE
+)
+
+expm1: Primitive = elementwise(
+    "expm1",
+    lambda xp, x: xp.expm1(x),
+    # not t * (y + 1), which for large negative x is the difference of nearly equal numbers
+    d=[lambda t, y, x: t * exp(x)],
+    source="np.expm1({0})",
+    cases=_SINGLE,
+)
+
+log1p: Primitive = elementwise(
+    "log1p",
+    lambda xp, x: xp.log1p(x),
+    d=[lambda t, y, x: t / (1 + x)],
+    source="np.log1p({0})",
+    cases=(case(positive(2, 3)),),
+)
+
+arctan: Primitive = elementwise(
+    "arctan", lambda xp, x: xp.arctan(x), d=[lambda t, y, x: t / (1 + x * x)], source="np.arctan({0})", cases=_SINGLE
+)
+
+logistic: Primitive = elementwise(
+    "logistic",
+    lambda xp, x: xp.logistic(x),
+    # the other factor is 1 - y, which for large x would be the difference of nearly equal numbers
+    d=[lambda t, y, x: t * (y * logistic(-x))],
+    source="logistic({0})",
+    cases=_SINGLE,
+)
+
+softplus: Primitive = elementwise(
+    "softplus", lambda xp, x: xp.softplus(x), d=[lambda t, y, x: t * logistic(x)], source="softplus({0})", cases=_SINGLE
 )
 
 abs_: Primitive = elementwise(
