@@ -167,3 +167,13 @@ def test_the_maximum_of_certified_enclosures_has_a_gradient():
     assert found.high[0] == 0
     assert abs(float(found.low[1]) - np.exp(1.5)) <= 1e-15 * np.exp(1.5)
     assert hvp(f, np.array([0.5, 1.5]), np.ones(2))[0] == 0.0
+
+
+def test_where_the_largest_is_nan_the_derivative_is_nan_and_nowhere_else():
+    x = np.array([[1.0, np.nan, 3.0], [2.0, 2.0, 1.0]])
+    g = grad(lambda x: np.sum(np.max(x, axis=1)))(x)
+    assert np.isnan(g[0]).all()
+    assert g[1].tolist() == [0.5, 0.5, 0.0]
+    t = jvp(lambda x: np.max(x, axis=1), (x,), (np.ones((2, 3)),))[1]
+    assert np.isnan(t[0])
+    assert t[1] == 1.0

@@ -1,7 +1,7 @@
 """Reductions: sum, the largest element, and log-sum-exp.
 
-`axis` is a tuple of non-negative integers. Equal largest elements share the derivative of `amax` evenly. Where all
-terms of `logsumexp` are -inf, its value is -inf and its derivative 0.
+`axis` is a tuple of non-negative integers. Equal largest elements share the derivative of `amax` evenly; where the
+largest is NaN, so is the derivative by all. Where all terms of `logsumexp` are -inf, it is -inf and its derivative 0.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from refgrad.autodiff.primitive import Batching, Primitive, case, kept, ones_like, real
-from refgrad.autodiff.rules.elementwise import exp, isfinite, where
+from refgrad.autodiff.rules.elementwise import exp, isfinite, isnan, where
 from refgrad.autodiff.rules.shape import broadcast_to, reshape
 from refgrad.autodiff.trace import PRIMITIVES, primal
 from refgrad.backend import of, shape_of
@@ -56,21 +56,21 @@ sum_: Primitive = Primitive(
 )
 
 
-def _argmax_weights(y: Array, x: Array, axis: tuple[int, ...]) -> tuple[Any, Array]:
-    """Where `x` attains its maximum `y`, and how many times it does."""
-    hits = x == _spread(y, x, axis)
-    ones = where(hits, ones_like(x), 0)
-    return hits, sum_(ones, axis=axis, keepdims=True)
+def _argmax_weights(y: Array, x: Array, axis: tuple[int, ...]) -> tuple[Any, Array, Array]:
+    """Where `x` attains its maximum `y`, how many times it does, and the derivative elsewhere: 0, or NaN like `y`."""
+    y = _spread(y, x, axis)
+    hits, elsewhere = x == y, where(isnan(y), y, 0)
+    return hits, sum_(where(hits, ones_like(x), elsewhere), axis=axis, keepdims=True), elsewhere
 
 
 def _amax_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array], axis: tuple[int, ...], keepdims: bool) -> Array:
-    hits, count = _argmax_weights(y, xs[0], axis)
-    return sum_(where(hits, ts[0] / count, 0), axis=axis, keepdims=keepdims)
+    hits, count, elsewhere = _argmax_weights(y, xs[0], axis)
+    return sum_(where(hits, ts[0] / count, elsewhere), axis=axis, keepdims=keepdims)
 
 
 def _amax_vjp(i: int, g: Array, y: Array, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
-    hits, count = _argmax_weights(y, x, axis)
-    return where(hits, _spread(g, x, axis) / count, 0)
+    hits, count, elsewhere = _argmax_weights(y, x, axis)
+    return where(hits, _spread(g, x, axis) / count, elsewhere)
 
 
 amax: Primitive = Primitive(
