@@ -24,7 +24,7 @@ def matrix(order: int, *numbers: Scalar) -> Array:
 
 
 def rows(vectors: Sequence[Array]) -> Array:
-    """Vectors of shape (n,) as the rows of an array of shape (k, n)."""
+    """Vectors of shape (n,) as the rows of an array of shape (k, n); matrices (n, m) as an array (k, n, m)."""
     return of(*vectors).concat([v[None, :] for v in vectors], 0)
 
 

@@ -155,6 +155,9 @@ class Quartic:
 class Quadratic:
     """``mean_n (x_n . theta - y_n)^2 / 2``: constant Hessian, for closed forms. The *mean*, with the factor 1/2.
 
+    It takes examples, where `meta.QuadraticForm` takes a Hessian and a centre for its batch and
+    `continual.QuadraticTask` has them as attributes.
+
     Parameters
     ----------
     xp : Table

@@ -1,4 +1,4 @@
-"""Linear systems whose solution is checked by multiplying back."""
+"""Linear systems whose solution is checked by multiplying back, and whether numbers may be zero."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from refgrad.errors import Inconclusive
 from refgrad.exact import bounds
 from refgrad.typing import Array
 
-__all__ = ["checked_solve"]
+__all__ = ["checked_solve", "may_vanish"]
 
 
 def checked_solve(a: Array, b: Array) -> Array:
@@ -27,7 +27,12 @@ def checked_solve(a: Array, b: Array) -> Array:
     """
     xp = of(a, b)
     x = xp.solve(a, b) if b.ndim == 2 else xp.solve(a, b[:, None])[:, 0]
-    low, high = bounds(a @ x - b)
-    if any(below > 0 or above < 0 for below, above in zip(low.flat, high.flat, strict=True)):
+    if not may_vanish(a @ x - b):
         raise Inconclusive(f"the solution of a system of order {len(b)} does not satisfy it when multiplied back")
     return x
+
+
+def may_vanish(x: Array) -> bool:
+    """Whether no element of `x` is certainly different from zero: all are zero, or balls that contain it."""
+    low, high = bounds(x)
+    return all(below <= 0 <= above for below, above in zip(low.flat, high.flat, strict=True))

@@ -4,7 +4,8 @@
 small classifier for Fisher information, `bilevel` quadratic bilevel problems with their inner solution,
 `quadratic_tasks` and `consecutive_regressions` tasks with closed forms for adaptation and for consolidation, `spd` and
 `spd_with_spectrum` matrices that are positive definite, or have chosen eigenvalues, by construction. What they draw is
-plain nested lists of floats exact in float32.
+plain nested lists of floats exact in float32, but for `rational_tasks`, quadratic tasks in Fractions that no float
+holds; `dyadics` and `rationals` are single numbers, floats and Fractions.
 
 >>> from refgrad.strategies import few_shot
 >>> from hypothesis import find, settings
@@ -28,7 +29,8 @@ from refgrad.strategies.bilevel import bilevel
 from refgrad.strategies.classification import classification
 from refgrad.strategies.few_shot import few_shot
 from refgrad.strategies.matrices import ill_conditioned, spd, spd_with_spectrum
-from refgrad.strategies.quadratic_tasks import quadratic_tasks
+from refgrad.strategies.numbers import dyadics, rationals
+from refgrad.strategies.quadratic_tasks import quadratic_tasks, rational_tasks
 from refgrad.strategies.regressions import consecutive_regressions
 from refgrad.strategies.task_gradients import task_gradients
 
@@ -36,9 +38,12 @@ __all__ = [
     "bilevel",
     "classification",
     "consecutive_regressions",
+    "dyadics",
     "few_shot",
     "ill_conditioned",
     "quadratic_tasks",
+    "rational_tasks",
+    "rationals",
     "spd",
     "spd_with_spectrum",
     "task_gradients",

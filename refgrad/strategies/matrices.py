@@ -63,7 +63,7 @@ def turned_round(A: Rows) -> Rows:
 
 
 @st.composite
-def unit_triangular(draw: Any, n: int, numbers: SearchStrategy[float]) -> Rows:
+def unit_triangular(draw: Any, n: int, numbers: SearchStrategy[Any]) -> Rows:
     """Lower triangular matrices of order `n` with ones on the diagonal and `numbers` below; simplest the identity."""
     return [[*draw(vector(numbers, i)), 1.0, *[0.0] * (n - 1 - i)] for i in range(n)]
 

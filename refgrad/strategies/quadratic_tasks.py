@@ -8,21 +8,25 @@ not commute with the others. Most draws have all of these.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from refgrad.strategies.matrices import ill_conditioned, spd, step_size, turned_round
-from refgrad.strategies.numbers import halves, integers, powers_of_two, rough, vector
+from refgrad.strategies.matrices import ill_conditioned, spd, step_size, turned_round, unit_triangular
+from refgrad.strategies.numbers import halves, integers, powers_of_two, rationals, rough, vector
 
-__all__ = ["quadratic_tasks"]
+__all__ = ["quadratic_tasks", "rational_tasks"]
 
 SHAPES = ((1, 1), (2, 2), (2, 3), (3, 2), (3, 3), (1, 2), (2, 2), (3, 2))
 """(d, tasks), the simplest first."""
 
 SPECTRAL_SHAPES = ((2, 1), (2, 2), (4, 2), (4, 3))
 """(d, tasks) of problems whose matrices have a chosen spectrum."""
+
+DENOMINATORS = (1, 3, 5, 3, 6)
+"""Of rational tasks, most of which no float holds."""
 
 Problem = dict[str, Any]
 
@@ -76,3 +80,39 @@ def agreeing(problem: Problem) -> Problem:
 def solved(problem: Problem) -> Problem:
     """Tasks with the start for their optimum."""
     return {**problem, "tasks": [{**task, "c": problem["theta"]} for task in problem["tasks"]]}
+
+
+@st.composite
+def rational_tasks(draw: Any) -> Problem:
+    """The inputs of `quadratic_tasks` in Fractions, most of them with denominators that no float has.
+
+    They are for identities in exact arithmetic, which a formula can satisfy on halves and quarters by chance. Each A is
+    ``L D L^T`` with a unit lower triangular L and a positive diagonal D, and `lr` one or one half of the reciprocal of
+    the largest trace plus one.
+    """
+    d, count = draw(st.sampled_from(SHAPES))
+    steps, lam = draw(st.sampled_from((1, 2, 2, 3))), draw(positive())
+    theta = draw(vector(rationals(2, DENOMINATORS), d))
+    tasks = [{"A": draw(rational_spd(d)), "c": draw(vector(rationals(3, DENOMINATORS), d))} for _ in range(count)]
+    largest = max(sum(task["A"][i][i] for i in range(d)) for task in tasks)
+    return {
+        "theta": theta,
+        "tasks": tasks,
+        "lr": 1 / (largest + 1) / draw(st.integers(1, 2)),
+        "steps": steps,
+        "lam": lam,
+    }
+
+
+@st.composite
+def rational_spd(draw: Any, n: int) -> list[list[Fraction]]:
+    """Positive definite matrices of order `n` in Fractions; simplest the identity."""
+    rows = draw(unit_triangular(n, rationals(2, DENOMINATORS)))
+    L = np.array([[Fraction(entry) for entry in row] for row in rows], object)
+    D = np.array(draw(vector(positive(), n)), object)
+    return ((L * D) @ L.T).tolist()  # type: ignore[no-any-return]
+
+
+def positive() -> st.SearchStrategy[Fraction]:
+    """Fractions from 1/6 to 4; simplest 1."""
+    return st.builds(Fraction, st.integers(1, 4), st.sampled_from(DENOMINATORS))

@@ -211,6 +211,31 @@ def test_a_bernoulli_distribution_is_a_categorical_one_of_two_labels():
     assert two.information()[0, 0] == Fraction(9, 2)
 
 
+GIVEN_BY_NUMBERS = [
+    (d.BernoulliByProbability("1/3"), d.BernoulliByProbability(p)),
+    (d.BernoulliByLogit(Fraction(1, 3)), d.BernoulliByLogit(p)),
+    (d.CategoricalByProbabilities(["1/12", Fraction(1, 6), "1/4", "1/2"]), d.CategoricalByProbabilities(probabilities)),
+    (d.CategoricalByLogits(("1/12", Fraction(1, 6), "1/4", "1/2")), d.CategoricalByLogits(probabilities)),
+    (d.PoissonByRate(Fraction(5, 2)), d.PoissonByRate(rate)),
+    (d.PoissonByLogRate("5/2"), d.PoissonByLogRate(rate)),
+    (d.ExponentialByRate(2), d.ExponentialByRate(a(2))),
+    (d.GaussianByDeviation(Fraction(-7, 2), "2/3"), d.GaussianByDeviation(mean, deviation)),
+    (d.GaussianByLogDeviation(3, Fraction(2, 3)), d.GaussianByLogDeviation(a(3), deviation)),
+    (d.GaussianByVariance(mean, "4/9"), d.GaussianByVariance(mean, variance)),
+]
+
+
+@pytest.mark.parametrize(("plain", "arrays"), GIVEN_BY_NUMBERS, ids=lambda model: type(model).__name__)
+def test_ints_fractions_and_strings_do_for_arrays(plain, arrays):
+    for method in (lambda model: model.score(1), lambda model: model.score_derivative(1), lambda m: m.information()):
+        assert method(plain).shape == method(arrays).shape
+        assert np.all(method(plain) == method(arrays))
+
+
+def test_every_distribution_is_given_by_plain_numbers_here():
+    assert {type(plain) for plain, _ in GIVEN_BY_NUMBERS} == {type(model) for model, _ in CASES.values()}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_on_balls_the_information_encloses_the_rational_one(name):
     model = CASES[name][0]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from refgrad import exact, oracles
+from refgrad.oracles import NotApplicable
 from refgrad.oracles.continual.ewc_variants import VARIANTS
 
 THETA, STAR, FISHER = ["1", "1/2", "-3"], ["0", "2", "1"], ["2", "1/3", "5"]
@@ -16,7 +17,7 @@ LAM = Fraction(3, 4)
 FORMULAS = {
     "missing-half": LAM * (2 + Fraction(3, 4) + 80),
     "mean-over-parameters": LAM / 2 * (2 + Fraction(3, 4) + 80) / 3,
-    "decayed-by-half": Fraction(1, 2) * LAM / 2 * (2 + Fraction(3, 4) + 80),
+    "halved": Fraction(1, 2) * LAM / 2 * (2 + Fraction(3, 4) + 80),
     "uniform-importance": LAM / 2 * (1 + Fraction(9, 4) + 16),
     "zero": Fraction(0),
 }
@@ -52,10 +53,18 @@ def test_at_the_old_parameters_every_variant_is_zero(name):
     assert VARIANT[name].answer(star, star, fisher, lam).value == 0
 
 
+def test_the_mean_over_one_parameter_is_no_variant():
+    one = [x[:1] for x in arguments()[:3]]
+    with pytest.raises(NotApplicable):
+        VARIANT["mean-over-parameters"].answer(*one, exact.asarray(LAM))
+    two = [x[:2] for x in arguments()[:3]]
+    assert VARIANT["mean-over-parameters"].answer(*two, exact.asarray(LAM)).value == LAM / 4 * Fraction(11, 4)
+
+
 CURVATURES = {
     "missing-half": lambda F, i: 2 * F[i],
     "mean-over-parameters": lambda F, i: F[i] / 3,
-    "decayed-by-half": lambda F, i: F[i] / 2,
+    "halved": lambda F, i: F[i] / 2,
     "uniform-importance": lambda F, i: 1,
     "zero": lambda F, i: 0,
 }

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from refgrad import exact
 from refgrad.errors import SingularMatrix
 from refgrad.oracles.continual import laplace
-from refgrad.oracles.continual.quadratic_tasks import QuadraticTask, least_squares, minimiser, ridge
+from refgrad.oracles.continual.quadratic_tasks import QuadraticTask, half_sum_of_squares, minimiser, ridge
 from refgrad.oracles.continual.scaling import CONVENTIONS, Sizes
 
 DATA = [
@@ -35,7 +35,7 @@ def joined(*parts):
 
 
 DATASETS = [(a(X), a(y)) for X, y in DATA]
-A, B, C, D = TASKS = [least_squares(X, y) for X, y in DATASETS]
+A, B, C, D = TASKS = [half_sum_of_squares(X, y) for X, y in DATASETS]
 JOINT = [ridge(joined(*(X for X, _ in DATA[:k])), joined(*(y for _, y in DATA[:k])), 0) for k in range(1, 5)]
 LAM = a("3/7")
 identity = a([[1, 0], [0, 1]])
@@ -79,7 +79,7 @@ def test_the_ridge_solution_makes_the_penalised_sum_of_squares_stationary():
 
 def test_a_task_without_a_single_optimum_is_refused():
     with pytest.raises(SingularMatrix):
-        least_squares(a([[1, 2], [2, 4]]), a([1, 1]))
+        half_sum_of_squares(a([[1, 2], [2, 4]]), a([1, 1]))
 
 
 def test_the_optimum_makes_loss_and_penalty_stationary_and_every_other_point_larger():
@@ -106,7 +106,7 @@ def test_the_full_fisher_gives_ridge_regression_on_the_data_of_both_tasks(old, n
     both = XA.table.concat([XA, XB], 0), yA.table.concat([yA, yB], 0)
     anchor, precision = ridge(XA, yA, tau), XA.T @ XA + tau * identity
     joint = ridge(*both, tau)
-    task = least_squares(XB, yB)
+    task = half_sum_of_squares(XB, yB)
     assert np.all(laplace.ewc_optimum(task, anchor, precision, 1) == joint)
     N_A, N_B = len(yA), len(yB)
     means = laplace.ewc_optimum(task.times(Fraction(1, N_B)), anchor, precision / N_A, Fraction(N_A, N_B))
@@ -254,6 +254,19 @@ def test_an_anchor_that_follows_the_parameters_forgets_the_old_task_in_the_limit
     losses = [B(laplace.moving_anchor(B, A.c, A.H, LAM, steps)) for steps in (0, 5, 40)]
     assert losses[0] > losses[1] > losses[2] > 0
     assert losses[2] < losses[0] / 2**40
+
+
+def test_an_anchor_that_follows_the_parameters_stays_where_the_new_task_is_flat():
+    flat = QuadraticTask(a([[1, 0], [0, 0]]), B.c)
+    assert np.all(laplace.moving_anchor(flat, A.c, identity, LAM, 20)[1] == A.c[1])
+    assert abs(laplace.moving_anchor(flat, A.c, identity, LAM, 20) - B.c)[0] < Fraction(1, 2**20)
+
+
+def test_a_task_with_a_negative_factor_can_make_the_stationary_point_a_saddle():
+    theta = minimiser(A, B.times(-1))
+    assert np.all(A.grad(theta) == B.grad(theta))
+    values = [(A(theta + e) - B(theta + e)) - (A(theta) - B(theta)) for e in unit]
+    assert values[0] * values[1] < 0
 
 
 def test_on_balls_the_optima_enclose_the_rational_ones():

@@ -135,6 +135,72 @@ def test_weights_of_tasks_have_the_derivative_of_cramers_rule(v):
         assert problem.hypergradient(phi).value[k] == a(coefficient(F, 1))
 
 
+EXAMPLES = a([[1, 2], [0, 1], ["1/2", -1], [3, 1]]), a([1, -1, 3, "2/3"])
+OTHERS = a([[2, -1], [1, 1], [0, "1/3"]]), a([0, 4, 1])
+
+
+def weighted_squares(w, phi, X, y):
+    """``1/2 sum_i phi_i (x_i . w - y_i)^2``, by a loop."""
+    residuals = [sum(X[i, j] * w[j] for j in range(X.shape[1])) - y[i] for i in range(len(y))]
+    return sum(p * r * r for p, r in zip(phi, residuals, strict=True)) / 2
+
+
+def test_auxiliary_tasks_of_least_squares_have_sums_of_squares_less_their_values_at_zero():
+    (X, y), main = EXAMPLES, (a([[1, 0], [1, 1]]), a([2, "1/2"]))
+    parts, phi, w = [(X[:1], y[:1]), (X[1:], y[1:])], a(["1/2", 3]), a([2, "-1/5"])
+    problem = AuxiliaryTasks.of_least_squares(main, parts, OTHERS)
+
+    def squares(w, data, weight=1):
+        return weighted_squares(w, [weight] * len(data[1]), *data)
+
+    def inner(w):
+        return squares(w, main) + squares(w, parts[0], phi[0]) + squares(w, parts[1], phi[1])
+
+    assert problem.inner(w, phi) == inner(w) - inner(0 * w)
+    assert problem.outer(w, phi) == squares(w, OTHERS) - squares(0 * w, OTHERS)
+    star = problem.solution(phi)
+    assert all(inner(star + v) > inner(star) for v in (a([1, 0]), a([0, -1]), a([-1, 1])))
+
+
+@pytest.mark.parametrize("phi", [[1, 1, 1, 1], ["1/2", 2, 0, "3/7"]])
+def test_weights_of_examples_have_the_hypergradient_of_their_residuals(phi):
+    (X, y), mu, phi = EXAMPLES, a("3/4"), a(phi)
+    problem = AuxiliaryTasks.of_examples(X, y, mu, OTHERS)
+    w = problem.solution(phi)
+    H = X.T @ (phi[:, None] * X) + mu * a([[1, 0], [0, 1]])
+    assert same(H @ w, X.T @ (phi * y))  # the normal equations of weighted ridge regression
+    shift = weighted_squares(0 * w, phi, X, y)
+    for v in (w, w + 1, a([2, -3])):
+        assert problem.inner(v, phi) == weighted_squares(v, phi, X, y) + mu * (v @ v) / 2 - shift
+    u = checked_solve(H, OTHERS[0].T @ (OTHERS[0] @ w - OTHERS[1]))
+    assert same(problem.hypergradient(phi).value, a([-(X[i] @ w - y[i]) * (X[i] @ u) for i in range(4)]))
+
+
+def test_examples_are_the_tasks_of_one_example_each_beside_a_main_task_that_is_a_penalty():
+    (X, y), phi = EXAMPLES, a([1, 2, "1/3", 0])
+    penalty = a([[2, 0], [0, 2]]), a([0, 0])  # 1/2 |2 w|^2 is 4/2 |w|^2
+    each = [(X[i : i + 1], y[i : i + 1]) for i in range(4)]
+    one, other = AuxiliaryTasks.of_least_squares(penalty, each, OTHERS), AuxiliaryTasks.of_examples(X, y, 4, OTHERS)
+    for name, part in vars(one).items():
+        assert same(part, vars(other)[name])
+        assert part.shape == vars(other)[name].shape
+    assert same(one.hypergradient(phi).value, other.hypergradient(phi).value)
+
+
+@pytest.mark.parametrize("i", range(4))
+def test_to_leave_an_example_out_moves_the_solution_by_its_residual_and_its_leverage(i):
+    (X, y), mu, ones = EXAMPLES, a("3/4"), a([1, 1, 1, 1])
+    problem = AuxiliaryTasks.of_examples(X, y, mu, OTHERS)
+    w, H = problem.solution(ones), problem.hessian(ones)
+    direction = checked_solve(H, X[i])
+    residual, leverage = X[i] @ w - y[i], X[i] @ direction
+    kept = [j for j in range(4) if j != i]
+    without = checked_solve(X[kept].T @ X[kept] + mu * a([[1, 0], [0, 1]]), X[kept].T @ y[kept])
+    assert same(problem.solution(ones - [int(j == i) for j in range(4)]), without)
+    assert same(without - w, residual / (1 - leverage) * direction)
+    assert not same(without - w, residual * direction)  # the derivative by -phi_i alone
+
+
 def logistic():
     """3 and 5 examples to fit, 2 and 7 to judge by, and phi."""
     return LogisticIntercept(EXACT_TABLE, 3, 5, 2, 7), a([2, 1])
@@ -166,6 +232,14 @@ def test_where_the_logistic_hypergradient_cancels_its_magnitude_does_not():
     answer = LogisticIntercept(EXACT_TABLE, 1, 1, 3, 3).hypergradient(a([2, 2]))
     assert same(answer.value, a([0, 0]))
     assert same(answer.magnitude, a([3, 3]))  # (m p + m_1) / phi
+
+
+def test_the_magnitude_of_the_logistic_hypergradient_is_a_size_for_negative_counts_too():
+    # m p = 6/2 and m_1 = -3, and the other way round
+    for m1, m0 in ((-3, 9), (3, -9)):
+        answer = LogisticIntercept(EXACT_TABLE, 1, 1, m1, m0).hypergradient(a([2, 2]))
+        assert same(abs(answer.value), a([3, 3]))
+        assert same(answer.magnitude, a([3, 3]))
 
 
 def test_logistic_losses_are_sums_of_negative_logarithms_of_probabilities():

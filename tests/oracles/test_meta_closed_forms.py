@@ -29,6 +29,7 @@ from refgrad.oracles.meta.closed_forms import (
 )
 from refgrad.oracles.meta.imaml import imaml_gradient, proximal_point
 from refgrad.oracles.meta.quadratic_form import QuadraticForm
+from refgrad.strategies import rational_tasks
 
 FORM = QuadraticForm()
 numbers = st.integers(-2, 2)
@@ -77,6 +78,23 @@ def test_the_direction_of_imaml_is_its_gradient_where_support_and_query_agree(pr
     theta, tasks, _ = problem
     lam = exact.asarray(lam)
     assert same(expected_direction(imaml_weight, theta, tasks, lam), imaml_gradient(theta, twice(tasks), lam).value)
+
+
+@settings(max_examples=25, deadline=None)
+@given(rational_tasks())
+def test_on_tasks_in_thirds_and_fifths_the_closed_forms_are_the_recursions_too(inputs):
+    theta, lr, lam = (exact.asarray(inputs[name]) for name in ("theta", "lr", "lam"))
+    tasks, steps = [(exact.asarray(t["A"]), exact.asarray(t["c"])) for t in inputs["tasks"]], inputs["steps"]
+    maml = oracles.maml_gradient(FORM, theta, twice(tasks), lr, steps).value
+    assert same(expected_direction(maml_weight, theta, tasks, lr, steps), maml)
+    assert same(expected_direction(fomaml_weight, theta, tasks, lr, 2 * steps), maml)
+    reptile = oracles.reptile_update(FORM, theta, [[task] * steps for task in tasks], lr, exact.asarray(1)).value
+    assert same(expected_direction(reptile_weight, theta, tasks, lr, steps), theta - reptile)
+    assert same(expected_direction(imaml_weight, theta, tasks, lam), imaml_gradient(theta, twice(tasks), lam).value)
+    # every A is positive definite and lr A is below 1: all weights are positive definite
+    for name, parameters in (("joint", ()), ("maml", (lr, steps)), ("reptile", (lr, steps)), ("imaml", (lam,))):
+        star = outer_fixed_point(WEIGHTS[name], tasks, *parameters)
+        assert same(expected_direction(WEIGHTS[name], star, tasks, *parameters), 0)
 
 
 def descended(theta, task, lr, steps):

@@ -14,7 +14,7 @@ from refgrad import exact, oracles
 from refgrad.errors import SingularMatrix
 from refgrad.oracles.assemble import identity
 from refgrad.oracles.meta.imaml import imaml_gradient, proximal_point, strength_gradient
-from refgrad.oracles.meta.quadratic_form import QuadraticForm, least_squares
+from refgrad.oracles.meta.quadratic_form import QuadraticForm, mean_squares_form
 
 FORM = QuadraticForm()
 numbers = st.integers(-2, 2)
@@ -82,7 +82,7 @@ def test_the_adapted_point_minimises_the_loss_with_its_penalty_of_half_lam(probl
 def test_adaptation_of_a_linear_regression_is_ridge_regression_towards_theta():
     X, y = exact.asarray([[1, 2], [0, 1], ["1/2", -1]]), exact.asarray([1, -1, 3])
     theta, lam = exact.asarray([2, "-1/3"]), exact.asarray("3/4")
-    phi = proximal_point(theta, least_squares(X, y), lam)
+    phi = proximal_point(theta, mean_squares_form(X, y), lam)
     # the gradient of mean_n (x_n . phi - y_n)^2 + lam/2 |phi - theta|^2
     assert same(2 * X.T @ (X @ phi - y) / 3 + lam * (phi - theta), 0)
 

@@ -12,7 +12,7 @@ from refgrad import exact
 from refgrad.errors import SingularMatrix
 from refgrad.oracles import EXACT_TABLE, Quadratic
 from refgrad.oracles.assemble import identity
-from refgrad.oracles.meta.quadratic_form import QuadraticForm, least_squares
+from refgrad.oracles.meta.quadratic_form import QuadraticForm, mean_squares_form
 
 FORM = QuadraticForm()
 numbers = st.integers(-3, 3)
@@ -47,7 +47,7 @@ def test_the_terms_are_the_sums_where_nothing_cancels_and_larger_where_something
 
 def test_least_squares_in_this_form_is_twice_the_loss_with_one_half_up_to_its_constant():
     X, y = exact.asarray([[1, 2], [0, 1], ["1/2", -1]]), exact.asarray([1, -1, 3])
-    A, c = least_squares(X, y)
+    A, c = mean_squares_form(X, y)
     half = Quadratic(EXACT_TABLE)
     assert np.all(half.grad(c, (X, y)) == 0)
     assert half(c, (X, y)) != 0
@@ -59,7 +59,7 @@ def test_least_squares_in_this_form_is_twice_the_loss_with_one_half_up_to_its_co
 
 def test_least_squares_with_dependent_columns_has_no_centre():
     with pytest.raises(SingularMatrix):
-        least_squares(exact.asarray([[1, 2], [2, 4], [3, 6]]), exact.asarray([1, 0, 0]))
+        mean_squares_form(exact.asarray([[1, 2], [2, 4], [3, 6]]), exact.asarray([1, 0, 0]))
 
 
 def test_the_identity_is_of_the_kind_of_its_matrix():

@@ -10,7 +10,7 @@ import pytest
 from helpers.drawing import draws
 
 from refgrad import exact, oracles
-from refgrad.errors import Inconclusive
+from refgrad.errors import Inconclusive, Undecided
 from refgrad.oracles import NotApplicable
 from refgrad.oracles.multitask.min_norm import is_unique
 from refgrad.oracles.multitask.min_norm_variants import DIRECTION_VARIANTS, VARIANTS
@@ -250,3 +250,30 @@ def test_a_solver_that_is_wrong_is_caught_by_multiplying_back(monkeypatch):
     monkeypatch.setattr(a.table, "solve", lambda matrix, right: right)
     with pytest.raises(Inconclusive, match="multiplied back"):
         oracles.checked_solve(a, b)
+
+
+TINY = Fraction(1, 2**140)
+
+
+@pytest.mark.parametrize(
+    ("method", "rows", "truth"),
+    [
+        # |(1, 0) - (1, e)|^2 = e^2 is too small beside 1 for 128 bits: are the rows equal?
+        (lambda J: VARIANT["affine"](J).value, [[1, 0], [1, TINY]], [1, 0]),
+        (lambda J: J[0, :1] + is_unique(J, 0 * J[0] + [1, 0]), [[1, 0], [1, TINY]], [2]),
+        # the third unit vector would be at the level of the other two, but for e
+        (lambda J: VARIANT["normalised-rows"](J).value, [[1, 1, 0], [1, -1, 0], [1 + TINY, 0, 1]], ["1/2", "1/2", 0]),
+    ],
+)
+def test_what_balls_cannot_tell_at_one_precision_they_tell_at_another(method, rows, truth):
+    J = exact.asarray(rows)
+    with exact.precision(128), pytest.raises(Undecided):
+        method(exact.balls(J))
+    with exact.precision(1024):
+        low, high = exact.bounds(method(exact.balls(J)))
+    assert all(x <= Fraction(t) <= y < x + Fraction(1, 2**100) for x, t, y in zip(low, truth, high, strict=True))
+
+
+def test_unit_vectors_that_are_all_at_one_level_are_told_at_no_precision():
+    with pytest.raises(Inconclusive):
+        exact.run(VARIANT["normalised-rows"], exact.asarray([[2, 1, 0], [2, -1, 0], [2, 0, 1], [2, 0, -1]]))

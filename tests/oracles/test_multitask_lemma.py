@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refgrad import exact, oracles
-from refgrad.errors import InvalidInput
+from refgrad.errors import InvalidInput, Undecided
 from refgrad.oracles import NotApplicable
 from refgrad.oracles.multitask.lemma import (
     counterexample,
@@ -103,6 +103,41 @@ def test_a_matrix_that_is_put_together_positive_definite_is_found_to_be(M):
 
 def test_a_matrix_that_is_not_symmetric_is_not_positive_definite():
     assert not is_positive_definite(exact.asarray([[2, 1], [0, 2]]))
+
+
+def in_balls(rows):
+    """A matrix each of whose entries is a ball of its own, the mirror images too."""
+    return exact.balls(exact.asarray(rows))
+
+
+def test_balls_that_enclose_symmetric_matrices_are_judged_by_these():
+    with exact.precision(128):
+        assert is_positive_definite(in_balls([["4/3", "1/3"], ["1/3", "1/5"]]))
+        assert not is_positive_definite(in_balls([["4/3", "2/3"], ["2/3", "1/5"]]))
+        assert not is_positive_definite(in_balls([["4/3", "1/3"], ["2/3", "7/5"]]))  # apart from its mirror image
+        with pytest.raises(Undecided):
+            is_positive_definite(in_balls([["1/3", "1/3"], ["1/3", "1/3"]]))  # singular
+
+
+def test_in_balls_a_matrix_with_inexact_entries_has_a_violation():
+    with exact.precision(128):
+        for rows in ([["4/3", "1/3"], ["1/3", "1/5"]], [["1/3", 0, 0], [0, "1/3", 0], [0, 0, "7/5"]]):
+            found = violation(in_balls(rows))
+            assert found.plain > 0 > found.curved
+        with pytest.raises(NotApplicable):
+            violation(in_balls([["1/4", 0], [0, "1/4"]]))
+        with pytest.raises(Undecided):
+            violation(in_balls([["1/3", 0], [0, "1/3"]]))
+
+
+def test_in_balls_the_tight_matrix_is_found_though_one_entry_of_the_difference_of_directions_vanishes():
+    x, y = numbers("1/3", "4/9", 0), numbers("1/3", "-4/9", 0)
+    truth = exact.to_fractions(tight_matrix(x, y, 1, 5))
+    with exact.precision(128):
+        low, high = exact.bounds(tight_matrix(exact.balls(x), exact.balls(y), 1, 5))
+        assert np.all((low <= truth) & (truth <= high))
+        with pytest.raises(Undecided):
+            tight_matrix(exact.balls(x), 2 * exact.balls(x), 1, 5)
 
 
 @settings(max_examples=60, deadline=None)
@@ -244,6 +279,13 @@ def test_where_the_shortest_vector_is_an_eigenvector_no_loss_rises(inputs, shift
     assert same(M @ d, d)
     update = preconditioned_min_norm(Z, M)
     assert update.rates.min() == d @ d
+
+
+def test_rates_in_the_metric_may_fall_below_the_norm_of_the_shortest_vector_there():
+    J, D = exact.asarray([[3, -1], [-1, 3]]), exact.asarray([[1, 0], [0, 100]])
+    update, v = min_norm_in_metric(J, D), oracles.direction(J).value
+    w = update.weights @ J
+    assert update.rates.min() == w @ D @ w < v @ D @ v == 101
 
 
 def test_the_preconditioned_direction_of_the_example_raises_the_first_loss():

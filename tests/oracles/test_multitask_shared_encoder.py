@@ -113,6 +113,19 @@ def test_the_losses_of_the_relu_network_are_those_of_loops_over_its_units(proble
         assert loss == (y - targets[k]) ** 2 / 2
 
 
+def test_a_hidden_unit_at_the_kink_passes_no_derivative():
+    # a = b x + e = (2, -1) * 3 + (-6, 4) = (0, 1): the first unit is at the kink, the second above it
+    network = ReluEncoder(exact.asarray(3), exact.asarray([[1], [2]]), numbers(5, 7), hidden=2)
+    theta, v = numbers(2, -1, -6, 4, 4, 1, 0), numbers(1, 0, 1, 0, 0, 0, 0)
+    assert same(network.hidden_layer(theta)[1], numbers(0, 1))
+    assert same(network.representation(theta), numbers(1))
+    # y - t = (-4, -5), so that dL/dz = (-4, -10), and by a_2 it is that times A_12 = 1
+    rows = [[0, 3 * g, 0, g, 0, g, g] for g in (-4, -10)]
+    assert same(network.gradients(theta), exact.asarray(rows))
+    assert same(network.encoder_jacobian(theta), exact.asarray([[0, 3, 0, 1, 0, 1, 1]]))
+    assert same(network.hvps(theta, v), 0)  # b_1 and e_1 move nothing
+
+
 @FEW
 @given(linear_networks())
 def test_the_losses_of_the_linear_network_are_sums_over_labelled_samples(problem):

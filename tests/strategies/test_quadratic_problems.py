@@ -19,7 +19,7 @@ from hypothesis import given, settings
 import refgrad.strategies
 from refgrad import exact, oracles
 from refgrad.strategies.bilevel import bilevel
-from refgrad.strategies.quadratic_tasks import quadratic_tasks
+from refgrad.strategies.quadratic_tasks import quadratic_tasks, rational_tasks
 from refgrad.strategies.regressions import consecutive_regressions
 
 PROBLEMS = {"bilevel": bilevel, "quadratic_tasks": quadratic_tasks, "consecutive_regressions": consecutive_regressions}
@@ -215,6 +215,40 @@ def test_rough_quadratic_tasks_fill_the_mantissas_and_ill_conditioned_ones_have_
         assert all(Fraction(x).denominator == 2**23 for x in floats([inputs["theta"], centres(inputs)]))
     found = problems("quadratic_tasks", "ill_conditioned")
     assert all(3.9 < np.linalg.cond(task["A"]) < 2**14.1 for inputs in found for task in inputs["tasks"])
+
+
+def fractions(value):
+    """All numbers of nested lists and dictionaries but counts of steps."""
+    if isinstance(value, dict):
+        return fractions([part for name, part in value.items() if name != "steps"])
+    return [x for part in value for x in fractions(part)] if isinstance(value, list) else [value]
+
+
+def dyadic(q):
+    return q.denominator & (q.denominator - 1) == 0
+
+
+def test_rational_tasks_are_positive_definite_contract_and_are_mostly_no_binary_numbers():
+    found = draws(rational_tasks(), 60)
+    for inputs in found:
+        assert all(type(x) is Fraction for x in fractions(inputs))
+        assert inputs["lam"] > 0
+        assert inputs["steps"] in (1, 2, 3)
+        for task in inputs["tasks"]:
+            assert positive_definite(task["A"])
+            assert 0 < inputs["lr"] * sum(task["A"][i][i] for i in range(len(task["c"]))) < 1
+            assert len(task["A"]) == len(task["c"]) == len(inputs["theta"])
+    for name in ("theta", "tasks", "lr", "lam"):
+        assert sum(any(not dyadic(x) for x in fractions([inputs[name]])) for inputs in found) > 20
+    pairs = [[(x["A"], y["A"]) for x in i["tasks"] for y in i["tasks"]] for i in found]
+    assert sum(any(not commute(x, y) for x, y in pair) for pair in pairs) > 25
+    assert any(len(inputs["theta"]) == 3 for inputs in found)
+
+
+def test_the_smallest_rational_tasks_are_in_integers_but_for_the_step():
+    found = smallest(rational_tasks())
+    assert set(fractions({**found, "lr": Fraction(0)})) <= {0, 1}
+    assert found["lr"] == Fraction(1, 2)
 
 
 # consecutive regressions

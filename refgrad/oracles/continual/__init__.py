@@ -3,7 +3,7 @@
 `fisher_diagonal` and `empirical_fisher_diagonal` are those of a classifier; `distributions` has the information of
 single distributions in several coordinates, `generalized_linear` that of regression models, with their losses. For
 quadratic tasks, `laplace` says exactly when a penalty equals joint training and by how much not, and `scaling` which
-lambda that takes in which convention.
+lambda that takes in which convention. The names in capitals are what is computed in place of each.
 
 >>> from refgrad import exact
 >>> from refgrad.oracles.continual import QuadraticTask, ewc_optimum, minimiser
@@ -32,7 +32,10 @@ from refgrad.oracles.continual.distributions import (
     PoissonByRate,
 )
 from refgrad.oracles.continual.ewc import ewc_gradient, ewc_penalty
+from refgrad.oracles.continual.ewc_variants import VARIANTS as PENALTY_VARIANTS
 from refgrad.oracles.continual.fisher import empirical_fisher_diagonal, fisher_diagonal, gaussian_fisher_diagonal
+from refgrad.oracles.continual.fisher_variants import EMPIRICAL_VARIANTS as EMPIRICAL_FISHER_VARIANTS
+from refgrad.oracles.continual.fisher_variants import VARIANTS as FISHER_VARIANTS
 from refgrad.oracles.continual.generalized_linear import (
     LinearGaussian,
     Logistic,
@@ -56,11 +59,17 @@ from refgrad.oracles.continual.laplace import (
     per_task_modes,
     recentred_modes,
 )
-from refgrad.oracles.continual.quadratic_tasks import QuadraticTask, least_squares, minimiser, ridge
+from refgrad.oracles.continual.optimum_variants import ONLINE_VARIANTS, OPTIMUM_VARIANTS
+from refgrad.oracles.continual.quadratic_tasks import QuadraticTask, half_sum_of_squares, minimiser, ridge
 from refgrad.oracles.continual.scaling import CONVENTIONS, Convention, Sizes
 
 __all__ = [
     "CONVENTIONS",
+    "EMPIRICAL_FISHER_VARIANTS",
+    "FISHER_VARIANTS",
+    "ONLINE_VARIANTS",
+    "OPTIMUM_VARIANTS",
+    "PENALTY_VARIANTS",
     "BernoulliByLogit",
     "BernoulliByProbability",
     "CategoricalByLogits",
@@ -91,7 +100,7 @@ __all__ = [
     "gaussian_empirical_fisher",
     "gaussian_fisher",
     "gaussian_fisher_diagonal",
-    "least_squares",
+    "half_sum_of_squares",
     "logistic_fisher",
     "minimiser",
     "moving_anchor",

@@ -7,10 +7,10 @@ With the score ``s(x) = d log p(x) / d phi`` in coordinates phi, the Fisher info
 the expectation over x drawn from the distribution itself. In coordinates ``phi`` with ``theta = theta(phi)`` and
 Jacobian ``J = d theta / d phi`` it is ``J^T F_theta J``. Each class is one distribution in one choice of coordinates,
 *given by numbers in which everything is rational*: a Bernoulli distribution differentiated by its logit is given by
-its probability. One observation, k coordinates: scores have shape (k,), matrices (k, k).
+its probability. These numbers are arrays of shape (), exact ones or balls, or ints, Fractions and strings such as
+``"1/3"``, which become exact. One observation, k coordinates: scores have shape (k,), matrices (k, k).
 
->>> from refgrad import exact
->>> GaussianByVariance(exact.asarray(1), exact.asarray(2)).information()
+>>> GaussianByVariance(1, 2).information()
 ExactArray([[1/2, 0],
             [0, 1/8]])
 
@@ -22,9 +22,11 @@ Applications.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from fractions import Fraction
 from typing import Any, Protocol
 
+from refgrad.exact import asarray
 from refgrad.oracles.assemble import identity, matrix, vector
 from refgrad.typing import Array, Scalar
 
@@ -56,8 +58,18 @@ class Distribution(Protocol):
         """The Fisher information of one observation, shape (k, k)."""
 
 
+class GivenByNumbers:
+    """What turns ints, Fractions and strings among the fields of a dataclass, or lists of them, into exact arrays."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if isinstance(value, (int, Fraction, str, list, tuple)):
+                object.__setattr__(self, field.name, asarray(value))  # the dataclass is frozen
+
+
 @dataclass(frozen=True)
-class BernoulliByProbability:
+class BernoulliByProbability(GivenByNumbers):
     """``p(x) = p^x (1 - p)^(1 - x)`` for x in {0, 1}, by p, shape (); F = 1 / (p (1 - p))."""
 
     p: Scalar
@@ -73,7 +85,7 @@ class BernoulliByProbability:
 
 
 @dataclass(frozen=True)
-class BernoulliByLogit:
+class BernoulliByLogit(GivenByNumbers):
     """``log p(x) = x a - log(1 + exp a)`` by the logit a, given ``p = 1 / (1 + exp(-a))``; F = p (1 - p)."""
 
     p: Scalar
@@ -89,7 +101,7 @@ class BernoulliByLogit:
 
 
 @dataclass(frozen=True)
-class CategoricalByProbabilities:
+class CategoricalByProbabilities(GivenByNumbers):
     """Labels x in 0 .. C-1 by ``p_0 .. p_{C-2}``, the last one being 1 minus their sum; ``p`` has all C of them.
 
     ``F = diag(1 / p_c) + 1 1^T / p_{C-1}``, of order C - 1: the simplex has C - 1 dimensions.
@@ -110,7 +122,7 @@ class CategoricalByProbabilities:
 
 
 @dataclass(frozen=True)
-class CategoricalByLogits:
+class CategoricalByLogits(GivenByNumbers):
     """``log p(x) = z_x - log sum_c exp z_c`` by z, given ``p = softmax(z)``, shape (C,); ``F = diag(p) - p p^T``.
 
     F is singular: a constant added to all logits changes nothing.
@@ -129,7 +141,7 @@ class CategoricalByLogits:
 
 
 @dataclass(frozen=True)
-class PoissonByRate:
+class PoissonByRate(GivenByNumbers):
     """``log p(x) = x log rate - rate - log x!`` by the rate, shape (); F = 1 / rate."""
 
     rate: Scalar
@@ -145,7 +157,7 @@ class PoissonByRate:
 
 
 @dataclass(frozen=True)
-class PoissonByLogRate:
+class PoissonByLogRate(GivenByNumbers):
     """``log p(x) = x a - exp a - log x!`` by ``a = log rate``, given the rate; F = rate."""
 
     rate: Scalar
@@ -161,7 +173,7 @@ class PoissonByLogRate:
 
 
 @dataclass(frozen=True)
-class ExponentialByRate:
+class ExponentialByRate(GivenByNumbers):
     """``log p(x) = log rate - rate x`` for x >= 0 by the rate, shape (); F = 1 / rate^2."""
 
     rate: Scalar
@@ -177,7 +189,7 @@ class ExponentialByRate:
 
 
 @dataclass(frozen=True)
-class GaussianByDeviation:
+class GaussianByDeviation(GivenByNumbers):
     """``log p(x) = -(x - mean)^2 / (2 s^2) - log s`` by (mean, s), s the standard deviation; F = diag(1, 2) / s^2."""
 
     mean: Scalar
@@ -197,7 +209,7 @@ class GaussianByDeviation:
 
 
 @dataclass(frozen=True)
-class GaussianByLogDeviation:
+class GaussianByLogDeviation(GivenByNumbers):
     """The same by (mean, log s), given s; F = diag(1 / s^2, 2)."""
 
     mean: Scalar
@@ -217,7 +229,7 @@ class GaussianByLogDeviation:
 
 
 @dataclass(frozen=True)
-class GaussianByVariance:
+class GaussianByVariance(GivenByNumbers):
     """``log p(x) = -(x - mean)^2 / (2 v) - log(v) / 2`` by (mean, v); F = diag(1 / v, 1 / (2 v^2))."""
 
     mean: Scalar

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from refgrad.oracles.answer import Answer, Variant
+from refgrad.oracles.answer import Answer, NotApplicable, Variant
 from refgrad.oracles.continual.ewc import ewc_penalty
 from refgrad.typing import Array, Scalar
 
@@ -30,6 +30,13 @@ def times(factor: Callable[[int], Fraction]) -> Penalty:
         return Answer(c * answer.value, c * answer.magnitude)
 
     return penalty
+
+
+def over_parameters(p: int) -> Fraction:
+    """``1 / P``, which for one parameter changes nothing."""
+    if p == 1:
+        raise NotApplicable("the mean over one parameter is the sum")
+    return Fraction(1, p)
 
 
 def uniform(theta: Array, theta_star: Array, fisher: Array, lam: Scalar) -> Answer:
@@ -54,12 +61,13 @@ VARIANTS: tuple[Variant, ...] = (
         "lam/(2 P) sum_i F_i d_i^2",
         "the mean over the P parameters where the sum is asked for",
         (),
-        times(lambda p: Fraction(1, p)),
+        times(over_parameters),
     ),
     Variant(
-        "decayed-by-half",
+        "halved",
         "lam/4 sum_i F_i d_i^2",
-        "the penalty of online EWC, gamma lam/2 sum_i F_i d_i^2, with a decay gamma of 1/2",
+        "half the penalty: its factor 1/2 is taken twice, or it is that of online EWC, gamma lam/2 sum_i F_i d_i^2, "
+        "with a decay gamma of 1/2",
         ("Schwarz et al. 2018, arXiv 1805.06370, eq. (8)", "GMvandeVen/continual-learning, issue 9"),
         times(lambda p: Fraction(1, 2)),
     ),

@@ -239,7 +239,7 @@ SHARED: tuple[tuple[str, str, str, tuple[str, ...], Formula], ...] = (
     ),
     (
         "top-class-truncation",
-        "1/N sum_n max_c p_nc s_nc^2 at the most likely c",
+        "1/N sum_n p_{n, c_n} s_{n, c_n}^2, c_n = argmax_c p_nc",
         "the one term of the sum over labels that belongs to the most likely label",
         ("aimagelab/mammoth, second_order, fisher_mc_classes=1",),
         top_class,

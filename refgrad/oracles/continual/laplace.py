@@ -36,10 +36,11 @@ __all__ = [
 
 
 def ewc_optimum(task: QuadraticTask, anchor: Array, fisher: Array, lam: Scalar) -> Array:
-    """The minimiser of ``L(theta) + lam/2 (theta - anchor)^T F (theta - anchor)``, shape (P,).
+    """The stationary point of ``L(theta) + lam/2 (theta - anchor)^T F (theta - anchor)``, shape (P,).
 
-    ``(H + lam F)^{-1} (H c + lam F anchor)``. With `anchor` the optimum of an old task and F its Hessian, both losses
-    sums over examples, lam = 1 gives the joint optimum; lam = 0 gives the new task's own.
+    ``(H + lam F)^{-1} (H c + lam F anchor)``, the minimiser if ``H + lam F`` is positive definite. With `anchor` the
+    optimum of an old task and F its Hessian, both losses sums over examples, lam = 1 gives the joint optimum; lam = 0
+    gives the new task's own.
     """
     return minimiser(task, QuadraticTask(lam * fisher, anchor))
 
@@ -118,15 +119,20 @@ def online_modes(tasks: Sequence[QuadraticTask], gamma: Scalar, lam: Scalar) -> 
 
 
 def decayed_joint(tasks: Sequence[QuadraticTask], gamma: Scalar) -> Array:
-    """The minimiser of ``sum_t gamma^(T - t) L_t``, shape (P,): a task counts gamma times less with every later one."""
+    """The minimiser of ``sum_t gamma^(T - t) L_t``, shape (P,).
+
+    Every later task multiplies the weight of an earlier one by gamma.
+    """
     return minimiser(*(task.times(gamma ** (len(tasks) - t)) for t, task in enumerate(tasks, start=1)))
 
 
 def moving_anchor(task: QuadraticTask, anchor: Array, fisher: Array, lam: Scalar, steps: int) -> Array:
     """The result of `ewc_optimum` taken `steps` times, each anchored at the one before it, shape (P,).
 
-    ``c + M^steps (anchor - c)`` with ``M = (H + lam F)^{-1} lam F``: the proximal-point method. Its limit is c,
-    whatever lam: a penalty that is rebuilt while training on the new task forgets the old one.
+    ``c + M^steps (anchor - c)`` with ``M = (H + lam F)^{-1} lam F``: the proximal-point method. Its limit is c for
+    every lam, however large, if H is positive definite and ``lam F`` positive semidefinite, for then all eigenvalues of
+    M are at least 0 and less than 1: a penalty that is rebuilt while training on the new task forgets the old one.
+    Along a vector that H sends to zero, M is the identity and the anchor stays.
     """
     d = anchor - task.c
     for _ in range(steps):

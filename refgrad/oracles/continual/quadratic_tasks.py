@@ -1,4 +1,4 @@
-"""Tasks whose loss is quadratic, and the parameters that minimise the sum of several.
+"""Tasks whose loss is quadratic, and the parameters that make the sum of several stationary.
 
     L(theta) = 1/2 (theta - c)^T H (theta - c)
 
@@ -18,12 +18,15 @@ from refgrad.oracles.assemble import identity
 from refgrad.oracles.solve import checked_solve
 from refgrad.typing import Array, Scalar
 
-__all__ = ["QuadraticTask", "least_squares", "minimiser", "ridge"]
+__all__ = ["QuadraticTask", "half_sum_of_squares", "minimiser", "ridge"]
 
 
 @dataclass(frozen=True)
 class QuadraticTask:
     """``L(theta) = 1/2 (theta - c)^T H (theta - c)``, with the factor 1/2.
+
+    One task, to be added up with others: it has its Hessian and centre as attributes, where `meta.QuadraticForm` takes
+    them for a batch and `losses.Quadratic` takes examples.
 
     Attributes
     ----------
@@ -53,7 +56,7 @@ class QuadraticTask:
         return QuadraticTask(factor * self.H, self.c)
 
 
-def least_squares(X: Array, y: Array) -> QuadraticTask:
+def half_sum_of_squares(X: Array, y: Array) -> QuadraticTask:
     """The task ``1/2 |X theta - y|^2``, a *sum* over examples, less its minimum: ``H = X^T X``, c the solution.
 
     Parameters
@@ -72,12 +75,14 @@ def least_squares(X: Array, y: Array) -> QuadraticTask:
 
 
 def minimiser(*tasks: QuadraticTask) -> Array:
-    """The theta that minimises the sum of the tasks, ``(sum H)^{-1} sum H c``, shape (P,).
+    """The stationary point of the sum of the tasks, ``(sum H)^{-1} sum H c``, shape (P,).
+
+    It is the minimiser if the sum of the H is positive definite; a negative factor of one task can make it a saddle.
 
     Raises
     ------
     SingularMatrix
-        If the sum has no single minimiser.
+        If there is no such point, or more than one.
     """
     H, b = tasks[0].H, tasks[0].H @ tasks[0].c
     for task in tasks[1:]:

@@ -10,21 +10,33 @@ The minimiser is ``w = (A_0 + sum_k phi_k A_k)^{-1} (b_0 + sum_k phi_k b_k)``, a
 F falls as phi_k grows exactly if the step ``-H^{-1} grad l_k`` of that task lowers l_val. There is no direct term, and
 a weight may be zero.
 
+Least squares, ``l_k(w) = 1/2 |X_k w - y_k|^2 - 1/2 |y_k|^2`` as *sums*, are such tasks with ``A_k = X_k^T X_k`` and
+``b_k = X_k^T y_k``. Where every example is a task of its own, phi weighs the data: with ``r_i = x_i^T w - y_i``,
+
+    dF / dphi_i = -r_i x_i^T H^{-1} (A_val w - b_val),
+
+and to leave example i out, phi_i = 0 for 1, moves w by ``r_i / (1 - h_i) H^{-1} x_i`` with ``h_i = x_i^T H^{-1} x_i``.
+
 References
 ----------
-Navon, Achituve, Maron, Chechik and Fetaya 2021, Auxiliary learning by implicit differentiation, arXiv 2007.02693.
+Navon, Achituve, Maron, Chechik and Fetaya 2021, Auxiliary learning by implicit differentiation, arXiv 2007.02693; Cook
+and Weisberg 1982, Residuals and influence in regression, for the example left out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from refgrad.oracles.answer import Answer
+from refgrad.oracles.assemble import identity, rows
 from refgrad.oracles.implicit.problem import Bilevel, Derivatives, no_direct_term
 from refgrad.oracles.solve import checked_solve
 from refgrad.typing import Array, Scalar
 
 __all__ = ["AuxiliaryTasks"]
+
+Data = tuple[Array, Array]
 
 
 class AuxiliaryTasks(Bilevel):
@@ -41,6 +53,35 @@ class AuxiliaryTasks(Bilevel):
 
     def __init__(self, A0: Any, b0: Any, A: Any, b: Any, A_val: Any, b_val: Any) -> None:
         self.A0, self.b0, self.A, self.b, self.A_val, self.b_val = A0, b0, A, b, A_val, b_val
+
+    @classmethod
+    def of_least_squares(cls, main: Data, auxiliary: Sequence[Data], val: Data) -> AuxiliaryTasks:
+        """The tasks ``1/2 |X w - y|^2``, *sums* over examples, less their values at zero.
+
+        Parameters
+        ----------
+        main, val : pair (X, y)
+            Of shapes (N, n) and (N,), N being another in each.
+        auxiliary : list of m such pairs
+        """
+        A, b = zip(*(normal_equations(*task) for task in auxiliary), strict=True)
+        return cls(*normal_equations(*main), rows(A), rows(b), *normal_equations(*val))
+
+    @classmethod
+    def of_examples(cls, X: Array, y: Array, mu: Scalar, val: Data) -> AuxiliaryTasks:
+        """Every example a task, weighed by its phi, and ``mu/2 |w|^2`` for the main task.
+
+        Parameters
+        ----------
+        X : array, shape (m, n)
+        y : array, shape (m,)
+        mu : scalar
+        val : pair (X, y)
+            Of shapes (N, n) and (N,).
+        """
+        unit = identity(X[0])
+        A, b = X[:, :, None] * X[:, None, :], y[:, None] * X
+        return cls(mu * unit, 0 * X[0], A, b, *normal_equations(*val))
 
     def inner(self, w: Array, phi: Array) -> Scalar:
         """``l_0(w) + sum_k phi_k l_k(w)``."""
@@ -83,3 +124,8 @@ class AuxiliaryTasks(Bilevel):
             d=no_direct_term(phi),
             Q=self.A_val,
         )
+
+
+def normal_equations(X: Array, y: Array) -> Data:
+    """``X^T X``, shape (n, n), and ``X^T y``, shape (n,)."""
+    return X.T @ X, X.T @ y

@@ -88,7 +88,8 @@ def probe() -> tuple[QuadraticBilevel, Array, Array]:
     """A bilevel problem of order 3 in integers and thirds, its inner solution w, and phi.
 
     Its hypergradient is ``(-4/5, -4/5, -6/5)``. Wrong signs, missing terms, a transposed cross derivative, damping
-    left in and truncated series all give other vectors, no two within a tenth of one another.
+    left in and truncated series all give other vectors: any two of them, the hypergradient included, differ in some
+    component by at least 3/25, a tenth of its largest.
     """
     a = exact.asarray
     problem = QuadraticBilevel(

@@ -66,7 +66,7 @@ class LogisticIntercept(Bilevel):
         """``((m p - m_1) / phi_1, -(m p - m_1) / phi_0)``, shape (2,)."""
         mp = (self.m1 + self.m0) * (phi[:1] * self.n1 / self.total(phi))
         signs = of(phi).concat([mp - self.m1, self.m1 - mp], 0)
-        return Answer(signs / phi, (mp + self.m1) / abs(phi))
+        return Answer(signs / phi, (abs(mp) + abs(self.m1)) / abs(phi))
 
     def derivatives(self, w: Array, phi: Array) -> Derivatives:
         join, total, m = of(w).concat, self.total(phi), self.m1 + self.m0

@@ -7,7 +7,7 @@ is stationary at ``w = psi(phi)``, whatever the loss l, so that ``F(phi) = outer
     dF / dphi = d + J^T g,     J = dpsi / dphi,
 
 with no inner problem to solve and no system either. The curvature at the solution is ``Hess l + mu I``; a mu that
-exceeds the most negative eigenvalue of Hess l makes the stationary point a minimiser. The cross derivative is
+exceeds minus the least eigenvalue of Hess l there makes the stationary point a minimiser. The cross derivative is
 ``B = -(Hess l(psi) + mu I) J``.
 
 References

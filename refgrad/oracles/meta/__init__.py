@@ -3,7 +3,8 @@
 `maml_gradient`, `fomaml_gradient` and `reptile_update` work for any loss with a gradient and a Hessian-vector product;
 `per_step_gradient` and `rate_gradients` for a batch and a rate of its own at each step. On quadratic tasks everything
 has a closed form: `closed_forms` has the direction and the resting point of every method, `imaml_gradient` the implicit
-one. `maml_expansion` and its companions are the Taylor coefficients that tell MAML, FOMAML and Reptile apart.
+one. `maml_expansion` and its companions are the Taylor coefficients that tell MAML, FOMAML and Reptile apart. The names
+in capitals that end in ``VARIANTS`` are what is computed in place of each.
 
 >>> from refgrad import exact
 >>> from refgrad.oracles.meta import WEIGHTS, outer_fixed_point
@@ -25,10 +26,13 @@ from refgrad.oracles.meta.closed_forms import (
     outer_fixed_point,
 )
 from refgrad.oracles.meta.imaml import imaml_gradient, proximal_point, strength_gradient
+from refgrad.oracles.meta.imaml_variants import IMAML_VARIANTS
 from refgrad.oracles.meta.maml import fomaml_gradient, maml_gradient, reptile_update
 from refgrad.oracles.meta.maml_variants import FOMAML_VARIANTS, VARIANTS
 from refgrad.oracles.meta.per_step import per_step_gradient, rate_gradients
-from refgrad.oracles.meta.quadratic_form import QuadraticForm, least_squares
+from refgrad.oracles.meta.quadratic_form import QuadraticForm, mean_squares_form
+from refgrad.oracles.meta.rate_variants import RATE_VARIANTS
+from refgrad.oracles.meta.reptile_variants import REPTILE_VARIANTS
 from refgrad.oracles.meta.taylor import (
     Expansion,
     average_gradient,
@@ -42,6 +46,9 @@ from refgrad.oracles.meta.taylor import (
 
 __all__ = [
     "FOMAML_VARIANTS",
+    "IMAML_VARIANTS",
+    "RATE_VARIANTS",
+    "REPTILE_VARIANTS",
     "VARIANTS",
     "WEIGHTS",
     "Expansion",
@@ -56,12 +63,12 @@ __all__ = [
     "fomaml_gradient",
     "fomaml_second_coefficient",
     "imaml_gradient",
-    "least_squares",
     "maml_expansion",
     "maml_gradient",
     "maml_objective",
     "maml_rate_gradient",
     "maml_second_coefficient",
+    "mean_squares_form",
     "outer_fixed_point",
     "per_step_gradient",
     "proximal_point",

@@ -71,6 +71,11 @@ def outer_fixed_point(weight: Callable[..., Array], tasks: Sequence[Task], *para
     ------
     SingularMatrix
         If there is no such theta, or more than one: for MAML with one task, where ``lr`` times an eigenvalue is 1.
+
+    Notes
+    -----
+    A stationary point, whatever the signs of the weights; it minimises the objective of MAML if the sum of its weights
+    is positive definite.
     """
     weights = [weight(A, *parameters) for A, _ in tasks]
     return checked_solve(total(weights), total([W @ c for W, (_, c) in zip(weights, tasks, strict=True)]))

@@ -22,7 +22,17 @@ from refgrad.oracles.answer import Answer
 from refgrad.oracles.losses import Loss
 from refgrad.typing import Array, Scalar
 
-__all__ = ["fomaml_gradient", "iterates", "maml_gradient", "mean", "outer", "pull_back", "reptile_update"]
+__all__ = [
+    "fomaml_gradient",
+    "iterates",
+    "maml_gradient",
+    "mean",
+    "moved",
+    "outer",
+    "pull_back",
+    "reptile_move",
+    "reptile_update",
+]
 
 
 def maml_gradient(loss: Loss, theta: Array, tasks: Sequence[Any], lr: Scalar, steps: int) -> Answer:
@@ -54,15 +64,21 @@ def fomaml_gradient(loss: Loss, theta: Array, tasks: Sequence[Any], lr: Scalar, 
 
 def reptile_update(loss: Loss, theta: Array, tasks: Sequence[Any], lr: Scalar, epsilon: Scalar) -> Answer:
     """``theta + epsilon mean_t (theta_t - theta)``; a task is a list of batches, one gradient step each."""
-    moves = []
-    for batches in tasks:
-        point, terms = theta, abs(theta)
-        for batch in batches:
-            terms = terms + abs(lr) * loss.grad_terms(point, batch)
-            point = point - lr * loss.grad(point, batch)
-        moves.append(Answer(point - theta, terms))
-    move = mean(moves)
-    return Answer(theta + epsilon * move.value, abs(theta) + abs(epsilon) * move.magnitude)
+    return moved(theta, mean([reptile_move(loss, theta, batches, lr) for batches in tasks]), epsilon)
+
+
+def reptile_move(loss: Loss, theta: Array, batches: Sequence[Any], lr: Scalar) -> Answer:
+    """``theta_t - theta`` of one task; its magnitude counts theta, which is subtracted, and every step."""
+    point, terms = theta, abs(theta)
+    for batch in batches:
+        terms = terms + abs(lr) * loss.grad_terms(point, batch)
+        point = point - lr * loss.grad(point, batch)
+    return Answer(point - theta, terms)
+
+
+def moved(theta: Array, move: Answer, factor: Scalar) -> Answer:
+    """``theta + factor move``."""
+    return Answer(theta + factor * move.value, abs(theta) + abs(factor) * move.magnitude)
 
 
 def iterates(loss: Loss, theta: Array, batch: Any, lr: Scalar, steps: int) -> list[Array]:

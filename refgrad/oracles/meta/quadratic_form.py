@@ -10,13 +10,14 @@ from typing import Any
 from refgrad.oracles.solve import checked_solve
 from refgrad.typing import Array, Scalar
 
-__all__ = ["QuadraticForm", "least_squares"]
+__all__ = ["QuadraticForm", "mean_squares_form"]
 
 
 class QuadraticForm:
     """``1/2 (theta - c)^T A (theta - c)`` for the batch ``(A, c)``, of shapes (d, d) and (d,): with the factor 1/2.
 
-    A is symmetric, and may be indefinite or singular.
+    A is symmetric, and may be indefinite or singular. It has no data and takes Hessian and centre for a batch, where
+    `losses.Quadratic` takes examples and `continual.QuadraticTask` keeps Hessian and centre as its own.
     """
 
     def __call__(self, theta: Array, batch: Any) -> Scalar:
@@ -42,7 +43,7 @@ class QuadraticForm:
         return abs(batch[0]) @ abs(v)
 
 
-def least_squares(X: Array, y: Array) -> tuple[Array, Array]:
+def mean_squares_form(X: Array, y: Array) -> tuple[Array, Array]:
     """The batch ``(A, c)`` of `QuadraticForm` that equals ``mean_n (x_n . theta - y_n)^2`` up to a constant.
 
     The *mean* over examples and *no* factor 1/2, as in cbfinn/maml: ``A = 2 X^T X / N``, and c is the least-squares

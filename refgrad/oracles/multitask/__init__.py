@@ -25,7 +25,15 @@ from refgrad.oracles.multitask.encoder_examples import (
 )
 from refgrad.oracles.multitask.encoder_networks import EncoderNetwork, LinearEncoder, ReluEncoder, at
 from refgrad.oracles.multitask.fictitious_play import fictitious_play
-from refgrad.oracles.multitask.lemma import Violation, counterexample, is_sign_safe, smallest_product, violation
+from refgrad.oracles.multitask.lemma import (
+    Violation,
+    counterexample,
+    is_positive_definite,
+    is_sign_safe,
+    smallest_product,
+    tight_matrix,
+    violation,
+)
 from refgrad.oracles.multitask.min_norm import direction, gap, infeasibility, min_norm, shortfall, squared_norm
 from refgrad.oracles.multitask.min_norm_variants import DIRECTION_VARIANTS, VARIANTS
 from refgrad.oracles.multitask.preconditioned import min_norm_in_metric, preconditioned_min_norm
@@ -49,6 +57,7 @@ __all__ = [
     "fictitious_play",
     "gap",
     "infeasibility",
+    "is_positive_definite",
     "is_sign_safe",
     "min_norm",
     "min_norm_in_metric",
@@ -61,6 +70,7 @@ __all__ = [
     "smallest_product",
     "squared_norm",
     "three_tasks",
+    "tight_matrix",
     "two_samples",
     "two_tasks",
     "violation",

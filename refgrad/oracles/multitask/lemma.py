@@ -35,9 +35,10 @@ import numpy as np
 
 from refgrad import exact
 from refgrad.backend import of
-from refgrad.errors import InvalidInput, NotRational
+from refgrad.errors import InvalidInput, NotRational, Undecided
 from refgrad.oracles.answer import NotApplicable
 from refgrad.oracles.assemble import identity
+from refgrad.oracles.solve import may_vanish
 from refgrad.typing import Array, Scalar
 
 __all__ = [
@@ -94,14 +95,19 @@ def violation(M: Array) -> Violation:
         If `M` is not symmetric and positive definite.
     NotApplicable
         If `M` is a multiple of the identity: then the claim holds.
+    Undecided
+        If balls cannot tell it from one.
     """
     if not is_positive_definite(M):
         raise InvalidInput("violation: expected a symmetric positive definite matrix; the claim is about no other")
     for y in axes_and_diagonals(M):
         along = y @ (M @ y)
         n = M @ y - along / (y @ y) * y
-        if np.any(n != 0):
+        if not may_vanish(n):
             return Violation(M, n @ n / (2 * along) * y - n, y)
+    low, high = exact.bounds(M)
+    if np.any(low != high):
+        raise Undecided("violation: at this precision the matrix cannot be told from a multiple of the identity")
     raise NotApplicable("for a multiple of the identity the two products have one sign")
 
 
@@ -113,8 +119,13 @@ def axes_and_diagonals(M: Array) -> Iterator[Array]:
 
 
 def is_positive_definite(M: Array) -> bool:
-    """Whether `M`, shape (n, n), is symmetric with positive pivots."""
-    if np.any(M != M.T):
+    """Whether `M`, shape (n, n), is symmetric with positive pivots.
+
+    That two balls are one number cannot be decided, only refuted. A matrix of balls none of which lies apart from its
+    mirror image stands for the symmetric matrices that it encloses: True if all of them are positive definite, False
+    if none is, and else `Undecided` is raised.
+    """
+    if not may_vanish(M - M.T):
         return False
     rest = M
     while len(rest):
@@ -182,7 +193,7 @@ def tight_matrix(x: Array, y: Array, smallest: Scalar, largest: Scalar) -> Array
     """
     w = x - root((x @ x) * (y @ y)) / (y @ y) * y
     base = smallest * identity(x)
-    if not np.any(w != 0):
+    if w @ w == 0:
         return base
     return base + (largest - smallest) / (w @ w) * (w[:, None] * w[None, :])
 

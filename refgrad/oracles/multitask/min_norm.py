@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from refgrad.backend import of
-from refgrad.errors import SingularMatrix
+from refgrad.errors import SingularMatrix, Undecided
 from refgrad.oracles.answer import Answer
 from refgrad.oracles.assemble import matrix, vector
 from refgrad.oracles.solve import checked_solve
@@ -143,6 +143,8 @@ def is_unique(J: Array, weights: Array) -> bool:
     level = weights @ products
     try:
         affine_weights(G, [k for k in range(len(G)) if products[k] == level])
+    except Undecided:  # balls too wide to tell: more bits may
+        raise
     except SingularMatrix:
         return False
     return True

@@ -92,10 +92,7 @@ def normalised_rows(J: Array) -> Array:
     if balance is not None:
         lengthened = balance * of(G).sqrt(squares)
         return lengthened / of(G).sum(lengthened, (0,), False)
-    try:
-        return nearest_point(G / of(G).sqrt(squares[:, None] * squares[None, :]))
-    except (SingularMatrix, Undecided) as error:
-        raise NotApplicable(f"the weights of the normalised rows cannot be told: {error}") from error
+    return nearest_point(G / of(G).sqrt(squares[:, None] * squares[None, :]))  # of roots: balls, never rationals
 
 
 def vanishing_combination(J: Array) -> Array | None:
@@ -146,6 +143,8 @@ def affine(J: Array) -> Array:
     """The minimiser of sum 1 and any sign: ``G^-1 1``, normalised."""
     try:
         return affine_weights(J @ J.T, range(len(J)))
+    except Undecided:  # balls too wide to tell: more bits may
+        raise
     except SingularMatrix as error:
         raise NotApplicable("the rows are affinely dependent") from error
 

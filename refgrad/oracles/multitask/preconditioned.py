@@ -5,7 +5,8 @@ in the hull of the gradients promises ``<g_k, v> >= |v|^2``, and nothing about `
 `lemma` once more. With g_1 = (3, -1), g_2 = (-1, 3) and D = diag(1, 100) the first loss rises at the rate 97.
 
 The weights that minimise ``|D^{1/2} J^T a|^2``, the shortest vector for the gradients ``D^{1/2} g_k``, need the Gram
-matrix ``J D J^T`` only, so no root is taken; their direction ``D J^T a`` has all rates at least ``<v, D v>``.
+matrix ``J D J^T`` only, so no root is taken. With ``w = J^T a`` for *these* weights, which is seldom v, their direction
+``D w`` has all rates at least ``<w, D w>``.
 
 References
 ----------

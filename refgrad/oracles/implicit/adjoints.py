@@ -16,20 +16,25 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from refgrad.backend import of
-from refgrad.errors import SingularMatrix
-from refgrad.exact import bounds
+from refgrad.errors import SingularMatrix, Undecided
 from refgrad.oracles.answer import Answer, NotApplicable
 from refgrad.oracles.assemble import identity
 from refgrad.oracles.implicit.problem import Derivatives
 from refgrad.oracles.solve import checked_solve
 from refgrad.typing import Array, Scalar
 
-__all__ = ["Inverse", "Settings"]
+__all__ = ["Adjoint", "Settings"]
+
+DAMPING = Fraction(1, 8)
+"""What is added to the diagonal of a matrix before it is inverted, where a formula has damping."""
+
+WEIGHT_DECAY = Fraction(1, 2)
+"""What a weight decay of the inner optimiser adds to the diagonal of H, where a formula leaves it out."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The numbers that an approximate inverse depends on.
+    """The numbers that an approximation of u depends on.
 
     Attributes
     ----------
@@ -37,36 +42,32 @@ class Settings:
         The step of a Neumann series or of gradient descent.
     terms : int
         The last power of a Neumann series, which has one term more.
-    damping : scalar
-        What is added to the diagonal of a matrix before it is inverted.
-    weight_decay : scalar
-        The part of the diagonal of H that a weight decay of the inner optimiser stands for.
     """
 
     lr: Scalar = Fraction(1, 16)
     terms: int = 3
-    damping: Scalar = Fraction(1, 8)
-    weight_decay: Scalar = Fraction(1, 2)
 
 
-Inverse = Callable[[Derivatives, Settings], Answer]
+Adjoint = Callable[[Derivatives, Settings], Answer]
 
 
 def solved(a: Array, b: Array) -> Answer:
     """``a^{-1} b``; a matrix without an inverse makes the formula one that does not apply."""
     try:
         u = checked_solve(a, b)
+    except Undecided:  # balls too wide to tell: more bits may
+        raise
     except SingularMatrix as error:
         raise NotApplicable(f"a matrix to be inverted is singular: {error}") from error
     return Answer(u, abs(u))
 
 
-def exact_inverse(D: Derivatives, s: Settings) -> Answer:
+def exact_adjoint(D: Derivatives, s: Settings) -> Answer:
     """``H^{-1} g``."""
     return solved(D.H, D.g)
 
 
-def identity_inverse(D: Derivatives, s: Settings) -> Answer:
+def identity_adjoint(D: Derivatives, s: Settings) -> Answer:
     """``g``."""
     return Answer(D.g, abs(D.g))
 
@@ -82,18 +83,18 @@ def outer_hessian(D: Derivatives, s: Settings) -> Answer:
 
 
 def damped(D: Derivatives, s: Settings) -> Answer:
-    """``(H + damping I)^{-1} g``."""
-    return solved(D.H + s.damping * identity(D.g), D.g)
+    """``(H + 1/8 I)^{-1} g``."""
+    return solved(D.H + DAMPING * identity(D.g), D.g)
 
 
 def without_weight_decay(D: Derivatives, s: Settings) -> Answer:
-    """``(H - weight_decay I)^{-1} g``."""
-    return solved(D.H - s.weight_decay * identity(D.g), D.g)
+    """``(H - 1/2 I)^{-1} g``."""
+    return solved(D.H - WEIGHT_DECAY * identity(D.g), D.g)
 
 
 def damped_normal_equations(D: Derivatives, s: Settings) -> Answer:
-    """``(H^2 + damping I)^{-1} H g``."""
-    return solved(D.H @ D.H + s.damping * identity(D.g), D.H @ D.g)
+    """``(H^2 + 1/8 I)^{-1} H g``."""
+    return solved(D.H @ D.H + DAMPING * identity(D.g), D.H @ D.g)
 
 
 def diagonal(D: Derivatives, s: Settings) -> Answer:
@@ -190,7 +191,7 @@ def one_step(D: Derivatives, s: Settings) -> Answer:
 def conjugate_gradients(
     D: Derivatives, steps: int, *, old_residual: bool = False, curvature: Scalar = 1
 ) -> list[Answer]:
-    """The iterates ``x_0 = 0, x_1, ...`` for ``H x = g``, ended early by a residual of zero.
+    """The iterates ``x_0 = 0, x_1, ...`` for ``H x = g``, ended early by a residual of exactly zero.
 
     Parameters
     ----------
@@ -200,30 +201,32 @@ def conjugate_gradients(
         Whether a new direction is built on the residual before the step in place of the one after it.
     curvature : scalar
         A factor of ``p^T H p`` in the length of a step.
+
+    Raises
+    ------
+    NotApplicable
+        If a direction has no curvature.
+    Undecided
+        If balls leave open whether a residual or a curvature is zero: a residual that merely may be is no solution.
     """
     x = size = 0 * D.g
     r = p = D.g
     path = [Answer(x, size)]
     for _ in range(steps):
-        if vanishes(r):
+        square = r @ r
+        if square == 0:
             break
         Hp = D.H @ p
         bend = curvature * (p @ Hp)
-        if vanishes(bend):
+        if bend == 0:
             raise NotApplicable("conjugate gradients break down: a direction has no curvature")
-        step = r @ r / bend
+        step = square / bend
         x, size = x + step * p, size + abs(step * p)
         new = r - step * Hp
-        p = (r if old_residual else new) + new @ new / (r @ r) * p
+        p = (r if old_residual else new) + new @ new / square * p
         r = new
         path.append(Answer(x, size))
     return path
-
-
-def vanishes(x: Array) -> bool:
-    """Whether all elements are zero, or balls that contain it."""
-    low, high = bounds(x)
-    return all(below <= 0 <= above for below, above in zip(low.flat, high.flat, strict=True))
 
 
 def cg_one_iteration(D: Derivatives, s: Settings) -> Answer:
