@@ -33,7 +33,7 @@ def tests(session: nox.Session) -> None:
     """The tests, on the built wheel."""
     session.install(*group("test"))
     install_wheel(session, "[verify,exact]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or ["-n", "auto"]))
 
 
 @nox.session
@@ -68,7 +68,7 @@ def rational(session: nox.Session) -> None:
     session.install(*(requirement for requirement in group("test") if not requirement.startswith("python-flint")))
     install_wheel(session, "[verify]")
     without = ["tests/backend", "tests/tree", "tests/autodiff", "tests/oracles", "tests/families", "tests/strategies"]
-    session.run("pytest", *(session.posargs or without))
+    session.run("pytest", *(session.posargs or ["-n", "auto", *without]))
 
 
 @nox.session
