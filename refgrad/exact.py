@@ -175,7 +175,7 @@ def run(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosure:
     >>> truth.bits, float(truth.high[1] - truth.low[1]) < 2.0**-70
     (128, True)
     """
-    if not isinstance(bits, int) or not 1 <= bits < _LIMIT:
+    if not isinstance(bits, int) or isinstance(bits, bool) or not 1 <= bits < _LIMIT:
         raise InvalidInput(f"run: expected bits, an int from 1 to {_LIMIT - 1}, got {bits!r}")
     given = tree.map(_given, args)
     try:
@@ -289,7 +289,7 @@ def attainable(
     unit = UNIT_ROUNDOFF.get(_name(dtype))
     if unit is None:
         raise InvalidInput(f"attainable: expected dtype 'float64' or 'float32', got {dtype!r}")
-    if not isinstance(patterns, int) or patterns < 1:
+    if not isinstance(patterns, int) or isinstance(patterns, bool) or patterns < 1:
         raise InvalidInput(f"attainable: expected patterns, an int of at least 1, got {patterns!r}")
     given = tuple(tree.map(_given, argument) for argument in (x if type(x) is tuple else (x,)))
     base = _middles(run(f, *given))

@@ -14,6 +14,7 @@ from refgrad import backend
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.trace import PRIMITIVES, Tracer, primal
 from refgrad.backend import shape_of
+from refgrad.backend.elements import ElementArray
 from refgrad.errors import NoDerivative, ShapeError
 from refgrad.tree import Structure, flatten, paths
 from refgrad.typing import Array, Tree
@@ -124,6 +125,12 @@ def _kind(v: Any) -> str:
     return str(getattr(getattr(v, "dtype", None), "kind", "?"))
 
 
+def held(arrays: Sequence[Array]) -> dict[int, Any]:
+    """What results may not share memory with, by id: `arrays`, and the elements of exact ones."""
+    insides = [a.data if isinstance(a, ElementArray) else a for a in arrays]
+    return {id(a): a for a in insides}
+
+
 def owned(g: Array, like: Array, taken: dict[int, Any]) -> Array:
     """`g` in the dtype of `like`, none of the objects in `taken` (by their id), nor a view."""
     dtype = getattr(like, "dtype", None)
@@ -134,7 +141,11 @@ def owned(g: Array, like: Array, taken: dict[int, Any]) -> Array:
             g = zeros_like(like) + g
         if g.dtype != dtype:
             g = backend.of(g).astype(g, dtype)
-    if type(g) is np.ndarray and (g.base is not None or not g.flags.writeable or id(g) in taken):
+    if isinstance(g, ElementArray):
+        if g.data.base is not None or not g.data.flags.writeable or id(g.data) in taken:
+            g = type(g)(g.data.copy())
+        taken[id(g.data)] = g.data
+    elif type(g) is np.ndarray and (g.base is not None or not g.flags.writeable or id(g) in taken):
         g = g.copy()
     taken[id(g)] = g
     return g

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.autodiff.arguments import name_of, owned
+from refgrad.autodiff.arguments import held, name_of, owned
 from refgrad.autodiff.primitive import Primitive
 from refgrad.autodiff.reverse import grad
 from refgrad.autodiff.rules.index import moved
@@ -129,7 +129,7 @@ def vmap(f: Callable[..., Tree], in_axes: Axes = 0, out_axes: Axes = 0) -> Calla
         finally:
             trace.alive = False
         results, structure = flatten(out)
-        taken: dict[int, Any] = {id(leaf): leaf for leaf in leaves}
+        taken = held(leaves)
         stacked = []
         for result, axis in zip(results, _spread(out_axes, out, what), strict=True):
             if isinstance(result, Tracer) and not result.owner.alive and result.owner is not trace:
@@ -140,8 +140,9 @@ def vmap(f: Callable[..., Tree], in_axes: Axes = 0, out_axes: Axes = 0) -> Calla
             else:
                 array = np.asarray(result) if isinstance(result, (bool, int, float)) else result
                 whole = repeated(trace.size, False, array)
-            place = _place(whole, 0 if axis is None else axis, what)
-            whole = moved(whole, 0, 1, 0 if place is None else place)
+            if axis is None:
+                raise ShapeError(f"{what}: expected out_axes of ints, got {out_axes!r}: every result has its examples")
+            whole = moved(whole, 0, 1, _place(whole, axis, what) or 0)
             stacked.append(owned(whole, whole, taken))
         return structure.unflatten(stacked)
 
@@ -184,8 +185,8 @@ def per_example_grad(f: ScalarFunction, argnums: int = 0) -> Callable[..., Tree]
 
 def _spread(axes: Axes, tree: Tree, what: str) -> list[int | None]:
     """The axis of every leaf of `tree`, in the order of `flatten`."""
-    if axes is None or isinstance(axes, int):
-        return [axes] * len(flatten(tree)[0])
+    if axes is None or (isinstance(axes, (int, np.integer)) and not isinstance(axes, bool)):
+        return [None if axes is None else int(axes)] * len(flatten(tree)[0])
     if isinstance(tree, dict) and isinstance(axes, dict) and axes.keys() == tree.keys():
         order = sorted(tree, key=lambda key: (type(key).__name__, key))
         return [axis for key in order for axis in _spread(axes[key], tree[key], what)]

@@ -86,15 +86,18 @@ def _recomputed(f: OnLeaves, leaves: Sequence[Any]) -> list[Any]:
     if isinstance(top, ForwardTrace):
         tangents = [a.tangent for a, m in zip(leaves, mine, strict=True) if m]
         both = _recomputed(_with_tangents(f, mine), [*values, *tangents])
+        _check_closure(f, both, top)
         ys, ts = both[: len(both) // 2], both[len(both) // 2 :]
         return [ForwardTracer(top, y, t) for y, t in zip(ys, ts, strict=True)]
     if isinstance(top, BatchTrace):
         axes = tuple(0 if m else None for m in mine)
-        return [BatchTracer(top, y) for y in _recomputed(vmap(f, in_axes=axes), values)]
+        stacked = _recomputed(vmap(f, in_axes=axes), values)
+        _check_closure(f, stacked, top)
+        return [BatchTracer(top, y) for y in stacked]
     ys = _recomputed(f, values)
     _check_closure(f, ys, top)
     parents = [(i, a) for i, (a, m) in enumerate(zip(leaves, mine, strict=True)) if m]
-    call = ReverseTracer(top, ys, _Call(f), parents, values)  # type: ignore[arg-type]
+    call = ReverseTracer(top, ys, _Call(f, mine), parents, values)  # type: ignore[arg-type]
     return [ReverseTracer(top, y, _Part(k, len(ys)), [(0, call)], [ys]) for k, y in enumerate(ys)]  # type: ignore[arg-type]
 
 
@@ -102,22 +105,29 @@ def _with_tangents(f: OnLeaves, mine: Sequence[bool]) -> OnLeaves:
     """f and its derivative, as a function of the leaves and the tangents of those that have one."""
 
     def both(*given: Any) -> list[Any]:
-        values, tangents = given[: len(mine)], given[len(mine) :]
-        moving = tuple(v for v, m in zip(values, mine, strict=True) if m)
-
-        def of_moving(*xs: Any) -> list[Any]:
-            it = iter(xs)
-            return f(*(next(it) if m else v for v, m in zip(values, mine, strict=True)))
-
-        ys, ts = jvp(of_moving, moving, tuple(tangents))
+        of_moving, moving = _of_moving(f, mine, given)
+        ys, ts = jvp(of_moving, moving, tuple(given[len(mine) :]))
         return [*ys, *ts]
 
     both.__qualname__ = f.__qualname__
     return both
 
 
+def _of_moving(f: OnLeaves, mine: Sequence[bool], given: Sequence[Any]) -> tuple[OnLeaves, tuple[Any, ...]]:
+    """f as a function of those leaves that are differentiated by, and their values; labels and indices are not."""
+    values = given[: len(mine)]
+
+    def of_moving(*xs: Any) -> list[Any]:
+        it = iter(xs)
+        return f(*(next(it) if m else v for v, m in zip(values, mine, strict=True)))
+
+    of_moving.__qualname__ = f.__qualname__
+    return of_moving, tuple(v for v, m in zip(values, mine, strict=True) if m)
+
+
 def _check_closure(f: OnLeaves, ys: Sequence[Any], top: Trace) -> None:
-    if any(isinstance(y, Tracer) and y.owner is top for y in ys):
+    # all that f was given is of a lower level than `top`
+    if any(isinstance(y, Tracer) and y.owner.level >= top.level for y in ys):
         raise NoDerivative(
             f"{f.__qualname__}: the function uses a traced value that is not among its arguments, and its derivative "
             "would be lost; pass that value as an argument."
@@ -136,29 +146,26 @@ class _Call:
 
     name = "checkpoint"
 
-    def __init__(self, f: OnLeaves) -> None:
-        self.f = f
+    def __init__(self, f: OnLeaves, mine: Sequence[bool]) -> None:
+        self.f, self.mine = f, mine
         self.last: tuple[Any, list[Any]] = (None, [])
 
     def vjp(self, i: int, g: _Parts, ys: list[Any], *xs: Any) -> Any:
         if self.last[0] is not g:  # asked for each argument in turn
             cotangent = [zeros_like(y) if part is None else part for y, part in zip(ys, g, strict=True)]
-            self.last = (g, _recomputed(self.back(len(xs)), [*xs, *cotangent]))  # nor do the levels below keep anything
-        return self.last[1][i]
+            self.last = (g, _recomputed(self.back, [*xs, *cotangent]))  # nor do the levels below keep anything
+        return self.last[1][sum(self.mine[:i])]
 
-    def back(self, count: int) -> OnLeaves:
-        """The cotangents of the `count` arguments, as a function of these and of the cotangents of the results."""
-
-        def pulled(*given: Any) -> list[Any]:
-            pullback = vjp(self.f, *given[:count])[1]
-            return list(pullback(list(given[count:])))
-
-        pulled.__qualname__ = self.f.__qualname__
-        return pulled
+    def back(self, *given: Any) -> list[Any]:
+        """The cotangents of the arguments differentiated by, from all arguments and the cotangents of the results."""
+        of_moving, moving = _of_moving(self.f, self.mine, given)
+        return list(vjp(of_moving, *moving)[1](list(given[len(self.mine) :])))
 
     def jvp(self, ys: list[Any], xs: Sequence[Any], ts: Sequence[Any]) -> list[Any]:
-        tangents = tuple(zeros_like(x) if t is None else t for x, t in zip(xs, ts, strict=True))
-        return jvp(self.f, tuple(xs), tangents)[1]  # type: ignore[no-any-return]
+        of_moving, moving = _of_moving(self.f, self.mine, xs)
+        moved = (t for t, m in zip(ts, self.mine, strict=True) if m)
+        tangents = tuple(zeros_like(x) if t is None else t for x, t in zip(moving, moved, strict=True))
+        return jvp(of_moving, moving, tangents)[1]  # type: ignore[no-any-return]
 
 
 class _Part:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from refgrad.autodiff.arguments import check_like, check_result, name_of, owned, pair, real_leaves
+from refgrad.autodiff.arguments import check_like, check_result, held, name_of, owned, pair, real_leaves
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, Primitive, complex_result, zeros_like
 from refgrad.autodiff.trace import Trace, Tracer
 from refgrad.errors import ShapeError
@@ -106,7 +106,7 @@ def jvp(
     finally:
         trace.alive = False
     leaves, structure = flatten(out)
-    taken: dict[int, Any] = {id(v): v for v in vs}
+    taken = held(vs)
     values, derivatives = [], []
     for leaf in leaves:
         mine = type(leaf) is ForwardTracer and leaf.owner is trace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from refgrad.autodiff.arguments import check_like, check_result, name_of, owned, real_leaves
+from refgrad.autodiff.arguments import check_like, check_result, held, name_of, owned, real_leaves
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.reverse import ReverseTrace, ReverseTracer, reachable
 from refgrad.errors import ShapeError
@@ -79,7 +79,7 @@ def linearize(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[..
                 t = node.primitive.jvp(node.value, node.values, ts, **node.params)  # type: ignore[misc]
                 if t is not None:
                     found[node.number] = t
-        taken: dict[int, Any] = {id(v): v for v in vs}
+        taken = held(vs)
         results = []
         for o, m, value in zip(outputs, mine, values, strict=True):
             t = found.get(o.number) if m else None

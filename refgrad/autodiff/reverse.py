@@ -14,7 +14,7 @@ from functools import wraps
 from operator import attrgetter
 from typing import Any
 
-from refgrad.autodiff.arguments import check_like, check_result, name_of, owned, pair, real_leaves, select
+from refgrad.autodiff.arguments import check_like, check_result, held, name_of, owned, pair, real_leaves, select
 from refgrad.autodiff.forward import stripped
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, Primitive, complex_result, ones_like, zeros_like
 from refgrad.autodiff.trace import Trace, Tracer, primal
@@ -163,7 +163,7 @@ def vjp(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[
             raise ShapeError(f"pullback: expected a cotangent of structure {out_structure!r}, got {structure!r}")
         check_like(values, us, "pullback: cotangent", cotangent)
         found = pull(trace, outputs, us, inputs)
-        taken: dict[int, Any] = {id(u): u for u in us}
+        taken = held(us)
         leaves = [owned(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, xs, strict=True)]
         return in_structure.unflatten(leaves)  # type: ignore[no-any-return]
 

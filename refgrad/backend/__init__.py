@@ -61,7 +61,7 @@ def of(*arrays: Array) -> Backend:
     found: Backend = NUMPY
     for x in arrays:
         table = TYPES.get(type(x)) or lookup(x)
-        if table is not NUMPY:
+        if table is not NUMPY and table not in found.absorbs:
             found = table
     return found
 

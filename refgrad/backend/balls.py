@@ -19,7 +19,7 @@ import numpy as np
 from refgrad.backend import register
 from refgrad.backend.element_backend import ElementBackend
 from refgrad.backend.elements import ElementArray
-from refgrad.backend.exact import ExactArray, as_fraction
+from refgrad.backend.exact import RATIONAL, ExactArray, as_fraction
 from refgrad.backend.field import Field, lifted
 from refgrad.errors import InvalidInput, MissingExtra, SingularMatrix, Undecided, UndecidedSingular
 
@@ -182,4 +182,5 @@ BALLS = Balls()
 BallArray.field = BALLS
 BallArray.absorbs = (ExactArray,)
 BALL = BallBackend(BallArray)
+BALL.absorbs = (RATIONAL,)
 register(BallArray, BALL)

@@ -28,10 +28,13 @@ class Backend:
         ``"numpy"``, ``"cupy"``, ``"rational"``, ``"ball"`` or ``"standard"``.
     exact : bool
         Whether ``==`` between two results is a fair test.
+    absorbs : tuple of Backend
+        Tables whose arrays this one takes in, where both meet.
     """
 
     name: str
     exact: bool = False
+    absorbs: tuple[Backend, ...] = ()
     xp: Any
 
     exp: Callable[[Array], Array]
@@ -81,7 +84,7 @@ class Backend:
 
     def softplus(self, x: Array) -> Array:
         """``log(1 + exp(x))`` without overflow."""
-        return self.log1p(self.exp(-self.abs(x))) + self.maximum(x, 0 * x)
+        return self.log1p(self.exp(-self.abs(x))) + self.maximum(x, self.zeros_like(x))
 
     def cumsum(self, x: Array, axis: int) -> Array:
         """The running sums along `axis`."""

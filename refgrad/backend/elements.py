@@ -92,9 +92,14 @@ class ElementArray:
         """
         if dtype == self.dtype:
             return self  # type: ignore[return-value]
-        wanted = np.dtype(dtype)
-        values = [nearest(self.field.fraction(e), wanted) for e in self.data.ravel()]
-        return np.array(values, dtype=wanted).reshape(self.shape)
+        if dtype == "rational":
+            raise NotRational("a ball is no single rational number; refgrad.exact.bounds(x) gives two that enclose it")
+        if dtype == "ball":
+            from refgrad.backend import get
+
+            return get("ball").asarray(self)  # type: ignore[attr-defined, no-any-return]
+        fractions = [self.field.fraction(e) for e in self.data.ravel()]
+        return nearest(fractions, np.dtype(dtype)).reshape(self.shape)
 
     @classmethod
     def _coerce(cls, other: Any) -> np.ndarray | None:

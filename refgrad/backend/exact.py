@@ -72,6 +72,8 @@ class Rationals(Field):
     def element(self, value: Any) -> Any:
         if isinstance(value, self.type):
             return value
+        if type(value) is int:
+            return self.make(value, 1)
         q = as_fraction(value)
         return self.make(q.numerator, q.denominator)
 

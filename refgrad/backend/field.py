@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cmp_to_key
 from typing import Any
@@ -117,29 +117,35 @@ class Field(ABC):
         return SingularMatrix(f"solve: expected an invertible matrix; this one of order {order} is singular")
 
 
-def nearest(q: Fraction, dtype: np.dtype) -> Any:
-    """The number of a floating or integer `dtype` nearest to `q`, rounded once, ties to even."""
-    if dtype.kind in "iu" or dtype.kind == "b":
-        if q.denominator != 1:
-            raise InvalidInput(f"astype({dtype}): expected whole numbers, got {q}; round them first, or take floats")
-        return int(q)
+def nearest(fractions: Sequence[Fraction], dtype: np.dtype) -> np.ndarray:
+    """The numbers of a floating or integer `dtype` nearest to `fractions`, each rounded once, ties to even."""
+    if dtype.kind in "iub":
+        if any(q.denominator != 1 for q in fractions):
+            raise InvalidInput(f"astype({dtype}): expected whole numbers; round them first, or take floats")
+        return np.array([int(q) for q in fractions], dtype)
     if dtype.kind != "f" or dtype.itemsize > 8:
         raise InvalidInput(f"astype: expected a dtype of floats up to float64 or of integers, got {dtype}")
+    doubles = np.array([_double(q) for q in fractions])
+    if dtype.itemsize == 8:
+        return doubles
+    with np.errstate(over="ignore"):
+        y = doubles.astype(dtype)
+        sides = [np.nextafter(y, dtype.type(end)) for end in (-math.inf, math.inf)]
+    # rounded twice, which errs where the double is half way between two of the narrower floats and the number is not
+    for side in sides:
+        with np.errstate(invalid="ignore"):
+            halfway = (y.astype(float) + side.astype(float)) / 2 == doubles
+        for k in np.flatnonzero(halfway & np.isfinite(y) & np.isfinite(side)).tolist():
+            if abs(Fraction(float(side[k])) - fractions[k]) < abs(Fraction(float(y[k])) - fractions[k]):
+                y[k] = side[k]
+    return y
+
+
+def _double(q: Fraction) -> float:
     try:
-        x = float(q)
+        return float(q)
     except OverflowError:
         return math.inf if q > 0 else -math.inf
-    if dtype.itemsize == 8:
-        return x
-    with np.errstate(over="ignore"):
-        near = dtype.type(x)
-        # rounded twice, which errs where x is half way between two floats and q is not
-        around = (near, np.nextafter(near, dtype.type(-math.inf)), np.nextafter(near, dtype.type(math.inf)))
-    return (
-        min((c for c in around if math.isfinite(c)), key=lambda c: abs(Fraction(float(c)) - q))
-        if math.isfinite(near)
-        else near
-    )
 
 
 def boxed(values: Any) -> np.ndarray:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from refgrad import backend
-from refgrad.autodiff.rules import index, shape
+from refgrad.autodiff.rules import elementwise, index, shape
 from refgrad.autodiff.trace import Tracer, primal, value_of
 from refgrad.backend import shape_of
+from refgrad.errors import ShapeError
 from refgrad.numpy.elementwise import asarray, where
 from refgrad.numpy.reductions import axes_of
 from refgrad.numpy.shapes import ravel, reshape
@@ -25,6 +26,7 @@ def getitem(x: Array, key: Any) -> Array:
     dims = shape_of(x)
     first = keys[0]
     if len(keys) == 1 and hasattr(first, "dtype") and first.dtype.kind in "iu" and (first.ndim or _is_traced(first)):
+        first = _wide(first)
         plain = primal(first)
         _check_bounds(plain, dims[0])
         negative = plain.size and plain.min() < 0
@@ -88,21 +90,37 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Array:
     x = asarray(x)
     if axis is None:
         x, axis = ravel(x), 0
-    indices = np.asarray(indices) if isinstance(indices, (int, list, tuple)) else indices
-    return index.take(x, indices, axis=axes_of(x, axis, "take")[0])
+    return index.take(x, _wide(indices), axis=axes_of(x, axis, "take")[0])
 
 
 def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Array:
     """``y[i, j] = x[i, indices[i, j]]`` along the last axis, and so for any axis."""
     x = asarray(x)
-    return index.take_along_axis(x, asarray(indices), axis=axes_of(x, axis, "take_along_axis")[0])
+    return index.take_along_axis(x, _wide(indices), axis=axes_of(x, axis, "take_along_axis")[0])
 
 
 def scatter_add(g: Any, indices: Any, axis: int, size: int) -> Array:
     """Zeros of length `size` along `axis`, to which g is added at `indices`; repeated indices accumulate."""
-    return index.scatter_add(asarray(g), asarray(indices), axis=axis, size=size)
+    g, indices = asarray(g), _wide(indices)
+    rank = len(shape_of(g)) - len(shape_of(indices)) + 1
+    return index.scatter_add(g, indices, axis=_checked_axis(axis, rank, "scatter_add"), size=size)
 
 
 def put_along_axis_add(g: Any, indices: Any, axis: int, size: int) -> Array:
     """The transpose of `take_along_axis`: zeros of length `size` along `axis`, g added at `indices`."""
-    return index.put_along_axis_add(asarray(g), asarray(indices), axis=axis, size=size)
+    g = asarray(g)
+    place = axes_of(g, axis, "put_along_axis_add")[0]
+    return index.put_along_axis_add(g, _wide(indices), axis=place, size=size)
+
+
+def _wide(indices: Any) -> Array:
+    """Indices as an int64 array: a narrower or an unsigned one cannot hold what is added to it."""
+    indices = np.asarray(indices) if isinstance(indices, (int, list, tuple)) else indices
+    narrow = isinstance(indices.dtype, np.dtype) and indices.dtype.kind in "iu" and indices.dtype != np.int64
+    return elementwise.astype(indices, dtype=np.int64) if narrow else indices
+
+
+def _checked_axis(axis: int, rank: int, what: str) -> int:
+    if not -rank <= axis < rank:
+        raise ShapeError(f"{what}: expected an axis from {-rank} to {rank - 1} of the result, got {axis}")
+    return axis % rank

@@ -189,6 +189,39 @@ def test_indices_of_their_own_pick_for_each_example():
         vmap(lambda x, j: x[j])(X, np.array([0, 4, 1]))
 
 
+def test_an_index_out_of_range_never_reads_another_example():
+    X = np.arange(6.0).reshape(2, 3)
+    for rows in ([5, 1], [1, -4]):
+        with pytest.raises(IndexError, match="from -3 to 2"):
+            vmap(lambda x, i: rnp.take(x, i))(X, np.array(rows))
+    with pytest.raises(IndexError, match="from -3 to 2"):
+        vmap(lambda g, i: rnp.scatter_add(g, i, 0, 3))(np.ones((2, 1)), np.array([[5], [0]]))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "uint64", "int32"])
+def test_indices_of_any_integer_dtype_reach_every_element(dtype):
+    x = np.ones((2, 300))
+    assert grad(lambda v: rnp.sum(v[np.array([1, 2], dtype)]))(x[0]).sum() == 2
+    assert vmap(lambda v, i: v[i])(x, np.array([1, 2], dtype)).tolist() == [1, 1]
+    assert vmap(lambda v, i: rnp.take(v, i))(x, np.array([[1], [2]], dtype)).tolist() == [[1], [1]]
+    if dtype.startswith("int"):
+        assert grad(lambda v: rnp.sum(v[np.array([-1, 0], dtype)]))(x[0])[299] == 1
+
+
+def test_exact_results_share_no_memory_either():
+    e, u = exact.asarray([1, 2]), exact.asarray([1, 1])
+    results = (
+        vmap(lambda t: t)(e),
+        jvp(lambda z: z, (e,), (u,))[1],
+        vjp(lambda z: z, e)[1](u)[0],
+        grad(lambda t: t.sum())(e),
+    )
+    for r in results:
+        r[0] = 9
+    assert (e == exact.asarray([1, 2])).all()
+    assert (u == 1).all()
+
+
 def test_what_has_no_influence_has_zeros_of_one_example_as_its_gradient():
     X = np.ones((3, 2))
     found = vmap(grad(lambda x, y: rnp.sum(y) + 0 * x[0], (0, 1)))(X, X[:, :1])
@@ -241,6 +274,7 @@ def test_a_value_that_left_its_vmap_is_refused():
         (lambda: vmap(lambda x: x, in_axes=(0, 0))(np.ones(2)), "for 1 arguments"),
         (lambda: vmap(lambda x: x, in_axes=({"a": 0},))({"b": np.ones(2)}), "containers like"),
         (lambda: vmap(lambda x: x, out_axes=3)(np.ones((2, 2))), "along axis 3"),
+        (lambda: vmap(lambda x: x, out_axes=None)(np.ones((2, 2))), "out_axes of ints"),
     ],
 )
 def test_axes_that_do_not_fit_are_named(call, words):

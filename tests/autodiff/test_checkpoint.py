@@ -125,10 +125,35 @@ def test_what_is_not_an_argument_is_an_error_and_a_constant_is_not():
     inner = lambda x: grad(lambda z: rnp.sum(checkpoint(lambda y: y * x)(z)))(x)
     with pytest.raises(NoDerivative, match="not among its arguments"):
         grad(lambda x: rnp.sum(inner(x) * checkpoint(lambda y: y * x)(2 * x)))(x)
+    closed = lambda w: checkpoint(lambda a: a * w)(w)
+    for use in (
+        lambda: jvp(closed, (3.0,), (1.0,)),
+        lambda: vmap(closed)(x),
+        lambda: grad(lambda a: grad(lambda w: checkpoint(lambda b: b * w)(a))(2.0))(3.0),
+        lambda: jvp(lambda a: grad(lambda w: checkpoint(lambda b: b * w)(a))(2.0), (3.0,), (1.0,)),
+        lambda: grad(lambda a: jvp(lambda w: checkpoint(lambda b: b * w)(a), (2.0,), (1.0,))[1])(3.0),
+        lambda: vmap(lambda a: grad(lambda w: checkpoint(lambda b: b * w)(a))(2.0))(x),
+        lambda: grad(lambda a: rnp.sum(vmap(lambda w: checkpoint(lambda b: b * w)(a))(x)))(3.0),
+    ):
+        with pytest.raises(NoDerivative, match="not among its arguments"):
+            use()
     kept = []
     grad(lambda x: kept.append(x) or rnp.sum(x))(x)
     with pytest.raises(EscapedTracer):
         checkpoint(lambda y: y)(kept[0])
+
+
+def test_labels_flags_and_functions_may_be_arguments_of_a_checkpointed_function():
+    w, i = np.array([1.0, 2.0, 3.0]), np.array([1, 1])
+    loss = lambda w, i, power, g: g(w[i] ** int(power))
+    f = lambda w: checkpoint(loss)(w, i, "2", rnp.sum)
+    assert grad(f)(w).tolist() == [0, 8, 0]
+    assert hvp(f, w, w).tolist() == [0, 8, 0]
+    assert jvp(f, (w,), (w,))[1] == 16
+    assert vmap(grad(f))(np.stack([w, -w])).tolist() == [[0, 8, 0], [0, -8, 0]]
+    assert linearize(f, w)[1](w) == 16
+    both = lambda w, b: rnp.sum(checkpoint(lambda i, w, b: w[i] * b)(i, w, b))
+    assert [g.tolist() for g in grad(both, (0, 1))(w, 2.0 * w[:2])] == [[0, 6, 0], [2, 2]]
 
 
 def peak(f, x):

@@ -177,3 +177,26 @@ def test_where_the_largest_is_nan_the_derivative_is_nan_and_nowhere_else():
     t = jvp(lambda x: np.max(x, axis=1), (x,), (np.ones((2, 3)),))[1]
     assert np.isnan(t[0])
     assert t[1] == 1.0
+
+
+def test_a_maximum_that_was_not_chosen_has_derivative_zero_even_where_it_is_nan():
+    x = np.array([1.0, np.nan])
+    assert grad(lambda v: rnp.where(rnp.isnan(rnp.max(v)), 0.0, rnp.max(v)))(x).tolist() == [0.0, 0.0]
+
+
+def test_logsumexp_and_softplus_at_infinities_and_nan():
+    assert np.isnan(grad(rnp.logsumexp)(np.array([1.0, np.nan, 3.0]))).all()
+    with np.errstate(invalid="ignore"):
+        g = grad(rnp.logsumexp)(np.array([np.inf, 1.0]))
+    assert np.isnan(g[0])
+    assert g[1] == 0
+    assert rnp.softplus(np.array([np.inf, -np.inf])).tolist() == [np.inf, 0.0]
+
+
+def test_axes_of_scattering_count_from_the_end_too():
+    x, i = np.array([1.0, 2.0, 3.0]), np.array([0, 0, 1])
+    assert rnp.scatter_add(x, i, -1, 4).tolist() == [3, 3, 0, 0]
+    assert grad(lambda x: rnp.sum(rnp.scatter_add(x, i, -1, 4) ** 2))(x).tolist() == [6, 6, 6]
+    assert rnp.put_along_axis_add(np.ones((2, 3)), np.zeros((2, 3), int), -1, 4).shape == (2, 4)
+    with pytest.raises(ShapeError, match="from -1 to 0"):
+        rnp.scatter_add(x, i, 1, 4)

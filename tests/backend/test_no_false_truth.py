@@ -302,3 +302,34 @@ def test_a_decimal_is_exact_and_a_ball_is_sent_to_its_bounds():
     for bad in (None, 1j, {}, object()):
         with pytest.raises(TypeError, match="expected an int, a Fraction"):
             exact.asarray(bad)
+
+
+def test_a_rational_constant_meets_balls_in_either_order():
+    a, ones = exact.asarray([1, 2, 3]), np.ones(3)
+    for f in (
+        lambda x: rnp.maximum(rnp.exp(x), a),
+        lambda x: rnp.where(x > 0, rnp.exp(x), a),
+        lambda x: rnp.concatenate([rnp.exp(x), a]),
+        lambda x: grad(lambda t: rnp.sum(rnp.maximum(rnp.exp(t), a)))(x),
+        lambda x: rnp.linalg.solve(rnp.exp(x) * np.eye(3, dtype=int), a),
+        lambda x: grad(lambda t: rnp.sum(t * rnp.exp(x) * a))(x),
+    ):
+        assert not exact.run(f, ones).exact
+    truth = exact.run(lambda x: rnp.maximum(rnp.exp(x), a), ones)
+    assert truth.low[2] == truth.high[2] == 3
+    with pytest.raises(NotRational):
+        exact.balls([1]).astype("rational")
+
+
+def test_rounding_a_great_many_numbers_is_as_exact_as_one():
+    rng = np.random.default_rng(0)
+    doubles = rng.normal(size=2000)
+    halfway = np.float32(doubles).astype(float) + np.spacing(np.float32(doubles)).astype(float) / 2
+    tiny = Fraction(1, 2**200)
+    q = [Fraction(x) for x in doubles] + [Fraction(x) + s * tiny for x in halfway for s in (-1, 0, 1)]
+    found = exact.asarray(np.array(q, object)).astype(np.float32)
+    for number, y in zip(q, found, strict=True):
+        distance = abs(Fraction(float(y)) - number)
+        for side in (-np.inf, np.inf):
+            other = abs(Fraction(float(np.nextafter(y, np.float32(side)))) - number)
+            assert distance < other or (distance == other and int(y.view(np.int32)) % 2 == 0)

@@ -6,6 +6,7 @@ every line. Indices are never differentiated.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,7 +33,13 @@ def moved(x: Array, start: int, count: int, to: int) -> Array:
 def in_one_row(indices: Array, size: int, n: int) -> Array:
     """Indices of each example into its own `n` entries, as indices into all entries end to end."""
     value = primal(indices)
-    first = backend.of(value).indices(size, value) * n
+    xp = backend.of(value)
+    if math.prod(shape_of(value)):
+        every = tuple(range(len(shape_of(value))))
+        low, high = -int(xp.amax(-value, every, False)), int(xp.amax(value, every, False))
+        if low < -n or high >= n:  # another example's entries would be read
+            raise IndexError(f"expected indices from {-n} to {n - 1}, got {low} to {high}")
+    first = xp.indices(size, value) * n
     wrapped = where(indices < 0, indices + n, indices)
     return wrapped + first.reshape((size,) + (1,) * (len(shape_of(indices)) - 1))
 

@@ -70,7 +70,8 @@ def _amax_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array], axis: tuple[in
 
 def _amax_vjp(i: int, g: Array, y: Array, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
     hits, count, elsewhere = _argmax_weights(y, x, axis)
-    return where(hits, _spread(g, x, axis) / count, elsewhere)
+    g = _spread(g, x, axis)
+    return where(hits, g / count, where(g == 0, 0, elsewhere))
 
 
 amax: Primitive = Primitive(
@@ -87,7 +88,7 @@ amax: Primitive = Primitive(
 def _softmax(y: Array, x: Array, axis: tuple[int, ...]) -> Array:
     y = _spread(y, x, axis)
     if not of(primal(y)).exact:  # an exact number is never -inf, and a ball that is not finite is only unknown
-        y = where(isfinite(y), y, 0)
+        y = where(isfinite(y), y, where(y < 0, 0, y))
     return exp(x - y)
 
 
