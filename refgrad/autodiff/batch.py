@@ -129,24 +129,27 @@ def vmap(f: Callable[..., Tree], in_axes: Axes = 0, out_axes: Axes = 0) -> Calla
         finally:
             trace.alive = False
         results, structure = flatten(out)
+        places = _spread(out_axes, out, what)
+        if None in places:
+            raise ShapeError(f"{what}: expected out_axes of ints, got {out_axes!r}: every result has its examples")
         taken = held(leaves)
         stacked = []
-        for result, axis in zip(results, _spread(out_axes, out, what), strict=True):
-            if isinstance(result, Tracer) and not result.owner.alive and result.owner is not trace:
-                raise result.owner.escaped()
-            mine = type(result) is BatchTracer and result.owner is trace
-            if mine:
-                whole = result.value
-            else:
-                array = np.asarray(result) if isinstance(result, (bool, int, float)) else result
-                whole = repeated(trace.size, False, array)
-            if axis is None:
-                raise ShapeError(f"{what}: expected out_axes of ints, got {out_axes!r}: every result has its examples")
+        for result, axis in zip(results, places, strict=True):
+            whole = _whole(trace, result)
             whole = moved(whole, 0, 1, _place(whole, axis, what) or 0)
             stacked.append(owned(whole, whole, taken))
         return structure.unflatten(stacked)
 
     return mapped
+
+
+def _whole(trace: BatchTrace, result: Any) -> Array:
+    """What a result is for all examples, along the first axis; one that does not depend on them is repeated."""
+    if type(result) is BatchTracer and result.owner is trace:
+        return result.value
+    if isinstance(result, Tracer) and not result.owner.alive:
+        raise result.owner.escaped()
+    return repeated(trace.size, False, np.asarray(result) if isinstance(result, (bool, int, float)) else result)
 
 
 def per_example_grad(f: ScalarFunction, argnums: int = 0) -> Callable[..., Tree]:

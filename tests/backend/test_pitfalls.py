@@ -360,6 +360,10 @@ ON_BALLS = {
 }
 
 
+MAY_BE_UNKNOWN = {"divide", "powers", "solve", "log", "log1p", "sqrt"}
+"""Functions above of x * x + 1, which as a product of two balls may be negative where x may be zero."""
+
+
 @pytest.mark.parametrize("name", ON_BALLS)
 @settings(max_examples=15, deadline=None, derandomize=True, database=None)
 @given(
@@ -374,8 +378,9 @@ def test_a_ball_contains_the_value_at_every_point_of_its_arguments(name, parts):
         point = exact.balls([low + width * share for low, width, share in parts])
         try:
             low, high = exact.bounds(f(wide))
-        except (Undecided, SingularMatrix):
-            return  # said to be unknown, which is no lie
+        except Undecided:  # said to be unknown, which is no lie, but is for few functions an answer
+            assert name in MAY_BE_UNKNOWN
+            return
         low_at, high_at = exact.bounds(f(point))
     assert np.all(low <= high_at)
     assert np.all(low_at <= high)
