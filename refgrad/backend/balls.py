@@ -180,7 +180,6 @@ class BallBackend(ElementBackend):
 
 BALLS = Balls()
 BallArray.field = BALLS
-BallArray.absorbs = (ExactArray,)
 BALL = BallBackend(BallArray)
 BALL.absorbs = (RATIONAL,)
 register(BallArray, BALL)

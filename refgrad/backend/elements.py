@@ -33,8 +33,6 @@ class ElementArray:
     __hash__ = None  # type: ignore[assignment]
     field: ClassVar[Field]
     table: ClassVar[ElementBackend]
-    absorbs: ClassVar[tuple[type, ...]] = ()
-    """Kinds of exact arrays that this one takes in, where both meet."""
 
     data: np.ndarray
 
@@ -291,7 +289,7 @@ class ElementArray:
         """Whether another kind of array among `types`, a traced one or a wider one, is to say what is done."""
         for t in types:
             if issubclass(t, ElementArray):
-                if type(self) in t.absorbs:
+                if self.table in t.table.absorbs:
                     return True
             elif hasattr(t, "__array_ufunc__") and not issubclass(t, (np.ndarray, np.generic)):
                 return True
