@@ -1,11 +1,10 @@
-"""NumPy: the default array library. Renames, and the fast forms of the scattering functions."""
+"""NumPy: the default array library. Renames; what NumPy has not is in `refgrad.backend.plain`."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from refgrad.backend import plain
 from refgrad.backend.base import Backend
 from refgrad.errors import SingularMatrix
 from refgrad.typing import Array, DType, Shape
@@ -35,6 +34,13 @@ class NumPy(Backend):
     minimum = staticmethod(np.minimum)
     where = staticmethod(np.where)
     matmul = staticmethod(np.matmul)
+    logistic = staticmethod(plain.logistic)
+    softplus = staticmethod(plain.softplus)
+    logsumexp = staticmethod(plain.logsumexp)
+    pad = staticmethod(plain.pad)
+    scatter_add = staticmethod(plain.scatter_add)
+    put_along_axis_add = staticmethod(plain.put_along_axis_add)
+    recurrence = staticmethod(plain.recurrence)
 
     def sum(self, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
         return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
@@ -62,28 +68,6 @@ class NumPy(Backend):
 
     def take(self, x: Array, indices: Array, axis: int) -> Array:
         return np.take(x, indices, axis=axis)
-
-    def scatter_add(self, g: Array, indices: Array, axis: int, size: int) -> Array:
-        g = np.asarray(g)
-        lead, tail = g.shape[:axis], g.shape[axis + indices.ndim :]
-        y = np.zeros((*lead, size, *tail), g.dtype)
-        # add.at accumulates over repeated indices, where y[...] += g would keep the last one
-        at: Any = (slice(None),) * axis + (indices,)
-        np.add.at(y, at, g)
-        return y
-
-    def put_along_axis_add(self, g: Array, indices: Array, axis: int, size: int) -> Array:
-        g = np.asarray(g)
-        y = np.zeros(g.shape[:axis] + (size,) + g.shape[axis + 1 :], g.dtype)
-        index = list(np.ogrid[tuple(slice(n) for n in g.shape)])
-        index[axis] = indices
-        np.add.at(y, tuple(index), g)
-        return y
-
-    def pad(self, x: Array, shape: Shape, index: tuple[slice, ...]) -> Array:
-        y = np.zeros(shape, x.dtype)
-        y[index] = x
-        return y
 
     def solve(self, a: Array, b: Array) -> Array:
         try:
