@@ -7,6 +7,7 @@ against exact arithmetic and by name; it is a library of its own; and it is mean
 ====================  =================================================================================
 `refgrad.verify`      what somebody's function computes; also ``refgrad verify`` on the command line
 `refgrad.grad` ...    derivatives of plain NumPy code: grad, vjp, jvp, hvp, hessian, vmap, checkpoint, ...
+`refgrad.stage`       a function and its derivatives as straight-line NumPy; `refgrad.source` prints it
 `refgrad.numpy`       NumPy's functions for traced, exact and GPU arrays alike
 `refgrad.exact`       rational numbers and certified enclosures as arrays
 `refgrad.implicit`    hypergradients by the implicit function theorem
@@ -52,12 +53,13 @@ _HOMES = {
         ),
         "refgrad.autodiff",
     ),
+    **dict.fromkeys(("source", "stage"), "refgrad.staging"),
     **dict.fromkeys(("verify", "assert_conforms", "Report"), "refgrad.conformance"),
     "register_contract": "refgrad.conformance.contracts",
 }
 _MODULES = (
     "autodiff", "backend", "conformance", "continual", "errors", "exact", "implicit", "linalg", "meta", "multitask",
-    "numpy", "oracles", "strategies", "tree", "typing",
+    "numpy", "oracles", "staging", "strategies", "tree", "typing",
 )  # fmt: skip
 
 __all__ = [*_HOMES, *_MODULES]

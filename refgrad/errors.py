@@ -21,6 +21,7 @@ __all__ = [
     "RefgradError",
     "ShapeError",
     "SingularMatrix",
+    "StagedValue",
     "SubjectNotFound",
     "TracedAssignment",
     "Undecided",
@@ -79,6 +80,10 @@ class EscapedTracer(RefgradError, RuntimeError):
 
 class BatchedValue(RefgradError, TypeError):
     """Inside `vmap`, a branch or an index needs one value where there is one for each example."""
+
+
+class StagedValue(RefgradError, TypeError):
+    """A value of a staged function was used to decide what Python does: the program is recorded only once."""
 
 
 class TracedAssignment(RefgradError, TypeError):

@@ -1,0 +1,153 @@
+"""Recording a run: every primitive that depends on the inputs, in order, as a flat list of equations.
+
+The lowest of the levels: a gradient or a Hessian-vector product inside the recorded function has its own levels above,
+so that what arrives here are the primitives their rules are written in. The run computes with the examples it is given.
+Shapes and dtypes are therefore simply those of the values, and no primitive needs a rule for them; what does not depend
+on the inputs is computed as it stands and enters the equations as a constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from refgrad.autodiff.arguments import name_of
+from refgrad.autodiff.primitive import Primitive
+from refgrad.autodiff.trace import Trace, Tracer
+from refgrad.backend import shape_of
+from refgrad.errors import NoDerivative, StagedValue
+from refgrad.typing import Shape
+
+__all__ = ["Constant", "Equation", "RecordTrace", "RecordTracer", "Variable", "frozen"]
+
+
+class Variable:
+    """A value of the program: what every run computes anew.
+
+    Attributes
+    ----------
+    type : type
+        Of the value: an array, a NumPy scalar or a Python number.
+    shape : tuple of ints
+    dtype : numpy.dtype or None
+        None for a Python number.
+    """
+
+    __slots__ = ("dtype", "shape", "type")
+
+    def __init__(self, value: Any) -> None:
+        self.type = type(value)
+        self.shape: Shape = shape_of(value)
+        self.dtype = getattr(value, "dtype", None)
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the array, 0 for a Python number."""
+        return 0 if self.dtype is None else self.dtype.itemsize * int(np.prod(self.shape, dtype=int))
+
+
+class Constant:
+    """A value that does not depend on the inputs: what it was when it was recorded."""
+
+    __slots__ = ("origin", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.origin = value if isinstance(value, np.ndarray) else None
+        self.value = frozen(value)
+
+
+Atom = Variable | Constant
+"""What an equation reads."""
+
+
+class Equation:
+    """``output = primitive(*inputs, **params)``."""
+
+    __slots__ = ("inputs", "output", "params", "primitive")
+
+    def __init__(self, primitive: Primitive, inputs: Sequence[Atom], params: dict[str, Any], output: Variable) -> None:
+        self.primitive, self.inputs, self.params, self.output = primitive, tuple(inputs), params, output
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The inputs that are variables."""
+        return [a for a in self.inputs if isinstance(a, Variable)]
+
+    def __repr__(self) -> str:
+        return f"{self.primitive.name}{tuple(a.shape if isinstance(a, Variable) else a.value for a in self.inputs)}"
+
+
+class RecordTracer(Tracer):
+    """A value of the recorded run, and the variable that it is in the program."""
+
+    __slots__ = ("variable",)
+
+    def __init__(self, trace: RecordTrace, value: Any, variable: Variable) -> None:
+        self.owner, self.value, self.variable = trace, value, variable
+
+    def _single(self) -> Any:
+        transformation, f = self.owner.label
+        raise StagedValue(
+            f"inside {transformation}({name_of(f)}) a value of shape {self.shape} decides what Python does next: a "
+            "branch, an index or a number of steps. A program is recorded once, and for other inputs the decision may "
+            "be another. Choose with refgrad.numpy.where(condition, a, b), take what decides as a Python int, bool or "
+            "string among the arguments (each value gets a program of its own), or leave the function unstaged."
+        )
+
+
+Observer = Callable[["RecordTrace", Variable], None]
+"""Called after every equation with its output; how names are found."""
+
+
+class RecordTrace(Trace):
+    """One recorded run.
+
+    Attributes
+    ----------
+    equations : list of Equation
+    """
+
+    __slots__ = ("equations", "observe")
+
+    def __init__(self, transformation: str, f: Callable[..., Any], observe: Observer) -> None:
+        super().__init__(transformation, f)
+        self.equations: list[Equation] = []
+        self.observe = observe
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        inputs: list[Atom] = []
+        values = []
+        for a in args:
+            if type(a) is RecordTracer and a.owner is self:
+                inputs.append(a.variable)
+                a = a.value
+            elif isinstance(a, Tracer):
+                raise self.captured(a)
+            else:
+                inputs.append(Constant(a))
+            values.append(a)
+        y = primitive.evaluate(values, params)
+        output = Variable(y)
+        self.equations.append(Equation(primitive, inputs, params, output))
+        self.observe(self, output)
+        return RecordTracer(self, y, output)
+
+    def captured(self, x: Tracer) -> NoDerivative:
+        """The error for a value of another transformation that the function did not get as an argument."""
+        transformation, f = self.label
+        return NoDerivative(
+            f"{transformation}({name_of(f)}): the function uses a value of shape {x.shape} that "
+            f"{x.owner.label[0]} traces outside of it. Make it an argument of the staged function; a program has only "
+            "its arguments and constants."
+        )
+
+
+def frozen(value: Any) -> Any:
+    """`value`, for an array a copy with the same order of axes in memory, which nobody else can change."""
+    if not isinstance(value, np.ndarray):
+        return value
+    copy = value.copy(order="K")
+    copy.flags.writeable = False
+    return copy

@@ -1,0 +1,132 @@
+"""Which results may be written into the memory of an operand that nobody needs any more.
+
+A view (a transpose, a slice, a reshaped array) is the same memory as what it looks at, its *root*. The memory of a root
+is free once no value with that root is read again. Arguments, constants and results are never written into.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+
+import numpy as np
+
+from refgrad.autodiff.record import Atom, Constant, Equation, Variable
+from refgrad.staging.expressions import is_elementwise, ufunc_of
+from refgrad.staging.program import Program
+
+__all__ = ["SMALLEST", "VIEWS", "Plan", "plan", "row_major"]
+
+SMALLEST = 32768
+"""In bytes. A smaller array is computed into fresh memory: finding that takes no longer than passing ``out=``."""
+
+VIEWS = {"reshape", "transpose", "slice", "stop_gradient", "windows", "flip", "astype", "broadcast_to"}
+"""Primitives whose result may be the memory of their first argument."""
+
+OPERATORS = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide"}
+
+
+class Plan:
+    """What is known about the memory of a program's values."""
+
+    def __init__(self, program: Program) -> None:
+        self._roots: dict[Atom | None, Variable] = {}
+        self._uses: Counter[Variable] = Counter()
+        self._last: dict[Variable, Equation] = {}
+        self._made: set[Variable] = set()
+        self._reshaped: set[Atom | None] = set()
+        for equation in program.equations:
+            y = equation.output
+            first = equation.inputs[0] if equation.inputs else None
+            view = equation.primitive.name in VIEWS
+            self._roots[y] = self.root(first) if view and isinstance(first, Variable) else y
+            if equation.primitive.name == "reshape" and (first in self._reshaped or self._roots.get(first) is first):
+                self._reshaped.add(y)
+            if not (view and isinstance(first, Constant)):
+                self._made.add(y)
+            for a in equation.variables:
+                self._uses[a] += 1
+                self._last[self.root(a)] = equation
+        results = [r for r in program.results if isinstance(r, Variable)]
+        self._uses.update(results)
+        self._kept = {self.root(r) for r in results}
+        self._row_major = row_major(program)
+
+    def root(self, variable: Variable) -> Variable:
+        """The value whose memory `variable` is."""
+        return self._roots.get(variable, variable)
+
+    def is_own(self, root: Variable) -> bool:
+        """Whether the memory of a root is the program's own: that of no argument and no constant."""
+        return root in self._made
+
+    def is_whole(self, variable: Variable) -> bool:
+        """Whether the value is memory of the program's own, all of it and in order, so that it can be given away."""
+        root = self.root(variable)
+        return self.is_own(root) and (root is variable or (root in self._row_major and variable in self._reshaped))
+
+    def used_once(self, variable: Variable) -> bool:
+        """Whether exactly one operand or result is this value."""
+        return self._uses[variable] == 1
+
+    def is_large(self, variable: Variable) -> bool:
+        """Whether an array is large enough to care for its memory."""
+        return variable.type is np.ndarray and variable.nbytes >= SMALLEST
+
+    def buffer(self, equation: Equation) -> Variable | None:
+        """The operand into whose memory the result may be written, if there is one."""
+        y = equation.output
+        if not self.is_large(y) or not is_elementwise(equation.primitive) or y not in self._row_major:
+            return None
+        if not (ufunc_of(equation.primitive) or equation.primitive.name in ("add", "sub", "mul", "div")):
+            return None
+        for a in equation.inputs:
+            if isinstance(a, Variable) and self._is_free(a, equation) and (a.shape, a.dtype) == (y.shape, y.dtype):
+                return a
+        return None
+
+    def _is_free(self, a: Variable, equation: Equation) -> bool:
+        own = self.root(a) is a and a.type is np.ndarray and self.is_own(a)
+        return own and a not in self._kept and self._last.get(a) is equation and a in self._row_major
+
+    def into(self, tree: ast.expr, equation: Equation, buffer: str) -> ast.expr:
+        """The expression with its result written into `buffer`."""
+        out = ast.keyword("out", ast.Name(buffer, ast.Load()))
+        if isinstance(tree, ast.BinOp):
+            function = ast.Attribute(ast.Name("np", ast.Load()), OPERATORS[type(tree.op)], ast.Load())
+            return ast.Call(function, [tree.left, tree.right], [out])
+        assert isinstance(tree, ast.Call)
+        return ast.Call(tree.func, tree.args, [*tree.keywords, out])
+
+
+def plan(program: Program) -> Plan:
+    """The plan for a program."""
+    return Plan(program)
+
+
+def row_major(program: Program) -> set[Variable]:
+    """The values that are in row-major order without gaps, whatever the layout of the arguments.
+
+    A matrix product is; so is an elementwise result all of whose operands of full shape are. For the others the order
+    of the axes in memory follows the arguments, and with it the last bits of a later sum or product may change.
+    """
+    found: set[Variable] = set()
+
+    def is_row_major(a: Atom) -> bool:
+        return a in found if isinstance(a, Variable) else bool(np.asarray(a.value).flags.c_contiguous)
+
+    for equation in program.equations:
+        y = equation.output
+        name = equation.primitive.name
+        if name in ("matmul", "broadcast_to", "concat") and y.type is np.ndarray:
+            if name != "concat" or len(y.shape) == 1:
+                found.add(y)
+        elif is_elementwise(equation.primitive) and y.type is np.ndarray:
+            full = [a for a in equation.inputs if _shape(a) == y.shape]
+            if len(y.shape) < 2 or (full and all(is_row_major(a) for a in full)):
+                found.add(y)
+    return found
+
+
+def _shape(a: Atom) -> tuple[int, ...]:
+    return a.shape if isinstance(a, Variable) else np.shape(a.value)

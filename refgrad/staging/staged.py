@@ -1,0 +1,176 @@
+"""Functions run as recorded programs, and programs as source."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any
+
+import numpy as np
+
+from refgrad.autodiff.arguments import name_of
+from refgrad.errors import NoDerivative
+from refgrad.staging.module import compiled, module, with_otherwise
+from refgrad.staging.program import Program, is_input, record
+from refgrad.staging.reassociate import reassociated
+from refgrad.staging.simplify import simplified
+from refgrad.tree import Structure, flatten
+from refgrad.typing import Tree
+
+__all__ = ["Staged", "source", "stage"]
+
+
+class Staged:
+    """A function that runs as a recorded program; see `stage`."""
+
+    def __init__(self, f: Callable[..., Tree], reassociate: bool) -> None:
+        update_wrapper(self, f)
+        self.f, self.reassociate = f, reassociate
+        self.programs: dict[Any, Callable[..., Tree]] = {}
+        self.first: Callable[..., Tree] = self.otherwise
+        self.count = -1
+        self._lock = threading.RLock()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tree:
+        # the first program checks its arguments itself: finding it in the table would take as long as a small gradient
+        if len(args) == self.count and not kwargs:
+            return self.first(*args)
+        return self.otherwise(*args, **kwargs)
+
+    def otherwise(self, *args: Any, **kwargs: Any) -> Tree:
+        """What happens to arguments that the first program was not made for."""
+        leaves, structure = flatten((args, kwargs))
+        if not all(_is_plain(leaf) for leaf in leaves):
+            return self.f(*args, **kwargs)
+        key = _key(leaves, structure)
+        if key not in self.programs:
+            with self._lock:
+                if key not in self.programs:
+                    self._record(key, args, kwargs)
+        return self.programs[key](*args, **kwargs)
+
+    def _record(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        run = compiled(program_of(self.f, args, kwargs, self.reassociate), self.f)
+        self.programs[key] = run
+        if self.count < 0 and not kwargs:
+            self.first, self.count = with_otherwise(run, self.otherwise), len(args)
+
+    def __repr__(self) -> str:
+        return f"<staged {name_of(self.f)}, {len(self.programs)} programs>"
+
+
+def stage(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) -> Staged:
+    """The function that computes what f computes, bit for bit, as straight-line NumPy.
+
+    f is run once for each combination of shapes, dtypes, containers and static arguments: at its first call, or at
+    once with `examples`. Every primitive of the run, those of the derivatives inside included, becomes a line of a
+    Python function that is compiled and kept. What is left of the cost of differentiation is the arithmetic.
+
+    Parameters
+    ----------
+    f : callable
+        Of containers of NumPy arrays, NumPy numbers and Python floats; everything else among its arguments (ints,
+        bools, strings, functions) is *static*: each value gets a program of its own. On arguments of any other kind,
+        such as traced, exact or CuPy arrays, f itself is called.
+    *examples : trees
+        Arguments to record with at once. Only their kinds matter.
+    reassociate : bool
+        Allow rewrites that change the last bits, see `refgrad.staging.reassociate`.
+
+    Returns
+    -------
+    Staged
+        Called like f. Its results share no memory with anything.
+
+    Raises
+    ------
+    StagedValue
+        If a value decides a branch, an index or a number of steps.
+    NoDerivative
+        If f uses a value that is traced outside of it.
+
+    Notes
+    -----
+    What does not depend on the arguments is computed while recording and frozen: captured arrays (a later change of
+    them is not seen), numbers drawn at random, and the checks that refgrad's algorithms make on plain values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refgrad import grad, hvp, stage
+    >>> f = lambda x: np.sum(np.tanh(x) ** 2)
+    >>> x, v = np.array([0.5, -1.0]), np.array([1.0, 2.0])
+    >>> gradient = stage(grad(f), x)
+    >>> bool((gradient(x) == grad(f)(x)).all())
+    True
+    >>> hessian_times = stage(lambda v: hvp(f, x, v))
+    >>> bool((hessian_times(v) == hvp(f, x, v)).all())
+    True
+    """
+    staged = Staged(f, reassociate)
+    if examples:
+        leaves, structure = flatten((examples, {}))
+        for leaf in leaves:
+            if not _is_plain(leaf):
+                raise NoDerivative(
+                    f"stage({name_of(f)}): expected examples of NumPy arrays and numbers, got {type(leaf).__name__}; a "
+                    "program is NumPy source"
+                )
+        staged._record(_key(leaves, structure), examples, {})
+    return staged
+
+
+def source(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) -> str:
+    """The program that `stage` makes of f for arguments like `examples`, as a Python module.
+
+    Its only import is NumPy (and ``scipy.special`` where f uses erf, lgamma or their derivatives). Its last function
+    takes the arguments of f and returns its containers. Values are called as they are in f; ``h_bar`` is the cotangent
+    of h and ``h_dot`` its tangent. Captured arrays of up to 1000 elements are literals, larger ones keyword arguments.
+
+    Raises
+    ------
+    NoDerivative
+        As for `stage`; also if a result is in a container that has no literal, such as a dataclass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refgrad import grad, source
+    >>> print(source(grad(lambda x: np.sum(np.sin(x) * x)), np.ones(3)))  # doctest: +SKIP
+    """
+    lines, text = module(program_of(f, examples, {}, reassociate))
+    for value in text.statics.values():
+        raise NoDerivative(
+            f"source({name_of(f)}): expected results in tuples, lists and dicts, got {value!r}, which NumPy source "
+            "cannot make. Return its arrays: lambda *args: f(*args).value"
+        )
+    return lines
+
+
+def program_of(f: Callable[..., Tree], args: tuple[Any, ...], kwargs: dict[str, Any], reassociate: bool) -> Program:
+    """The simplified program of f for arguments like these."""
+    program = simplified(record(f, args, kwargs))
+    return simplified(reassociated(program)) if reassociate else program
+
+
+def _is_plain(leaf: Any) -> bool:
+    return is_input(leaf) or not hasattr(leaf, "shape")
+
+
+def _key(leaves: list[Any], structure: Structure) -> Any:
+    kinds = []
+    for leaf in leaves:
+        if is_input(leaf):
+            kinds.append((type(leaf), getattr(leaf, "dtype", None), np.shape(leaf)))
+        else:
+            kinds.append((type(leaf), leaf if _is_hashable(leaf) else id(leaf), ()))
+    return structure, tuple(kinds)
+
+
+def _is_hashable(x: Any) -> bool:
+    try:
+        hash(x)
+    except TypeError:
+        return False
+    return True
