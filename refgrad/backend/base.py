@@ -7,6 +7,7 @@ shapes are tuples. Nothing here differentiates.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -129,6 +130,25 @@ class Backend:
         y[index] = x
         return y
 
+    def windows(self, x: Array, shape: Shape, strides: Shape, dilation: Shape) -> Array:
+        """Windows of `shape` over the last axes of `x`: their places, then what is in them."""
+        lead = len(shape_of(x)) - len(shape)
+        places = _places(shape_of(x)[lead:], shape, strides, dilation)
+        y = self.zeros((*shape_of(x)[:lead], *places, *shape), x)
+        for offset in itertools.product(*map(range, shape)):
+            y[(..., *offset)] = x[(..., *_strided(offset, places, strides, dilation))]
+        return y
+
+    def fold(self, g: Array, size: Shape, strides: Shape, dilation: Shape) -> Array:
+        """The transpose of `windows`: zeros that end in the axes `size`, the windows `g` added in their places."""
+        k = len(size)
+        lead, places, shape = shape_of(g)[: -2 * k], shape_of(g)[-2 * k : -k], shape_of(g)[-k:]
+        y = self.zeros((*lead, *size), g)
+        for offset in itertools.product(*map(range, shape)):
+            here = (..., *_strided(offset, places, strides, dilation))
+            y[here] = y[here] + g[(..., *offset)]
+        return y
+
     def take(self, x: Array, indices: Array, axis: int) -> Array:
         """``x[..., indices, ...]``; the shape of `indices` replaces `axis`."""
         if indices.ndim == 1:
@@ -200,6 +220,17 @@ def shape_of(x: Array) -> Shape:
         return x.shape  # type: ignore[no-any-return]
     except AttributeError:
         return ()
+
+
+def _places(size: Shape, shape: Shape, strides: Shape, dilation: Shape) -> Shape:
+    """The number of windows along each axis."""
+    return tuple((n - d * (w - 1) - 1) // s + 1 for n, w, s, d in zip(size, shape, strides, dilation, strict=True))
+
+
+def _strided(offset: Shape, places: Shape, strides: Shape, dilation: Shape) -> tuple[slice, ...]:
+    """Where the elements at `offset` of all windows lie."""
+    spans = zip(offset, places, strides, dilation, strict=True)
+    return tuple(slice(o * d, o * d + s * (m - 1) + 1, s) for o, m, s, d in spans)
 
 
 def _dropped(shape: Shape, axis: tuple[int, ...]) -> Shape:

@@ -38,6 +38,8 @@ class NumPy(Backend):
     softplus = staticmethod(plain.softplus)
     logsumexp = staticmethod(plain.logsumexp)
     pad = staticmethod(plain.pad)
+    windows = staticmethod(plain.windows)
+    fold = staticmethod(plain.fold)
     scatter_add = staticmethod(plain.scatter_add)
     put_along_axis_add = staticmethod(plain.put_along_axis_add)
     recurrence = staticmethod(plain.recurrence)

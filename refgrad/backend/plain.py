@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
+    "fold",
     "logistic",
     "logsumexp",
     "pad",
@@ -17,6 +18,7 @@ __all__ = [
     "scatter_add",
     "softplus",
     "sum_to",
+    "windows",
 ]
 
 
@@ -52,6 +54,27 @@ def pad(x, shape, index):
     """Zeros of `shape` that hold `x` at the slices `index`."""
     y = np.zeros(shape, x.dtype)
     y[index] = x
+    return y
+
+
+def windows(x, shape, strides, dilation):
+    """Windows of `shape` over the last axes of `x`, a read-only view: their places, then what is in them."""
+    lead = (slice(None),) * (np.ndim(x) - len(shape))
+    spans = tuple(d * (w - 1) + 1 for w, d in zip(shape, dilation, strict=True))
+    y = np.lib.stride_tricks.sliding_window_view(x, spans, axis=tuple(range(-len(shape), 0)))
+    return y[lead + tuple(slice(None, None, s) for s in strides + dilation)]
+
+
+def fold(g, size, strides, dilation):
+    """The transpose of `windows`: zeros that end in the axes `size`, the windows `g` added in their places."""
+    k = len(size)
+    places, shape = g.shape[-2 * k : -k], g.shape[-k:]
+    y = np.zeros(g.shape[: -2 * k] + size, g.dtype)
+    every = (slice(None),) * (g.ndim - k)
+    for offset in np.ndindex(*shape):
+        spans = zip(offset, places, strides, dilation, strict=True)
+        here = every[:-k] + tuple(slice(o * d, o * d + s * (m - 1) + 1, s) for o, m, s, d in spans)
+        y[here] += g[every + offset]
     return y
 
 

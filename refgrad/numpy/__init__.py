@@ -99,17 +99,18 @@ from refgrad.numpy.shapes import (
     swapaxes,
     transpose,
 )  # fmt: skip
+from refgrad.numpy.sliding import fold, windows
 
 __all__ = [
     "abs", "absolute", "add", "amax", "amin", "arctan", "argmax", "argmin", "asarray", "astype", "atan", "atleast_1d",
     "broadcast_to", "clip", "concat", "concatenate", "cos", "cumprod", "cumsum", "divide", "dot", "e", "equal", "exp",
-    "expand_dims", "expm1", "float32", "float64", "getitem", "greater", "greater_equal", "inf", "inner", "int64",
-    "isfinite", "isnan", "less", "less_equal", "linalg", "log", "log1p", "logistic", "logsumexp", "matmul",
+    "expand_dims", "expm1", "float32", "float64", "fold", "getitem", "greater", "greater_equal", "inf", "inner",
+    "int64", "isfinite", "isnan", "less", "less_equal", "linalg", "log", "log1p", "logistic", "logsumexp", "matmul",
     "matrix_transpose", "max", "maximum", "mean", "min", "minimum", "moveaxis", "multiply", "nan", "ndim", "negative",
     "newaxis", "not_equal", "ones_like", "outer", "pad", "permute_dims", "pi", "positive", "pow", "power", "prod",
     "put_along_axis_add", "ravel", "reciprocal", "relu", "reshape", "scatter_add", "shape", "sign", "sin", "size",
     "softmax", "softplus", "sqrt", "square", "squeeze", "stack", "subtract", "sum", "swapaxes", "take",
-    "take_along_axis", "tanh", "trace", "transpose", "true_divide", "var", "vdot", "where", "zeros_like",
+    "take_along_axis", "tanh", "trace", "transpose", "true_divide", "var", "vdot", "where", "windows", "zeros_like",
 ]  # fmt: skip
 
 from refgrad.numpy.dispatch import apply_function, apply_ufunc  # noqa: F401  (needs the names above)

@@ -15,6 +15,7 @@ import numpy as np
 
 from refgrad import numpy as namespace
 from refgrad.errors import NoDerivative
+from refgrad.numpy.sliding import sliding_window_view
 
 __all__ = ["apply_function", "apply_ufunc"]
 
@@ -54,6 +55,7 @@ def _counterparts() -> dict[Any, Callable[..., Any]]:
         np.linalg.solve: namespace.linalg.solve,
         np.linalg.inv: namespace.linalg.inv,
         np.linalg.norm: namespace.linalg.norm,
+        np.lib.stride_tricks.sliding_window_view: sliding_window_view,
     }
     for name in namespace.__all__:
         theirs, ours = getattr(np, name, None), getattr(namespace, name)
