@@ -179,6 +179,23 @@ class Backend:
         spread = self.where(hits, self.xp.expand_dims(g, axis=axis), self.zeros_like(self.xp.expand_dims(g, axis=axis)))
         return self.sum(spread, (axis + 1,), False)
 
+    def einsum(self, subscripts: str, a: Array, b: Array) -> Array:
+        """The sum of products of two arrays over named axes; see `refgrad.autodiff.rules.einsum` for the form."""
+        inputs, out = subscripts.split("->")
+        left, right = inputs.split(",")
+        length = dict(zip(left + right, shape_of(a) + shape_of(b), strict=True))
+        both = [c for c in left if c in right and c in out]
+        summed = [c for c in left if c in right and c not in out]
+        rows, columns = [c for c in left if c not in right], [c for c in right if c not in left]
+
+        def matrices(x: Array, names: str, *blocks: list[str]) -> Array:
+            x = self.transpose(x, tuple(names.index(c) for block in blocks for c in block))
+            return self.reshape(x, tuple(math.prod([length[c] for c in block]) for block in blocks))
+
+        y = self.matmul(matrices(a, left, both, rows, summed), matrices(b, right, both, summed, columns))
+        names = [*both, *rows, *columns]
+        return self.transpose(self.reshape(y, tuple(length[c] for c in names)), tuple(names.index(c) for c in out))
+
     def solve(self, a: Array, b: Array) -> Array:
         """The solution of ``a @ x = b``; `b` is a stack of matrices. Raises `SingularMatrix`."""
         return self.xp.linalg.solve(a, b)

@@ -71,6 +71,9 @@ class NumPy(Backend):
     def take(self, x: Array, indices: Array, axis: int) -> Array:
         return np.take(x, indices, axis=axis)
 
+    def einsum(self, subscripts: str, a: Array, b: Array) -> Array:
+        return np.einsum(subscripts, a, b, optimize=True)
+
     def solve(self, a: Array, b: Array) -> Array:
         try:
             return np.linalg.solve(a, b)

@@ -16,6 +16,8 @@ from __future__ import annotations
 from numpy import e, float32, float64, inf, int64, nan, newaxis, pi
 
 from refgrad.numpy import products as linalg
+from refgrad.numpy.contraction import einsum
+from refgrad.numpy.diagonals import diag, diagonal, trace
 from refgrad.numpy.elementwise import (
     abs,
     absolute,
@@ -65,7 +67,7 @@ from refgrad.numpy.elementwise import (
     zeros_like,
 )  # fmt: skip
 from refgrad.numpy.indexing import getitem, put_along_axis_add, scatter_add, take, take_along_axis
-from refgrad.numpy.products import dot, inner, matmul, outer, trace, vdot
+from refgrad.numpy.products import dot, inner, matmul, outer, vdot
 from refgrad.numpy.reductions import (
     amax,
     amin,
@@ -102,15 +104,16 @@ from refgrad.numpy.shapes import (
 from refgrad.numpy.sliding import fold, windows
 
 __all__ = [
-    "abs", "absolute", "add", "amax", "amin", "arctan", "argmax", "argmin", "asarray", "astype", "atan", "atleast_1d",
-    "broadcast_to", "clip", "concat", "concatenate", "cos", "cumprod", "cumsum", "divide", "dot", "e", "equal", "exp",
-    "expand_dims", "expm1", "float32", "float64", "fold", "getitem", "greater", "greater_equal", "inf", "inner",
-    "int64", "isfinite", "isnan", "less", "less_equal", "linalg", "log", "log1p", "logistic", "logsumexp", "matmul",
-    "matrix_transpose", "max", "maximum", "mean", "min", "minimum", "moveaxis", "multiply", "nan", "ndim", "negative",
-    "newaxis", "not_equal", "ones_like", "outer", "pad", "permute_dims", "pi", "positive", "pow", "power", "prod",
-    "put_along_axis_add", "ravel", "reciprocal", "relu", "reshape", "scatter_add", "shape", "sign", "sin", "size",
-    "softmax", "softplus", "sqrt", "square", "squeeze", "stack", "subtract", "sum", "swapaxes", "take",
-    "take_along_axis", "tanh", "trace", "transpose", "true_divide", "var", "vdot", "where", "windows", "zeros_like",
+    "abs", "absolute", "add", "amax", "amin", "arctan", "argmax", "argmin", "asarray", "astype", "atan",
+    "atleast_1d", "broadcast_to", "clip", "concat", "concatenate", "cos", "cumprod", "cumsum", "diag", "diagonal",
+    "divide", "dot", "e", "einsum", "equal", "exp", "expand_dims", "expm1", "float32", "float64", "fold", "getitem",
+    "greater", "greater_equal", "inf", "inner", "int64", "isfinite", "isnan", "less", "less_equal", "linalg", "log",
+    "log1p", "logistic", "logsumexp", "matmul", "matrix_transpose", "max", "maximum", "mean", "min", "minimum",
+    "moveaxis", "multiply", "nan", "ndim", "negative", "newaxis", "not_equal", "ones_like", "outer", "pad",
+    "permute_dims", "pi", "positive", "pow", "power", "prod", "put_along_axis_add", "ravel", "reciprocal", "relu",
+    "reshape", "scatter_add", "shape", "sign", "sin", "size", "softmax", "softplus", "sqrt", "square", "squeeze",
+    "stack", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tanh", "trace", "transpose", "true_divide",
+    "var", "vdot", "where", "windows", "zeros_like",
 ]  # fmt: skip
 
 from refgrad.numpy.dispatch import apply_function, apply_ufunc  # noqa: F401  (needs the names above)

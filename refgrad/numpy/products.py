@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from refgrad import backend
-from refgrad.autodiff.rules import contract, index, linalg, shape
+from refgrad.autodiff.rules import contract, linalg, shape
 from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
@@ -72,15 +70,6 @@ def vdot(a: Any, b: Any) -> Array:
 def outer(a: Any, b: Any) -> Array:
     """The matrix ``a[i] * b[j]``."""
     return expand_dims(ravel(a), 1) * ravel(b)
-
-
-def trace(x: Any) -> Array:
-    """The sum of the diagonal of a matrix."""
-    x = asarray(x)
-    if len(shape_of(x)) != 2:
-        raise ShapeError(f"trace: expected a matrix, got shape {shape_of(x)}")
-    n = min(shape_of(x))
-    return sum(index.take(ravel(x), np.arange(n) * (shape_of(x)[1] + 1), axis=0))
 
 
 def solve(a: Any, b: Any) -> Array:

@@ -43,13 +43,14 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Array:
     n = len(shape_of(x))
     if axes is None:
         return rules.transpose(x, axes=tuple(reversed(range(n))))
-    order = tuple(_axis(a, n, "transpose") for a in axes)
+    order = tuple(axis_of(a, n, "transpose") for a in axes)
     if sorted(order) != list(range(n)):
         raise ShapeError(f"transpose: expected each of {n} axes once, got {tuple(axes)}")
     return rules.transpose(x, axes=order)
 
 
-def _axis(axis: int, ndim: int, what: str) -> int:
+def axis_of(axis: int, ndim: int, what: str) -> int:
+    """`axis` as a place from 0 to ndim - 1."""
     if not -ndim <= axis < ndim:
         raise ShapeError(f"{what}: expected an axis from {-ndim} to {ndim - 1}, got {axis}")
     return axis % ndim
@@ -66,7 +67,7 @@ def matrix_transpose(x: Any) -> Array:
 def swapaxes(x: Any, a: int, b: int) -> Array:
     """x with axes a and b exchanged."""
     n = len(shape_of(x))
-    a, b = _axis(a, n, "swapaxes"), _axis(b, n, "swapaxes")
+    a, b = axis_of(a, n, "swapaxes"), axis_of(b, n, "swapaxes")
     order = list(range(n))
     order[a], order[b] = b, a
     return transpose(x, order)
@@ -75,7 +76,7 @@ def swapaxes(x: Any, a: int, b: int) -> Array:
 def moveaxis(x: Any, source: int, destination: int) -> Array:
     """x with the axis `source` moved to the place `destination`."""
     n = len(shape_of(x))
-    source, destination = _axis(source, n, "moveaxis"), _axis(destination, n, "moveaxis")
+    source, destination = axis_of(source, n, "moveaxis"), axis_of(destination, n, "moveaxis")
     order = [i for i in range(n) if i != source]
     order.insert(destination, source)
     return transpose(x, order)
@@ -84,7 +85,7 @@ def moveaxis(x: Any, source: int, destination: int) -> Array:
 def expand_dims(x: Any, axis: int) -> Array:
     """x with an axis of length 1 in the place `axis`."""
     dims = list(shape_of(x))
-    dims.insert(_axis(axis, len(dims) + 1, "expand_dims"), 1)
+    dims.insert(axis_of(axis, len(dims) + 1, "expand_dims"), 1)
     return reshape(x, dims)
 
 

@@ -95,7 +95,7 @@ def test_functions_of_numpys_names_mean_what_numpy_means():
     a, b = rng.normal(size=(2, 3)), rng.normal(size=(4, 3))
     assert np.allclose(jvp(lambda a: np.inner(a, b), (a,), (a,))[0], np.inner(a, b))
     for bad in (
-        lambda a: np.trace(np.stack([a, a])),
+        lambda a: np.trace(a[0]),
         lambda a: np.vdot(a, np.ones(1)),
         lambda a: np.inner(a[0], np.ones(1)),
         lambda a: rnp.expand_dims(a, 5),
