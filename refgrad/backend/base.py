@@ -149,6 +149,14 @@ class Backend:
             y[here] = y[here] + g[(..., *offset)]
         return y
 
+    def flip(self, x: Array, axes: tuple[int, ...]) -> Array:
+        """`x` with the order of its elements reversed along `axes`."""
+        return self.xp.flip(x, axis=axes)
+
+    def tri_mask(self, x: Array, part: str, k: int) -> Array:
+        """The lower (``"tril"``) or upper (``"triu"``) triangles of matrices, from their k-th diagonal; 0 elsewhere."""
+        return getattr(self.xp, part)(x, k=k)
+
     def take(self, x: Array, indices: Array, axis: int) -> Array:
         """``x[..., indices, ...]``; the shape of `indices` replaces `axis`."""
         if indices.ndim == 1:

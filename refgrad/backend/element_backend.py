@@ -147,6 +147,13 @@ class ElementBackend(NumPyNames, Backend):
     def squeeze(self, x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
         return self.array(np.squeeze(self._data(x), axis))
 
+    def flip(self, x: Array, axes: tuple[int, ...]) -> Array:
+        return self.array(np.flip(self._data(x), axes))
+
+    def tri_mask(self, x: Array, part: str, k: int) -> Array:
+        inside = getattr(np, part)(np.ones(shape_of(x)[-2:], bool), k)
+        return self.where(inside, x, 0)
+
     def concat(self, parts: Sequence[Array], axis: int = 0) -> Array:
         return self.array(np.concatenate([self._data(p) for p in parts], axis=axis))
 

@@ -17,7 +17,7 @@ from numpy import e, float32, float64, inf, int64, nan, newaxis, pi
 
 from refgrad.numpy import products as linalg
 from refgrad.numpy.contraction import einsum
-from refgrad.numpy.diagonals import diag, diagonal, trace
+from refgrad.numpy.diagonals import diag, diagonal, trace, tril, triu
 from refgrad.numpy.elementwise import (
     abs,
     absolute,
@@ -90,6 +90,9 @@ from refgrad.numpy.shapes import (
     concat,
     concatenate,
     expand_dims,
+    flip,
+    fliplr,
+    flipud,
     matrix_transpose,
     moveaxis,
     pad,
@@ -106,14 +109,14 @@ from refgrad.numpy.sliding import fold, windows
 __all__ = [
     "abs", "absolute", "add", "amax", "amin", "arctan", "argmax", "argmin", "asarray", "astype", "atan",
     "atleast_1d", "broadcast_to", "clip", "concat", "concatenate", "cos", "cumprod", "cumsum", "diag", "diagonal",
-    "divide", "dot", "e", "einsum", "equal", "exp", "expand_dims", "expm1", "float32", "float64", "fold", "getitem",
-    "greater", "greater_equal", "inf", "inner", "int64", "isfinite", "isnan", "less", "less_equal", "linalg", "log",
-    "log1p", "logistic", "logsumexp", "matmul", "matrix_transpose", "max", "maximum", "mean", "min", "minimum",
-    "moveaxis", "multiply", "nan", "ndim", "negative", "newaxis", "not_equal", "ones_like", "outer", "pad",
-    "permute_dims", "pi", "positive", "pow", "power", "prod", "put_along_axis_add", "ravel", "reciprocal", "relu",
-    "reshape", "scatter_add", "shape", "sign", "sin", "size", "softmax", "softplus", "sqrt", "square", "squeeze",
-    "stack", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tanh", "trace", "transpose", "true_divide",
-    "var", "vdot", "where", "windows", "zeros_like",
+    "divide", "dot", "e", "einsum", "equal", "exp", "expand_dims", "expm1", "flip", "fliplr", "flipud", "float32",
+    "float64", "fold", "getitem", "greater", "greater_equal", "inf", "inner", "int64", "isfinite", "isnan", "less",
+    "less_equal", "linalg", "log", "log1p", "logistic", "logsumexp", "matmul", "matrix_transpose", "max", "maximum",
+    "mean", "min", "minimum", "moveaxis", "multiply", "nan", "ndim", "negative", "newaxis", "not_equal",
+    "ones_like", "outer", "pad", "permute_dims", "pi", "positive", "pow", "power", "prod", "put_along_axis_add",
+    "ravel", "reciprocal", "relu", "reshape", "scatter_add", "shape", "sign", "sin", "size", "softmax", "softplus",
+    "sqrt", "square", "squeeze", "stack", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tanh", "trace",
+    "transpose", "tril", "triu", "true_divide", "var", "vdot", "where", "windows", "zeros_like",
 ]  # fmt: skip
 
 from refgrad.numpy.dispatch import apply_function, apply_ufunc  # noqa: F401  (needs the names above)

@@ -1,4 +1,4 @@
-"""Diagonals of matrices: taken out, put in, summed.
+"""Diagonals of matrices: taken out, put in, summed; and what lies on one side of them.
 
 A diagonal of an (n, m) matrix is every (m + 1)-th of its elements in row-major order, so it is a slice of the raveled
 matrix and a vector on it is that slice's transpose.
@@ -16,7 +16,7 @@ from refgrad.numpy.reductions import sum
 from refgrad.numpy.shapes import axis_of, reshape, transpose
 from refgrad.typing import Array
 
-__all__ = ["diag", "diagonal", "trace"]
+__all__ = ["diag", "diagonal", "trace", "tril", "triu"]
 
 
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
@@ -53,3 +53,20 @@ def diag(x: Any, k: int = 0) -> Array:
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
     """The sum of a diagonal along two axes of x."""
     return sum(diagonal(x, offset, axis1, axis2), axis=-1)
+
+
+def tril(x: Any, k: int = 0) -> Array:
+    """Matrices with zeros above their k-th diagonal; what was there, NaN too, has no influence."""
+    return _triangle(x, "tril", k)
+
+
+def triu(x: Any, k: int = 0) -> Array:
+    """Matrices with zeros below their k-th diagonal; what was there, NaN too, has no influence."""
+    return _triangle(x, "triu", k)
+
+
+def _triangle(x: Any, part: str, k: int) -> Array:
+    x = asarray(x)
+    if len(shape_of(x)) < 2:
+        raise ShapeError(f"{part}: expected a matrix or a stack of them, got shape {shape_of(x)}")
+    return rules.tri_mask(x, part=part, k=k)

@@ -89,6 +89,22 @@ def expand_dims(x: Any, axis: int) -> Array:
     return reshape(x, dims)
 
 
+def flip(x: Any, axis: Axes = None) -> Array:
+    """x with its elements in reverse order along `axis`, or along all axes."""
+    x = asarray(x)
+    return rules.flip(x, axes=axes_of(x, axis, "flip"))
+
+
+def flipud(x: Any) -> Array:
+    """x with its elements in reverse order along the first axis."""
+    return flip(x, 0)
+
+
+def fliplr(x: Any) -> Array:
+    """x with its elements in reverse order along the second axis."""
+    return flip(x, 1)
+
+
 def squeeze(x: Any, axis: Axes = None) -> Array:
     """x without the axes of length 1 that `axis` names, or without all of them."""
     x = asarray(x)

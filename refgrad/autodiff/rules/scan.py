@@ -17,22 +17,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from refgrad.autodiff.primitive import Primitive, case, real, zeros_like
-from refgrad.autodiff.rules.shape import concat, repeated, slice_
+from refgrad.autodiff.rules.shape import concat, flip, repeated, slice_
 from refgrad.autodiff.trace import PRIMITIVES
 from refgrad.backend import shape_of
 from refgrad.typing import Array
 
-__all__ = ["cumprod", "cumsum", "recurrence", "reverse"]
+__all__ = ["cumprod", "cumsum", "recurrence"]
 
 
 def along(x: Array, axis: int, part: slice) -> Array:
     """A `part` of one axis of `x`."""
     return slice_(x, index=tuple(part if k == axis else slice(None) for k in range(len(shape_of(x)))))
-
-
-def reverse(x: Array, axis: int) -> Array:
-    """`x` with one axis in reverse order."""
-    return along(x, axis, slice(None, None, -1))
 
 
 def before(x: Array, axis: int, first: Array) -> Array:
@@ -47,7 +42,7 @@ def after(x: Array, axis: int) -> Array:
 
 def gathered(g: Array, a: Array, axis: int) -> Array:
     """``l_k = g_k + a_{k+1} l_{k+1}``, from the end."""
-    return reverse(recurrence(reverse(after(a, axis), axis), reverse(g, axis), axis=axis), axis)
+    return flip(recurrence(flip(after(a, axis), axes=(axis,)), flip(g, axes=(axis,)), axis=axis), axes=(axis,))
 
 
 def _batched(name: str) -> Any:
@@ -62,7 +57,7 @@ cumsum: Primitive = Primitive(
     "cumsum",
     lambda xp, x, axis: xp.cumsum(x, axis),
     jvp=lambda y, xs, ts, axis: cumsum(ts[0], axis=axis),
-    vjp=lambda i, g, y, x, axis: reverse(cumsum(reverse(g, axis), axis=axis), axis),
+    vjp=lambda i, g, y, x, axis: flip(cumsum(flip(g, axes=(axis,)), axis=axis), axes=(axis,)),
     batch=_batched("cumsum"),
     source="np.cumsum({0}, axis={axis})",
     cases=(case(real(3), axis=0), case(real(2, 3), axis=1), case(real(2, 1), axis=1)),

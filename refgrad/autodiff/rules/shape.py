@@ -1,7 +1,7 @@
 """Primitives that move elements and leave them as they are.
 
 They come in pairs of transposes, so the set is closed under differentiation: `broadcast_to` and `sum_to`, `slice_`
-and `pad`, `concat` and slices, `reshape` and `transpose` with their own inverses.
+and `pad`, `concat` and slices, `reshape` and `transpose` with their own inverses. `flip` and `tri_mask` are their own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,18 @@ from refgrad.autodiff.primitive import Primitive, case, real, zeros_like
 from refgrad.backend import Backend, shape_of
 from refgrad.typing import Array, Shape
 
-__all__ = ["broadcast_to", "concat", "pad", "repeated", "reshape", "slice_", "sum_to", "transpose"]
+__all__ = [
+    "broadcast_to",
+    "concat",
+    "flip",
+    "pad",
+    "repeated",
+    "reshape",
+    "slice_",
+    "sum_to",
+    "transpose",
+    "tri_mask",
+]
 
 reshape: Primitive = Primitive(
     "reshape",
@@ -156,4 +167,29 @@ concat: Primitive = Primitive(
     batch=_concat_batch,
     source="np.concatenate([{all}], axis={axis})",
     cases=(case(real(2, 3), real(1, 3), axis=0), case(real(2, 1), real(2, 2), real(2, 3), axis=1)),
+)
+
+flip: Primitive = Primitive(
+    "flip",
+    lambda xp, x, axes: xp.flip(x, axes),
+    jvp=lambda y, xs, ts, axes: flip(ts[0], axes=axes),
+    vjp=lambda i, g, y, x, axes: flip(g, axes=axes),
+    batch=lambda size, mapped, args, params: flip(args[0], axes=tuple(a + 1 for a in params["axes"])),
+    source="np.flip({0}, {axes})",
+    cases=(case(real(3), axes=(0,)), case(real(2, 3, 2), axes=(0, 2)), case(real(2, 3), axes=())),
+)
+
+tri_mask: Primitive = Primitive(
+    "tri_mask",
+    lambda xp, x, part, k: xp.tri_mask(x, part, k),
+    jvp=lambda y, xs, ts, part, k: tri_mask(ts[0], part=part, k=k),
+    vjp=lambda i, g, y, x, part, k: tri_mask(g, part=part, k=k),
+    batch=lambda size, mapped, args, params: tri_mask(args[0], **params),
+    source="np.{part}({0}, {k})",
+    cases=(
+        case(real(3, 3), part="tril", k=0),
+        case(real(2, 3, 2), part="tril", k=-1),
+        case(real(2, 3), part="triu", k=1),
+        case(real(3, 2), part="triu", k=-1),
+    ),
 )
