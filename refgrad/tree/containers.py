@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,17 +23,18 @@ __all__ = ["Structure", "flatten", "map", "paths"]
 class Structure:
     """What is left of a container when its leaves are taken out."""
 
-    __slots__ = ("children", "keys", "kind", "size", "template")
+    __slots__ = ("children", "flat", "keys", "kind", "size", "template")
 
     def __init__(self, kind: str, template: Any, keys: tuple[Any, ...], children: tuple[Structure, ...]) -> None:
         self.kind, self.template, self.keys, self.children = kind, template, keys, children
         self.size: int = 1 if kind == "leaf" else sum(child.size for child in children)
+        self.flat = template is tuple and all(child is LEAF for child in children)
 
     def unflatten(self, leaves: Sequence[Array]) -> Tree:
         """The container with `leaves`, in the order of `flatten`."""
         if len(leaves) != self.size:
             raise ShapeError(f"expected {self.size} leaves for {self!r}, got {len(leaves)}")
-        return self._build(iter(leaves))
+        return tuple(leaves) if self.flat else self._build(iter(leaves))
 
     def _build(self, leaves: Iterator[Array]) -> Tree:
         if self.kind == "leaf":
@@ -119,7 +121,16 @@ def _emptied(mapping: dict[Any, Any]) -> dict[Any, Any] | None:
     return empty
 
 
+@cache
+def _flat(n: int) -> Structure:
+    """The structure of a tuple of n leaves."""
+    return Structure("tuple", tuple, (), (LEAF,) * n)
+
+
 def _collect(tree: Tree, leaves: list[Array]) -> Structure:
+    if type(tree) is tuple and _LEAF_TYPES.issuperset([type(value) for value in tree]):
+        leaves.extend(tree)
+        return _flat(len(tree))
     entries = None if type(tree) in _LEAF_TYPES else _entries(tree)
     if entries is None:
         _LEAF_TYPES.add(type(tree))

@@ -32,6 +32,16 @@ def test_every_kind_of_container_is_rebuilt_with_its_types_and_order():
     assert isinstance(rebuilt["a"].y, Layer)
 
 
+@pytest.mark.parametrize("kind", [tuple, type("Own", (tuple,), {}), Point._make], ids=["tuple", "own", "named"])
+def test_a_tuple_of_leaves_alone_keeps_its_type_too(kind):
+    given = kind([1, 2])
+    leaves, structure = tree.flatten(given)
+    rebuilt = structure.unflatten([10 * leaf for leaf in leaves])
+    assert rebuilt == kind([10, 20])
+    assert type(rebuilt) is type(given)
+    assert structure != tree.flatten([1, 2])[1]
+
+
 def test_a_dict_that_holds_more_than_its_entries_keeps_it():
     leaves, structure = tree.flatten(defaultdict(list, a=1))
     rebuilt = structure.unflatten(leaves)
