@@ -40,7 +40,7 @@ class BatchTracer(Tracer):
 
     @property
     def shape(self) -> Shape:
-        return shape_of(self.value)[1:]
+        return self.value.shape[1:]  # type: ignore[no-any-return]
 
     def _single(self) -> Any:
         transformation, f = self.owner.label
@@ -64,8 +64,11 @@ class BatchTrace(Trace):
         self.size = size
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        mapped = [type(a) is BatchTracer and a.owner is self for a in args]
-        values = [a.value if m else a for a, m in zip(args, mapped, strict=True)]
+        mapped, values = [], []
+        for a in args:
+            mine = type(a) is BatchTracer and a.owner is self
+            mapped.append(mine)
+            values.append(a.value if mine else a)
         return BatchTracer(self, primitive.batch(self.size, mapped, values, params))
 
 
@@ -106,41 +109,48 @@ def vmap(f: Callable[..., Tree], in_axes: Axes = 0, out_axes: Axes = 0) -> Calla
 
     @wraps(f)
     def mapped(*args: Any, **kwargs: Any) -> Tree:
-        what = f"vmap({name_of(f)})"
-        axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
-        if len(axes) != len(args):
-            raise ShapeError(f"{what}: expected in_axes for {len(args)} arguments, got {in_axes!r}")
-        leaves, structure = flatten(args)
-        places = [axis for argument, axis in zip(args, axes, strict=True) for axis in _spread(axis, argument, what)]
-        places = [_place(leaf, axis, what) for leaf, axis in zip(leaves, places, strict=True)]
-        sizes = {shape_of(leaf)[axis] for leaf, axis in zip(leaves, places, strict=True) if axis is not None}
-        if len(sizes) != 1:
-            shapes = [shape_of(leaf) for leaf in leaves]
-            raise ShapeError(
-                f"{what}: expected arguments with one number of examples, got shapes {shapes} with in_axes {in_axes!r}"
-            )
-        trace = BatchTrace(f, sizes.pop())
-        traced = [
-            leaf if axis is None else BatchTracer(trace, moved(leaf, axis, 1, 0))
-            for leaf, axis in zip(leaves, places, strict=True)
-        ]
-        try:
-            out = f(*structure.unflatten(traced), **kwargs)
-        finally:
-            trace.alive = False
-        results, structure = flatten(out)
-        places = _spread(out_axes, out, what)
-        if None in places:
-            raise ShapeError(f"{what}: expected out_axes of ints, got {out_axes!r}: every result has its examples")
-        taken = held(leaves)
-        stacked = []
-        for result, axis in zip(results, places, strict=True):
-            whole = _whole(trace, result)
-            whole = moved(whole, 0, 1, _place(whole, axis, what) or 0)
-            stacked.append(owned(whole, whole, taken))
-        return structure.unflatten(stacked)
+        return batched_at(f, args, kwargs, in_axes, out_axes)
 
     return mapped
+
+
+def batched_at(
+    f: Callable[..., Tree], args: tuple[Any, ...], kwargs: dict[str, Any], in_axes: Axes, out_axes: Axes
+) -> Tree:
+    """What ``vmap(f, in_axes, out_axes)(*args, **kwargs)`` returns, without making a function."""
+    what = f"vmap({name_of(f)})"
+    axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
+    if len(axes) != len(args):
+        raise ShapeError(f"{what}: expected in_axes for {len(args)} arguments, got {in_axes!r}")
+    leaves, structure = flatten(args)
+    places = [axis for argument, axis in zip(args, axes, strict=True) for axis in _spread(axis, argument, what)]
+    places = [_place(leaf, axis, what) for leaf, axis in zip(leaves, places, strict=True)]
+    sizes = {shape_of(leaf)[axis] for leaf, axis in zip(leaves, places, strict=True) if axis is not None}
+    if len(sizes) != 1:
+        shapes = [shape_of(leaf) for leaf in leaves]
+        raise ShapeError(
+            f"{what}: expected arguments with one number of examples, got shapes {shapes} with in_axes {in_axes!r}"
+        )
+    trace = BatchTrace(f, sizes.pop())
+    traced = [
+        leaf if axis is None else BatchTracer(trace, moved(leaf, axis, 1, 0))
+        for leaf, axis in zip(leaves, places, strict=True)
+    ]
+    try:
+        out = f(*structure.unflatten(traced), **kwargs)
+    finally:
+        trace.alive = False
+    results, structure = flatten(out)
+    places = _spread(out_axes, out, what)
+    if None in places:
+        raise ShapeError(f"{what}: expected out_axes of ints, got {out_axes!r}: every result has its examples")
+    taken = held(leaves)
+    stacked = []
+    for result, axis in zip(results, places, strict=True):
+        whole = _whole(trace, result)
+        whole = moved(whole, 0, 1, _place(whole, axis, what) or 0)
+        stacked.append(owned(whole, whole, taken))
+    return structure.unflatten(stacked)
 
 
 def _whole(trace: BatchTrace, result: Any) -> Array:
@@ -177,11 +187,12 @@ def per_example_grad(f: ScalarFunction, argnums: int = 0) -> Callable[..., Tree]
     >>> bool((per_example_grad(loss)(w, X, y) == (X @ w - y)[:, None] * X).all())
     True
     """
+    gradient = grad(f, argnums)
 
     @wraps(f)
     def gradients(*args: Any) -> Tree:
         axes = tuple(None if i == argnums % len(args) else 0 for i in range(len(args)))
-        return vmap(grad(f, argnums), in_axes=axes)(*args)
+        return batched_at(gradient, args, {}, axes, 0)
 
     return gradients
 

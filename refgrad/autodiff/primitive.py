@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from refgrad import backend
 from refgrad.autodiff.trace import PRIMITIVES, Trace, Tracer, primal
@@ -140,8 +141,9 @@ class Primitive:
         if name in PRIMITIVES:
             raise ValueError(f"primitive {name} is defined twice")
         self.name, self.impl, self.jvp, self.vjp = name, impl, jvp, vjp
-        self.source, self.cases, self.needs_table = source, tuple(cases), needs_table
-        self.batch = self._aligned if batch is None else batch
+        self.source, self.cases = source, tuple(cases)
+        self.batch = self.aligned if batch is None else batch
+        self.needs_table = needs_table
         PRIMITIVES[name] = self
 
     def __call__(self, *args: Any, **params: Any) -> Any:
@@ -160,19 +162,19 @@ class Primitive:
         if not self.needs_table:
             return self.impl(*args, **params)
         # NumPy first: asking the type table costs as much as a small addition
-        xp = NUMPY if type(args[0]) is np.ndarray and len(args) == 1 else backend.of(*args)
+        xp = NUMPY if len(args) == 1 and type(args[0]) is ndarray else backend.of(*args)
         return self.impl(xp, *args, **params)
 
-    def _aligned(self, size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Any:
+    def aligned(self, size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Any:
         """The batching rule of what broadcasts over leading axes: all arguments are brought to one rank first."""
-        ranks = [len(shape_of(a)) - m for a, m in zip(args, mapped, strict=True)]
+        ranks = [getattr(a, "ndim", 0) - m for a, m in zip(args, mapped, strict=True)]
         rank = max(ranks)
-        aligned = []
-        for a, m, r in zip(args, mapped, ranks, strict=True):
-            if m and r < rank:
-                a = PRIMITIVES["reshape"](a, shape=(size, *(1,) * (rank - r), *shape_of(a)[1:]))
-            aligned.append(a)
-        return self(*aligned, **params)
+        if rank > min(ranks):
+            args = [
+                PRIMITIVES["reshape"](a, shape=(size, *(1,) * (rank - r), *shape_of(a)[1:])) if m and r < rank else a
+                for a, m, r in zip(args, mapped, ranks, strict=True)
+            ]
+        return self(*args, **params)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -195,17 +197,27 @@ def elementwise(
         ``d[i](t, y, *args, **params) = t * dy/dargs[i]``, linear in t; None for an argument without a derivative. It
         may return None for zero.
     """
+    if len(d) == 1 and (rule := d[0]) is not None:  # one argument: nothing is added or broadcast
+        return Primitive(
+            name,
+            impl,
+            jvp=lambda y, xs, ts, **params: rule(ts[0], y, xs[0], **params),
+            vjp=lambda i, g, y, x, **params: rule(g, y, x, **params),
+            source=source,
+            cases=cases,
+            needs_table=needs_table,
+        )
 
     def jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array], **params: Any) -> Array:
         total = None
-        for rule, t in zip(d, ts, strict=True):
-            if t is not None and rule is not None:
+        for i, t in enumerate(ts):
+            if t is not None and (rule := d[i]) is not None:
                 term = rule(t, y, *xs, **params)
                 if term is not None:
                     total = term if total is None else total + term
-        if total is not None and shape_of(total) != shape_of(y):
-            total = PRIMITIVES["broadcast_to"](total, shape=shape_of(y))
-        return total
+        if total is None or getattr(total, "shape", ()) == getattr(y, "shape", ()):
+            return total
+        return PRIMITIVES["broadcast_to"](total, shape=shape_of(y))
 
     def vjp(i: int, g: Array, y: Array, *xs: Array, **params: Any) -> Array:
         rule = d[i]
@@ -222,8 +234,8 @@ def elementwise(
 
 def unbroadcast(g: Array, x: Array) -> Array:
     """The cotangent `g` summed over the axes along which `x` was broadcast."""
-    shape = shape_of(x)
-    return g if shape_of(g) == shape else PRIMITIVES["sum_to"](g, shape=shape)
+    shape = getattr(x, "shape", ())
+    return g if getattr(g, "shape", ()) == shape else PRIMITIVES["sum_to"](g, shape=shape)
 
 
 def ones_like(x: Array) -> Array:

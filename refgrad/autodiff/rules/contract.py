@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from refgrad.autodiff.primitive import Primitive, case, real, unbroadcast
+from refgrad.autodiff.rules.elementwise import mul
 from refgrad.autodiff.rules.shape import transpose
 from refgrad.backend import shape_of
 from refgrad.typing import Array
@@ -15,6 +19,8 @@ __all__ = ["matmul", "matrix_transpose"]
 
 def matrix_transpose(x: Array) -> Array:
     """`x` with its last two axes exchanged."""
+    if type(x) is np.ndarray:  # where the primitive would take as long as a small product
+        return x.mT
     n = len(shape_of(x))
     return transpose(x, axes=(*range(n - 2), n - 1, n - 2))
 
@@ -32,17 +38,25 @@ def _vjp(i: int, g: Array, y: Array, a: Array, b: Array) -> Array:
     return unbroadcast(matmul(matrix_transpose(a), g), b)
 
 
+def _batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
+    # a column times a row is elementwise, in half the time of one product of matrices for each example
+    product = mul if shape_of(args[0])[-1] == 1 else matmul
+    return product.aligned(size, mapped, args, params)
+
+
 matmul: Primitive = Primitive(
     "matmul",
     operator.matmul,
     jvp=_jvp,
     vjp=_vjp,
+    batch=_batch,
     source="{0} @ {1}",
     cases=(
         case(real(2, 3), real(3, 2)),
         case(real(2, 2, 3), real(3, 1)),
         case(real(1, 2), real(3, 2, 2)),
         case(real(2, 0), real(0, 3)),
+        case(real(2, 2, 1), real(1, 3)),
     ),
     needs_table=False,
 )
