@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from refgrad import backend
 from refgrad.autodiff.primitive import zeros_like
@@ -29,6 +30,8 @@ def name_of(f: Callable[..., Any]) -> str:
 
 def select(args: tuple[Any, ...], argnums: int | tuple[int, ...], what: str) -> tuple[int, ...]:
     """The places that `argnums` names, counted from 0; negative ones count from the end."""
+    if type(argnums) is int and 0 <= argnums < len(args):
+        return (argnums,)
     wanted = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
     try:
         if any(isinstance(n, bool) for n in wanted):
@@ -72,10 +75,8 @@ def real_leaves(tree: Tree, what: str) -> tuple[list[Array], Structure]:
     """The leaves of `tree` and its structure; raises if one of them is not real."""
     leaves, structure = flatten(tree)
     for i, leaf in enumerate(leaves):
-        if type(leaf) is np.ndarray and leaf.dtype.kind == "f":
-            continue
         value = primal(leaf)
-        if _is_real(value):
+        if (type(value) is ndarray and value.dtype.kind == "f") or _is_real(value):
             continue
         hint = "Write 3.0 for 3, x.astype(float) for an integer array; leave labels and indices out of argnums."
         if isinstance(value, np.ma.MaskedArray) or (isinstance(value, np.ndarray) and type(value) is not np.ndarray):
@@ -133,6 +134,11 @@ def held(arrays: Sequence[Array]) -> dict[int, Any]:
 
 def owned(g: Array, like: Array, taken: dict[int, Any]) -> Array:
     """`g` in the dtype of `like`, none of the objects in `taken` (by their id), nor a view."""
+    if type(g) is ndarray and type(like) is ndarray and g.dtype is like.dtype:
+        if g.base is not None or not g.flags.writeable or id(g) in taken:
+            g = g.copy()
+        taken[id(g)] = g
+        return g
     dtype = getattr(like, "dtype", None)
     if isinstance(g, Tracer):
         return g if dtype is None or g.dtype == dtype else PRIMITIVES["astype"](g, dtype=dtype)

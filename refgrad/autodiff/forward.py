@@ -35,17 +35,16 @@ class ForwardTrace(Trace):
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         values, tangents = [], []
-        nested = False
+        plain = True
         for a in args:
+            t = None
             if type(a) is ForwardTracer and a.owner is self:
-                tangents.append(a.tangent)
-                a = a.value
-            else:
-                tangents.append(None)
+                a, t = a.value, a.tangent
             if isinstance(a, Tracer):
-                nested = True
+                plain = False
             values.append(a)
-        y = primitive(*values, **params) if nested else primitive.evaluate(values, params)
+            tangents.append(t)
+        y = primitive.evaluate(values, params) if plain else primitive(*values, **params)
         if primitive.jvp is None:
             return y
         if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":

@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from functools import wraps
-from operator import attrgetter
 from typing import Any
 
 from refgrad.autodiff.arguments import check_like, check_result, held, name_of, owned, pair, real_leaves, select
@@ -52,17 +51,16 @@ class ReverseTrace(Trace):
     __slots__ = ()
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        values = []
-        parents = []
-        nested = False
+        values, parents = [], []
+        plain = True
         for i, a in enumerate(args):
             if type(a) is ReverseTracer and a.owner is self:
                 parents.append((i, a))
                 a = a.value
             if isinstance(a, Tracer):
-                nested = True
+                plain = False
             values.append(a)
-        y = primitive(*values, **params) if nested else primitive.evaluate(values, params)
+        y = primitive.evaluate(values, params) if plain else primitive(*values, **params)
         if primitive.vjp is None:
             return y
         if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
@@ -72,22 +70,14 @@ class ReverseTrace(Trace):
 
 def reachable(trace: Trace, outputs: Sequence[Any]) -> list[ReverseTracer]:
     """The nodes that `outputs` depend on, the latest first."""
-    pending: list[ReverseTracer] = []
-    seen: set[int] = set()
-    for out in outputs:
-        if type(out) is ReverseTracer and out.owner is trace and out.number not in seen:
-            seen.add(out.number)
-            pending.append(out)
-    nodes = []
+    nodes = {out.number: out for out in outputs if type(out) is ReverseTracer and out.owner is trace}
+    pending = list(nodes.values())
     while pending:
-        node = pending.pop()
-        nodes.append(node)
-        for _, a in node.parents:
-            if a.number not in seen:
-                seen.add(a.number)
+        for _, a in pending.pop().parents:
+            if a.number not in nodes:
+                nodes[a.number] = a
                 pending.append(a)
-    nodes.sort(key=attrgetter("number"), reverse=True)
-    return nodes
+    return [nodes[number] for number in sorted(nodes, reverse=True)]
 
 
 def pull(
@@ -99,12 +89,10 @@ def pull(
         if type(out) is ReverseTracer and out.owner is trace:
             sums[out.number] = sums[out.number] + g if out.number in sums else g
     for node in reachable(trace, outputs):
-        if node.primitive is None:
-            continue
-        g = sums.pop(node.number, None)
+        g = sums.pop(node.number, None) if node.parents else None
         if g is None:
             continue
-        rule, y, values, params = node.primitive.vjp, node.value, node.values, node.params
+        rule, y, values, params = node.primitive.vjp, node.value, node.values, node.params  # type: ignore[union-attr]
         for i, a in node.parents:
             term = rule(i, g, y, *values, **params)  # type: ignore[misc]
             if term is not None:
@@ -208,7 +196,8 @@ def gradient_at(
     finally:
         trace.alive = False
     mine = type(out) is ReverseTracer and out.owner is trace
-    _check_scalar(out, f, has_aux, mine)
+    if not mine or out.shape != ():
+        _check_scalar(out, f, has_aux, mine)
     found = pull(trace, [out], [ones_like(out)], inputs) if mine else [None] * len(xs)
     taken: dict[int, Any] = {}
     leaves = [owned(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, xs, strict=True)]
@@ -248,11 +237,10 @@ def grad(f: ScalarFunction, argnums: int | tuple[int, ...] = 0, has_aux: bool = 
     >>> bool((grad(lambda x: x @ a @ x / 2)(x) == a @ x).all())
     True
     """
-    with_gradient = value_and_grad(f, argnums, has_aux)
 
     @wraps(f)
     def gradient(*args: Any, **kwargs: Any) -> Tree:
-        value, g = with_gradient(*args, **kwargs)
+        value, g = gradient_at(f, args, kwargs, argnums, has_aux)
         return (g, value[1]) if has_aux else g
 
     return gradient

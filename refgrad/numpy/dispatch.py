@@ -32,11 +32,11 @@ def _ufunc(ufunc: np.ufunc) -> Callable[..., Any] | None:
 
 def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``ufunc(*inputs)`` or ``ufunc.reduce(*inputs)`` by the function of the same name here."""
-    name = ufunc.__name__
     if method == "__call__" and not kwargs:
         function = _ufunc(ufunc)
         if function is not None:
             return function(*inputs)
+    name = ufunc.__name__
     if method == "reduce" and name in _REDUCTIONS:
         options = {key: value for key, value in kwargs.items() if value is not None or key == "axis"}
         return getattr(namespace, _REDUCTIONS[name])(inputs[0], **{"axis": 0, **options})
@@ -67,17 +67,20 @@ def _counterparts() -> dict[Any, Callable[..., Any]]:
 def apply_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``function(*args, **kwargs)`` by its counterpart here."""
     ours = _counterparts().get(function)
-    name = f"{getattr(function, '__module__', 'numpy')}.{getattr(function, '__name__', function)}"
     if ours is None:
-        raise _no_rule(name.removeprefix("numpy."))
+        raise _no_rule(_name(function).removeprefix("numpy."))
     try:
         return ours(*args, **kwargs)
     except TypeError as error:
         if isinstance(error, NoDerivative) or "argument" not in str(error):
             raise
         raise NoDerivative(
-            f"{name}: on traced values expected the arguments of refgrad.numpy.{ours.__name__}; {error}"
+            f"{_name(function)}: on traced values expected the arguments of refgrad.numpy.{ours.__name__}; {error}"
         ) from None
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return f"{getattr(function, '__module__', 'numpy')}.{getattr(function, '__name__', function)}"
 
 
 def _no_rule(name: str) -> NoDerivative:

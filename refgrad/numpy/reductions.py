@@ -37,8 +37,8 @@ def mean(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The mean over `axis`."""
     x = asarray(x)
     axes = axes_of(x, axis, "mean")
-    count = math.prod(tuple(shape_of(x)[a] for a in axes))
-    return reduce.sum_(x, axis=axes, keepdims=keepdims) / count
+    dims = shape_of(x)
+    return reduce.sum_(x, axis=axes, keepdims=keepdims) / math.prod([dims[a] for a in axes])
 
 
 def var(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
