@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from refgrad.backend import of
 from refgrad.errors import Inconclusive
 from refgrad.exact import bounds
 from refgrad.typing import Array
 
-__all__ = ["checked_solve", "may_vanish"]
+__all__ = ["checked_inverse", "checked_solve", "may_vanish"]
 
 
 def checked_solve(a: Array, b: Array) -> Array:
@@ -29,6 +31,28 @@ def checked_solve(a: Array, b: Array) -> Array:
     x = xp.solve(a, b) if b.ndim == 2 else xp.solve(a, b[:, None])[:, 0]
     if not may_vanish(a @ x - b):
         raise Inconclusive(f"the solution of a system of order {len(b)} does not satisfy it when multiplied back")
+    return x
+
+
+def checked_inverse(a: Array) -> Array:
+    """The inverse of a matrix or of every matrix of a stack, with ``a @ x`` compared with the identity.
+
+    Parameters
+    ----------
+    a : array, shape (..., n, n)
+
+    Raises
+    ------
+    SingularMatrix
+        If there is none.
+    Inconclusive
+        If the product is not the identity; then the solver is at fault.
+    """
+    xp = of(a)
+    identity = xp.onehot(np.arange(a.shape[-1]), a.shape[-1], a)
+    x = xp.solve(a, identity)
+    if not may_vanish(a @ x - identity):
+        raise Inconclusive(f"the inverse of a matrix of order {a.shape[-1]} is none when multiplied back")
     return x
 
 
