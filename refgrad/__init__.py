@@ -36,6 +36,7 @@ _HOMES = {
     **dict.fromkeys(
         (
             "checkpoint",
+            "custom_rule",
             "grad",
             "grad_and_hvp",
             "hessian",

@@ -27,6 +27,7 @@ __all__ = [
     "Undecided",
     "UndecidedSingular",
     "UsageError",
+    "WrongDerivative",
 ]
 
 
@@ -72,6 +73,10 @@ class InvalidInput(RefgradError, ValueError):
 
 class NoDerivative(RefgradError, TypeError):
     """A derivative was asked for where none is defined: an integer input, a function without a rule."""
+
+
+class WrongDerivative(RefgradError, ArithmeticError):
+    """Two ways of computing one derivative disagree: a rule is wrong."""
 
 
 class EscapedTracer(RefgradError, RuntimeError):

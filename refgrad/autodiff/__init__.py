@@ -17,6 +17,7 @@ from refgrad.autodiff import rules
 from refgrad.autodiff.batch import per_example_grad, vmap
 from refgrad.autodiff.checkpoint import checkpoint
 from refgrad.autodiff.constants import stop_gradient
+from refgrad.autodiff.custom import custom_rule
 from refgrad.autodiff.forward import jvp
 from refgrad.autodiff.linearize import linearize
 from refgrad.autodiff.reverse import grad, value_and_grad, vjp
@@ -25,6 +26,7 @@ from refgrad.autodiff.trace import value_of
 
 __all__ = [
     "checkpoint",
+    "custom_rule",
     "grad",
     "grad_and_hvp",
     "hessian",

@@ -20,7 +20,7 @@ from refgrad.errors import NoDerivative, ShapeError
 from refgrad.tree import Structure, flatten, paths
 from refgrad.typing import Array, Tree
 
-__all__ = ["check_like", "check_result", "name_of", "owned", "pair", "real_leaves", "select"]
+__all__ = ["check_like", "check_result", "held", "is_real", "name_of", "owned", "pair", "real_leaves", "select"]
 
 
 def name_of(f: Callable[..., Any]) -> str:
@@ -64,7 +64,7 @@ def check_result(out: Any, f: Callable[..., Any], what: str) -> Any:
     if isinstance(out, Tracer) and not out.owner.alive:
         raise out.owner.escaped()
     value = primal(out)
-    if not _is_real(value):
+    if not is_real(value):
         raise NoDerivative(
             f"{what}({name_of(f)}): expected a result of real floating-point or exact numbers, got {_given(value)}"
         )
@@ -76,7 +76,7 @@ def real_leaves(tree: Tree, what: str) -> tuple[list[Array], Structure]:
     leaves, structure = flatten(tree)
     for i, leaf in enumerate(leaves):
         value = primal(leaf)
-        if (type(value) is ndarray and value.dtype.kind == "f") or _is_real(value):
+        if (type(value) is ndarray and value.dtype.kind == "f") or is_real(value):
             continue
         hint = "Write 3.0 for 3, x.astype(float) for an integer array; leave labels and indices out of argnums."
         if isinstance(value, np.ma.MaskedArray) or (isinstance(value, np.ndarray) and type(value) is not np.ndarray):
@@ -93,7 +93,8 @@ def _given(value: Any) -> str:
     return f"{type(value).__name__} of dtype {value.dtype}" if hasattr(value, "dtype") else repr(value)
 
 
-def _is_real(value: Any) -> bool:
+def is_real(value: Any) -> bool:
+    """Whether a plain value is of floating-point or exact numbers: what one can differentiate by."""
     if type(value) is float:
         return True
     if isinstance(value, (bool, int, str)) or (isinstance(value, np.ndarray) and type(value) is not np.ndarray):
@@ -118,7 +119,7 @@ def _check_kinds(x: Any, v: Any, place: str) -> None:
     tables = [backend.of(a) for a in (x, v)]
     if tables[0].exact and isinstance(v, int):
         return
-    if tables[0].exact != tables[1].exact or not (_is_real(v) or isinstance(v, int) or _kind(v) in "iub"):
+    if tables[0].exact != tables[1].exact or not (is_real(v) or isinstance(v, int) or _kind(v) in "iub"):
         raise NoDerivative(f"{place}: expected {tables[0].name} numbers like the value, got {_given(v)}")
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from refgrad.autodiff.arguments import name_of
 from refgrad.autodiff.batch import BatchTrace, BatchTracer, vmap
+from refgrad.autodiff.call import Call, has_derivative, highest, recorded
 from refgrad.autodiff.forward import ForwardTrace, ForwardTracer, jvp
-from refgrad.autodiff.primitive import zeros_like
-from refgrad.autodiff.reverse import ReverseTracer, vjp
+from refgrad.autodiff.reverse import vjp
 from refgrad.autodiff.trace import Trace, Tracer
 from refgrad.errors import NoDerivative
 from refgrad.tree import flatten
@@ -76,11 +76,9 @@ def checkpoint(f: Callable[..., Tree]) -> Callable[..., Tree]:
 
 def _recomputed(f: OnLeaves, leaves: Sequence[Any]) -> list[Any]:
     """``f(*leaves)``, of whose inside the highest level among the leaves keeps nothing."""
-    top = max((a.owner for a in leaves if isinstance(a, Tracer)), key=lambda trace: trace.level, default=None)
+    top = highest(leaves)
     if top is None:
         return f(*leaves)
-    if not top.alive:
-        raise top.escaped()
     mine = [isinstance(a, Tracer) and a.owner is top for a in leaves]
     values = [a.value if m else a for a, m in zip(leaves, mine, strict=True)]
     if isinstance(top, ForwardTrace):
@@ -88,7 +86,7 @@ def _recomputed(f: OnLeaves, leaves: Sequence[Any]) -> list[Any]:
         both = _recomputed(_with_tangents(f, mine), [*values, *tangents])
         _check_closure(f, both, top)
         ys, ts = both[: len(both) // 2], both[len(both) // 2 :]
-        return [ForwardTracer(top, y, t) for y, t in zip(ys, ts, strict=True)]
+        return [y if t is None else ForwardTracer(top, y, t) for y, t in zip(ys, ts, strict=True)]
     if isinstance(top, BatchTrace):
         axes = tuple(0 if m else None for m in mine)
         stacked = _recomputed(vmap(f, in_axes=axes), values)
@@ -96,9 +94,15 @@ def _recomputed(f: OnLeaves, leaves: Sequence[Any]) -> list[Any]:
         return [BatchTracer(top, y) for y in stacked]
     ys = _recomputed(f, values)
     _check_closure(f, ys, top)
-    parents = [(i, a) for i, (a, m) in enumerate(zip(leaves, mine, strict=True)) if m]
-    call = ReverseTracer(top, ys, _Call(f, mine), parents, values)  # type: ignore[arg-type]
-    return [ReverseTracer(top, y, _Part(k, len(ys)), [(0, call)], [ys]) for k, y in enumerate(ys)]  # type: ignore[arg-type]
+    return recorded(top, _call(f, mine), leaves, values, ys)
+
+
+def _apart(leaves: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """The leaves that have a derivative, with None in the places of the others, and the others likewise."""
+    real = [has_derivative(a) for a in leaves]
+    return [a if r else None for a, r in zip(leaves, real, strict=True)], [
+        None if r else a for a, r in zip(leaves, real, strict=True)
+    ]
 
 
 def _with_tangents(f: OnLeaves, mine: Sequence[bool]) -> OnLeaves:
@@ -106,20 +110,23 @@ def _with_tangents(f: OnLeaves, mine: Sequence[bool]) -> OnLeaves:
 
     def both(*given: Any) -> list[Any]:
         of_moving, moving = _of_moving(f, mine, given)
-        ys, ts = jvp(of_moving, moving, tuple(given[len(mine) :]))
-        return [*ys, *ts]
+        ys, ts, others = jvp(of_moving, moving, tuple(given[len(mine) :]), has_aux=True)
+        return [*(o if y is None else y for y, o in zip(ys, others, strict=True)), *ts]
 
     both.__qualname__ = f.__qualname__
     return both
 
 
-def _of_moving(f: OnLeaves, mine: Sequence[bool], given: Sequence[Any]) -> tuple[OnLeaves, tuple[Any, ...]]:
-    """f as a function of those leaves that are differentiated by, and their values; labels and indices are not."""
+def _of_moving(f: OnLeaves, mine: Sequence[bool], given: Sequence[Any]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """f as a function of those leaves that are differentiated by, and their values; labels and indices are not.
+
+    Its results come apart.
+    """
     values = given[: len(mine)]
 
-    def of_moving(*xs: Any) -> list[Any]:
+    def of_moving(*xs: Any) -> tuple[list[Any], list[Any]]:
         it = iter(xs)
-        return f(*(next(it) if m else v for v, m in zip(values, mine, strict=True)))
+        return _apart(f(*(next(it) if m else v for v, m in zip(values, mine, strict=True))))
 
     of_moving.__qualname__ = f.__qualname__
     return of_moving, tuple(v for v, m in zip(values, mine, strict=True) if m)
@@ -134,50 +141,21 @@ def _check_closure(f: OnLeaves, ys: Sequence[Any], top: Trace) -> None:
         )
 
 
-class _Parts(list):
-    """One cotangent for each result of a call, None for zero; each comes from one part, so that none are added."""
+def _call(f: OnLeaves, mine: Sequence[bool]) -> Call:
+    """The node of a call under `checkpoint`, whose rules compute its inside again."""
 
-    def __add__(self, other: Any) -> _Parts:  # type: ignore[override]
-        return _Parts(b if a is None else a for a, b in zip(self, other, strict=True))
-
-
-class _Call:
-    """What a call under `checkpoint` is in the graph: a primitive with rules, whose value is a list of arrays."""
-
-    name = "checkpoint"
-
-    def __init__(self, f: OnLeaves, mine: Sequence[bool]) -> None:
-        self.f, self.mine = f, mine
-        self.last: tuple[Any, list[Any]] = (None, [])
-
-    def vjp(self, i: int, g: _Parts, ys: list[Any], *xs: Any) -> Any:
-        if self.last[0] is not g:  # asked for each argument in turn
-            cotangent = [zeros_like(y) if part is None else part for y, part in zip(ys, g, strict=True)]
-            self.last = (g, _recomputed(self.back, [*xs, *cotangent]))  # nor do the levels below keep anything
-        return self.last[1][sum(self.mine[:i])]
-
-    def back(self, *given: Any) -> list[Any]:
+    def back(*given: Any) -> list[Any]:
         """The cotangents of the arguments differentiated by, from all arguments and the cotangents of the results."""
-        of_moving, moving = _of_moving(self.f, self.mine, given)
-        return list(vjp(of_moving, *moving)[1](list(given[len(self.mine) :])))
+        of_moving, moving = _of_moving(f, mine, given)
+        return list(vjp(of_moving, *moving, has_aux=True)[1](list(given[len(mine) :])))
 
-    def jvp(self, ys: list[Any], xs: Sequence[Any], ts: Sequence[Any]) -> list[Any]:
-        of_moving, moving = _of_moving(self.f, self.mine, xs)
-        moved = (t for t, m in zip(ts, self.mine, strict=True) if m)
-        tangents = tuple(zeros_like(x) if t is None else t for x, t in zip(moving, moved, strict=True))
-        return jvp(of_moving, moving, tangents)[1]  # type: ignore[no-any-return]
+    def pull(ys: Sequence[Any], xs: Sequence[Any], us: Sequence[Any]) -> list[Any]:
+        found = iter(_recomputed(back, [*xs, *us]))  # nor do the levels below keep anything
+        return [next(found) if m else None for m in mine]
 
+    def push(ys: Sequence[Any], xs: Sequence[Any], ts: Sequence[Any]) -> list[Any]:
+        of_moving, moving = _of_moving(f, mine, xs)
+        return jvp(of_moving, moving, tuple(t for t, m in zip(ts, mine, strict=True) if m), has_aux=True)[1]  # type: ignore[return-value]
 
-class _Part:
-    """The k-th result of a call."""
-
-    name = "part"
-
-    def __init__(self, k: int, count: int) -> None:
-        self.k, self.count = k, count
-
-    def vjp(self, i: int, g: Any, y: Any, ys: list[Any]) -> _Parts:
-        return _Parts(g if j == self.k else None for j in range(self.count))
-
-    def jvp(self, y: Any, xs: Sequence[Any], ts: Sequence[Any]) -> Any:
-        return ts[0][self.k]
+    back.__qualname__ = f.__qualname__
+    return Call("checkpoint", push, pull)

@@ -1,0 +1,177 @@
+r"""Whether a tangent rule and a cotangent rule are transposes of one another: ``<u, J t> = <J^T u, t>``.
+
+t and u are fixed vectors of odd integers. On exact arrays both numbers are equal or the rules are wrong. On floats they
+differ by rounding, and the limit follows from two facts. A backward stable rule gives the exact result for data that
+are moved by a few unit roundoffs; how far that moves either number is seen by moving the arguments and the result,
+which are the data of both rules, by one of them. And sums of n terms with independent roundings have errors of the
+order of ``sqrt(n)`` unit roundoffs times the sum of the absolute values of the terms [higham2019]_. The multiple of 30
+is refgrad's limit for sound code everywhere.
+
+References
+----------
+.. [higham2019] N. J. Higham and T. Mary, A new approach to probabilistic rounding error analysis, SIAM J. Sci. Comput.
+   41 (2019), theorem 2.4.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Protocol
+
+import numpy as np
+
+from refgrad import exact
+from refgrad.autodiff.call import has_derivative
+from refgrad.backend import of, shape_of
+from refgrad.errors import WrongDerivative
+from refgrad.typing import Array
+
+__all__ = ["check_adjoint", "integers_like"]
+
+_LIMIT = 30
+
+
+class Rules(Protocol):
+    """A function of leaves and its two rules, as `Call` has them."""
+
+    name: str
+    places: Sequence[str]
+
+    def run(self, *xs: Any) -> list[Any]: ...
+    def push(self, ys: Sequence[Any], xs: Sequence[Any], ts: Sequence[Any]) -> list[Any]: ...
+    def pull(self, ys: Sequence[Any], xs: Sequence[Any], us: Sequence[Any]) -> list[Any]: ...
+
+
+def check_adjoint(rules: Any, ys: Sequence[Any], xs: Sequence[Any]) -> bool:
+    """Whether the rules were seen to be transposes at `xs`, with results `ys`; plain arrays.
+
+    False if nothing can be said, because a number was infinite or NaN.
+
+    Raises
+    ------
+    WrongDerivative
+        If they are not; the message gives both numbers for the arguments on which they differ.
+    """
+    ts, us = _vectors(xs, 1), _vectors(ys, 2)
+    tangents, cotangents = rules.push(ys, xs, ts), rules.pull(ys, xs, us)
+    forward, reverse = _product(us, tangents), _product(cotangents, ts)
+    numbers = [*xs, *ys]
+    if forward.agrees(reverse, numbers):
+        return True
+    if not (forward.finite and reverse.finite):
+        return False
+    moved = _moved_by_rounding(rules, xs, ts, us, forward, reverse)
+    if forward.agrees(reverse, numbers, moved):
+        return True
+    wrong = []
+    for i, t in enumerate(ts):
+        if t is None:
+            continue
+        only = [s if i == j or s is None else 0 * s for j, s in enumerate(ts)]
+        one, other = _product(us, rules.push(ys, xs, only)), _product([cotangents[i]], [t])
+        if not one.agrees(other, numbers, moved):
+            wrong.append(f"argument {rules.places[i]}: <u, J t> = {one.shown} but <J^T u, t> = {other.shown}")
+    if not wrong:
+        total = f"<u, J t> = {forward.shown} but <J^T u, t> = {reverse.shown}"
+        wrong = [f"all arguments together: {total}; the jvp rule is not linear in the tangents"]
+    raise WrongDerivative(
+        f"{rules.name}: the jvp and vjp rules are not transposes of one another. For integer vectors t and u, "
+        f"{'; '.join(wrong)}. Mend the rule that is wrong; check=False switches this check off."
+    )
+
+
+def integers_like(x: Array, shift: int) -> Array:
+    """An array like x of odd integers from -13 to 11, without a short period and the same in every run."""
+    size = math.prod(shape_of(x))
+    k = np.arange(size, dtype=np.int64) + 977 * shift
+    values = ((k * 40503) // 64 % 13 * 2 - 13).reshape(shape_of(x))
+    xp = of(x)
+    if xp.exact:
+        return xp.zeros_like(x) + values
+    if isinstance(x, (float, np.ndarray, np.generic)):
+        return values.astype(getattr(x, "dtype", np.float64))
+    return xp.astype(xp.xp.asarray(values), x.dtype)
+
+
+def _vectors(leaves: Sequence[Any], shift: int) -> list[Any]:
+    return [integers_like(x, shift + 2 * i) if has_derivative(x) else None for i, x in enumerate(leaves)]
+
+
+@dataclass(frozen=True)
+class _Product:
+    """An inner product, between two bounds that exact numbers make equal, and the sum of its terms' absolute values."""
+
+    low: Any
+    high: Any
+    size: Any
+    exact: bool
+
+    @property
+    def finite(self) -> bool:
+        return self.exact or math.isfinite(self.low)
+
+    @property
+    def shown(self) -> str:
+        return str(self.low) if self.low == self.high else f"[{float(self.low)}, {float(self.high)}]"
+
+    def agrees(self, other: _Product, numbers: Sequence[Any], moved: float = 0.0) -> bool:
+        if self.exact and other.exact:
+            return bool(max(self.low, other.low) <= min(self.high, other.high))
+        limit = _LIMIT * math.sqrt(_largest(numbers)) * (_unit(numbers) * float(self.size + other.size) + moved)
+        return bool(abs(float(self.low - other.low)) <= limit)
+
+
+def _product(a: Sequence[Any], b: Sequence[Any]) -> _Product:
+    pairs = [(x, y) for x, y in zip(a, b, strict=True) if x is not None]
+    exactly = all(of(x, y).exact for x, y in pairs)
+    low, high, size = (Fraction(0),) * 3 if exactly else (0.0,) * 3
+    for x, y in pairs:
+        if exactly:
+            below, above = exact.bounds((x * y).sum())
+            low, high = low + below.item(), high + above.item()
+        else:
+            terms = _host(x).ravel() * _host(y).ravel()
+            low, size = low + float(terms.sum()), size + float(np.abs(terms).sum())
+            high = low
+    return _Product(low, high, size, exactly)
+
+
+def _host(x: Array) -> np.ndarray:
+    return np.asarray(x.get() if hasattr(x, "get") else x).astype(np.float64)
+
+
+def _largest(numbers: Sequence[Any]) -> int:
+    """An upper bound of the terms that one sum in a rule has: the elements of the largest array."""
+    return max((math.prod(shape_of(x)) for x in numbers if has_derivative(x)), default=1) or 1
+
+
+def _unit(numbers: Sequence[Any]) -> float:
+    """The largest unit roundoff among the floats."""
+    units = [exact.UNIT_ROUNDOFF.get(str(getattr(x, "dtype", "float64")).rpartition(".")[2]) for x in numbers]
+    return float(max((u for u in units if u is not None), default=Fraction(1, 2**11)))
+
+
+def _moved_by_rounding(
+    rules: Any, xs: Sequence[Any], ts: Sequence[Any], us: Sequence[Any], forward: _Product, reverse: _Product
+) -> float:
+    """How far the two numbers move if the arguments and the results move by a unit roundoff."""
+    if forward.exact:
+        return 0.0
+    unit, largest = _unit(xs), 0.0
+    for shift in (5, 6):
+        near = [_beside(x, integers_like(x, shift + i), unit) if has_derivative(x) else x for i, x in enumerate(xs)]
+        found = rules.run(*near)
+        ys = [
+            _beside(y, integers_like(y, shift + 7 + k), unit) if has_derivative(y) else y for k, y in enumerate(found)
+        ]
+        one, other = _product(us, rules.push(ys, near, ts)), _product(rules.pull(ys, near, us), ts)
+        largest = max(largest, abs(one.low - forward.low), abs(other.low - reverse.low))
+    return largest if math.isfinite(largest) else math.inf
+
+
+def _beside(x: Array, signs: Array, unit: float) -> Array:
+    # to nearest, x + 2 u x is the next float or the one after it
+    return x + x * (signs / abs(signs)) * (2 * unit)
