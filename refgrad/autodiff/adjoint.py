@@ -23,7 +23,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from refgrad import exact
 from refgrad.autodiff.call import has_derivative
 from refgrad.backend import of, shape_of
 from refgrad.errors import WrongDerivative
@@ -125,6 +124,8 @@ class _Product:
 
 
 def _product(a: Sequence[Any], b: Sequence[Any]) -> _Product:
+    from refgrad import exact  # on demand: it brings python-flint
+
     pairs = [(x, y) for x, y in zip(a, b, strict=True) if x is not None]
     exactly = all(of(x, y).exact for x, y in pairs)
     low, high, size = (Fraction(0),) * 3 if exactly else (0.0,) * 3
@@ -150,8 +151,8 @@ def _largest(numbers: Sequence[Any]) -> int:
 
 def _unit(numbers: Sequence[Any]) -> float:
     """The largest unit roundoff among the floats."""
-    units = [exact.UNIT_ROUNDOFF.get(str(getattr(x, "dtype", "float64")).rpartition(".")[2]) for x in numbers]
-    return float(max((u for u in units if u is not None), default=Fraction(1, 2**11)))
+    names = {str(getattr(x, "dtype", "float64")).rpartition(".")[2] for x in numbers}
+    return max((float(np.finfo(name).eps) / 2 for name in names & {"float16", "float32", "float64"}), default=0.0)
 
 
 def _moved_by_rounding(
