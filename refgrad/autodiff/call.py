@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from refgrad.autodiff.arguments import is_real
-from refgrad.autodiff.forward import ForwardTracer
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.reverse import ReverseTracer
 from refgrad.autodiff.trace import Trace, Tracer, primal
@@ -38,15 +37,13 @@ def highest(leaves: Sequence[Any]) -> Trace | None:
 
 
 def levels_under(leaves: Iterable[Any]) -> set[int]:
-    """The levels of every trace that has a part in the leaves."""
+    """The levels of every trace that has a part in the values of the leaves."""
     levels, pending = set(), list(leaves)
     while pending:
         a = pending.pop()
         if isinstance(a, Tracer):
             levels.add(a.owner.level)
             pending.append(a.value)
-            if isinstance(a, ForwardTracer):
-                pending.append(a.tangent)
     return levels
 
 

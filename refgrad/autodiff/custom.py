@@ -244,7 +244,7 @@ class Leafwise:
             found = vmap(self.pull, in_axes=(0, axes, 0))(list(ys), list(xs), list(us))
             return [g if g is None or m else _summed(g) for g, m in zip(found, mapped, strict=True)]
 
-        return replace(self, run=run, push=push, pull=pull, key=(self.key, tuple(mapped)))
+        return replace(self, run=run, push=push, pull=pull)
 
 
 def _stacked(column: Sequence[Any]) -> Any:
