@@ -16,8 +16,9 @@ from refgrad.autodiff.arguments import is_real
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.reverse import ReverseTracer
 from refgrad.autodiff.trace import Trace, Tracer, primal
+from refgrad.errors import NoDerivative
 
-__all__ = ["Call", "filled", "has_derivative", "highest", "levels_under", "recorded"]
+__all__ = ["Call", "check_captured", "filled", "has_derivative", "highest", "levels_under", "recorded"]
 
 Rule = Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], list[Any]]
 """From the results, the arguments, and tangents of these or cotangents of those, to the others."""
@@ -45,6 +46,15 @@ def levels_under(leaves: Iterable[Any]) -> set[int]:
             levels.add(a.owner.level)
             pending.append(a.value)
     return levels
+
+
+def check_captured(found: Iterable[Any], given: Iterable[Any], what: str) -> None:
+    """Raise if `found`, what was computed from `given`, is traced by a level that no part of `given` is traced by."""
+    if not levels_under(found) <= levels_under(given):
+        raise NoDerivative(
+            f"{what}: it uses a traced value that is not among its arguments, and its derivative would be lost; make "
+            "that value a positional argument of the function."
+        )
 
 
 def filled(vectors: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:

@@ -21,7 +21,7 @@ from typing import Any
 from refgrad.autodiff.adjoint import check_adjoint
 from refgrad.autodiff.arguments import name_of
 from refgrad.autodiff.batch import BatchTrace, BatchTracer, vmap
-from refgrad.autodiff.call import Call, filled, has_derivative, highest, levels_under, recorded
+from refgrad.autodiff.call import Call, check_captured, filled, has_derivative, highest, recorded
 from refgrad.autodiff.forward import ForwardTrace, ForwardTracer
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.reverse import ReverseTrace
@@ -132,7 +132,7 @@ class _Rules:
     def run(self, *xs: Any) -> list[Any]:
         ys, structure = flatten(self.f(*self.structure.unflatten(xs), **self.options))
         self.results[:] = [structure]
-        _check_inputs(ys, xs, name_of(self.f))
+        check_captured(ys, xs, name_of(self.f))
         return ys
 
     def of_results(self, ys: Sequence[Any]) -> Tree:
@@ -166,7 +166,7 @@ def _like(
             f"{what}: expected {expected}, of structure {structure!r}; got {its_structure!r}. A derivative that is "
             "zero is refgrad.numpy.zeros_like(x); None stands for what has none, such as an integer argument."
         )
-    _check_inputs(vectors, given, what)
+    check_captured(vectors, given, what)
     it = iter(vectors)
     return [_one_like(v, next(it), what) if r else None for v, r in zip(values, real, strict=True)]
 
@@ -184,14 +184,6 @@ def _one_like(value: Any, vector: Any, what: str) -> Any:
 def _kind(x: Any) -> str:
     x = primal(x)
     return "rational or ball" if of(x).exact else str(getattr(x, "dtype", "float64"))
-
-
-def _check_inputs(found: Sequence[Any], given: Sequence[Any], what: str) -> None:
-    if not levels_under(found) <= levels_under(given):
-        raise NoDerivative(
-            f"{what}: it uses a traced value that is not among its arguments, and its derivative would be lost; make "
-            "that value a positional argument of the function."
-        )
 
 
 @dataclass(frozen=True)

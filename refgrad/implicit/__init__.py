@@ -1,4 +1,4 @@
-"""Implicit differentiation: gradients through the solution of an inner problem.
+"""Implicit differentiation: gradients through the solution of an inner problem, and roots as functions.
 
 >>> import numpy as np
 >>> from refgrad.implicit import hypergradient
@@ -12,5 +12,6 @@
 from __future__ import annotations
 
 from refgrad.implicit.implicit_function import Hypergradient, hypergradient
+from refgrad.implicit.root import custom_root
 
-__all__ = ["Hypergradient", "hypergradient"]
+__all__ = ["Hypergradient", "custom_root", "hypergradient"]

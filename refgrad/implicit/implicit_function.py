@@ -46,7 +46,7 @@ from refgrad.linalg import (
 from refgrad.tree import ravel
 from refgrad.typing import Array, ScalarFunction, Tree
 
-__all__ = ["Hypergradient", "hypergradient"]
+__all__ = ["Hypergradient", "hypergradient", "stationary"]
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def hypergradient(
     slope, pullback = vjp(lambda p: grad(inner_at)(flat_w, p), flat_phi)
     system = _system(inner_at, flat_w, flat_phi, solver, at, tolerance)
     step = system(slope)
-    if not _stationary(step.value, flat_w, inner_tolerance):
+    if not stationary(step.value, flat_w, inner_tolerance):
         raise NotConverged(
             f"hypergradient: w is not stationary for inner: |d inner / d w| = {norm(slope):.3g}, and a Newton step "
             f"would move w by {norm(step.value):.3g} where |w| = {norm(flat_w):.3g}. Solve the inner problem further, "
@@ -208,6 +208,7 @@ def _system(
     return solved
 
 
-def _stationary(step: Array, w: Array, inner_tolerance: float) -> bool:
+def stationary(step: Array, w: Array, inner_tolerance: float) -> bool:
+    """Whether a Newton step is short beside w."""
     # the second term lets w = 0 up to rounding pass, where no relative measure can
     return norm(step) <= float(Fraction(inner_tolerance)) * norm(w) + 2.0**-52

@@ -59,20 +59,28 @@ def require_positive_definite(a: Array, what: str) -> None:
 
 
 def require_invertible(a: Array, what: str) -> None:
-    """Raise `SingularMatrix` if a symmetric float matrix is singular to working precision.
+    """Raise `SingularMatrix` if a float matrix is singular to working precision.
 
-    Elimination cannot tell: for a consistent system its residual is small whatever it returns. The rows and columns
-    are scaled to a unit diagonal first, so that parameters of different size are no reason to refuse.
+    Elimination cannot tell: for a consistent system its residual is small whatever it returns. The measure is the least
+    condition number that any scaling of rows and columns reaches, the spectral radius of ``|A^-1| |A|`` [bauer1963]_,
+    so that parameters of different size are no reason to refuse.
+
+    References
+    ----------
+    .. [bauer1963] F. L. Bauer, Optimally scaled matrices, Numerische Mathematik 5 (1963), section 3.
     """
     a = primal(a)
     if of(a).exact or a.shape[0] == 0:
         return
     host = np.asarray(a.get() if hasattr(a, "get") else a)
-    diagonal = np.abs(np.diag(host))
-    scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1))
-    values = np.linalg.svd(host * scale[:, None] * scale, compute_uv=False)
-    if not values[-1] > 10 * len(host) * np.finfo(host.dtype).eps * values[0]:
+    try:
+        with np.errstate(all="ignore"):
+            magnitudes = np.abs(np.linalg.inv(host)) @ np.abs(host)
+        condition = np.abs(np.linalg.eigvals(magnitudes)).max()
+    except np.linalg.LinAlgError:  # exactly singular, or not finite
+        condition = np.inf
+    if not condition < 1 / (10 * len(host) * np.finfo(host.dtype).eps):
         raise SingularMatrix(
-            f"{what} is singular to working precision: singular values from {values[-1]:.3g} to {values[0]:.3g}. The "
-            "hypergradient then depends on how the inner problem was solved; add a strictly convex term to it."
+            f"{what} is singular to working precision: its least condition number under scaling is {condition:.3g}. "
+            "The answer then depends on how the problem was solved; add a strictly convex term to it."
         )

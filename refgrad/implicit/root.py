@@ -1,0 +1,139 @@
+r"""Roots of equations as differentiable functions of what the equations depend on.
+
+Problem: ``x*(theta)`` with ``F(x*, theta) = 0``, found by any solver, which is not differentiated through.
+
+Result, by the implicit function theorem, with ``A = dF/dx`` at the root:
+
+.. math:: A x' = -\partial_\theta F\,\theta', \qquad
+          \bar\theta = -(\partial_\theta F)^\top w, \quad A^\top w = \bar x .
+   :label: custom-root
+
+Only a root and an invertible A are used; A is neither symmetric nor formed, unless the dense solver forms it.
+
+Where this differs from ``jaxopt.implicit_diff.custom_root``: both modes and every order exist; the linear solver is
+dense unless another is asked for, since the normal equations square the condition; what is no root is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from refgrad.autodiff import custom_rule, jvp, vjp
+from refgrad.autodiff.arguments import name_of
+from refgrad.autodiff.call import check_captured
+from refgrad.errors import NotConverged, ShapeError
+from refgrad.implicit.implicit_function import stationary
+from refgrad.linalg import all_finite, implicit_solve, norm
+from refgrad.linalg.implicit import LinearSolver, solved
+from refgrad.tree import flatten, map, ravel
+from refgrad.typing import Array, Tree
+
+__all__ = ["custom_root"]
+
+
+def custom_root(
+    equation: Callable[..., Tree],
+    solver: Callable[..., Tree],
+    *,
+    linear_solver: LinearSolver = "dense",
+    tolerance: float | None = None,
+    root_tolerance: float = 1e-3,
+) -> Callable[..., Tree]:
+    """The function ``theta -> x*`` with ``equation(x*, *theta) = 0``, equation (custom-root).
+
+    Parameters
+    ----------
+    equation : callable
+        ``F(x, *theta)``, of the containers and shapes of x.
+    solver : callable
+        ``solver(*theta) -> x*``: any code, on plain arrays; n elements in all.
+    linear_solver, tolerance
+        For the systems with A and its transpose; see `refgrad.linalg.implicit_solve`.
+    root_tolerance : float
+        How far from a root x may be: ``|A^-1 F(x)| <= root_tolerance |x|``, the length of a Newton step.
+
+    Returns
+    -------
+    callable
+        Of theta, trees of real arrays; everything else that the equation needs is taken from outside.
+
+    Raises
+    ------
+    NotConverged
+        By the function, if what the solver returns is not finite or no root, or the linear solver misses its tolerance.
+    SingularMatrix
+        If A is singular.
+    ShapeError
+        If the equation returns other containers than x.
+    NoDerivative
+        If the equation or the solver uses a traced value that is not among its arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refgrad import grad
+    >>> from refgrad.implicit import custom_root
+    >>> root = custom_root(lambda x, a: x * x - a, np.sqrt)
+    >>> float(root(4.0)), float(grad(root)(4.0)), float(grad(grad(root))(4.0))
+    (2.0, 0.25, -0.03125)
+    """
+
+    def forward(v: Tree, x: Tree, *theta: Tree) -> Tree:
+        return jvp(lambda z: equation(z, *theta), (x,), (v,))[1]
+
+    def transposed(w: Tree, x: Tree, *theta: Tree) -> Tree:
+        return vjp(lambda z: equation(z, *theta), x)[1](w)[0]
+
+    def push(x: Tree, theta: tuple[Tree, ...], moved: tuple[Tree, ...]) -> Tree:
+        change = jvp(lambda *p: equation(x, *p), theta, moved)[1]
+        return implicit_solve(forward, _negative(change), x, *theta, solver=linear_solver, tolerance=tolerance)
+
+    def pull(x: Tree, theta: tuple[Tree, ...], u: Tree) -> tuple[Tree, ...]:
+        w = implicit_solve(transposed, u, x, *theta, solver=linear_solver, tolerance=tolerance)
+        return vjp(lambda *p: equation(x, *p), *theta)[1](_negative(w))  # type: ignore[no-any-return]  # eq: custom-root
+
+    def root(*theta: Tree) -> Tree:
+        x = solver(*theta)
+        _check_root(equation, x, theta, linear_solver, tolerance, root_tolerance, root.__qualname__)
+        return x
+
+    root.__qualname__ = f"custom_root({name_of(equation)})"
+    # the rules are one another's transposes by construction, which tests on rationals confirm
+    return custom_rule(jvp=push, vjp=pull, check=False, by_example=True)(root)
+
+
+def _negative(x: Tree) -> Tree:
+    return map(lambda leaf: -leaf, x)
+
+
+def _check_root(
+    equation: Callable[..., Tree],
+    x: Tree,
+    theta: tuple[Tree, ...],
+    linear_solver: LinearSolver,
+    tolerance: float | None,
+    root_tolerance: float,
+    what: str,
+) -> None:
+    """Raise unless a Newton step from x is short."""
+    structure = flatten(x)[1]
+    flat, unravel = ravel(x)
+    if not all_finite(flat):
+        raise NotConverged(f"{what}: the solver returned an infinite or NaN element")
+    value = equation(x, *theta)
+    leaves, its_structure = flatten(value)
+    if its_structure != structure:
+        raise ShapeError(f"{what}: expected equation(x) like x, {structure!r}; got {its_structure!r}")
+    check_captured(leaves, flatten(theta)[0], what)
+
+    def on_vectors(v: Array) -> Array:
+        return ravel(jvp(lambda z: equation(z, *theta), (x,), (unravel(v),))[1])[0]
+
+    rest = ravel(value)[0]
+    step = solved(on_vectors, rest, linear_solver, tolerance, f"{what}: the derivative of the equation").value
+    if not stationary(step, flat, root_tolerance):
+        raise NotConverged(
+            f"{what}: what the solver returned is no root: |F(x)| = {norm(rest):.3g}, and a Newton step would "
+            f"move x by {norm(step):.3g} where |x| = {norm(flat):.3g}. Solve further, or raise root_tolerance (now "
+            f"{root_tolerance:.3g}) if so rough an answer will do."
+        )
