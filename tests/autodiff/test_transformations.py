@@ -58,8 +58,10 @@ def test_jacobians_by_both_modes_are_equal_on_containers_and_of_empty_results_em
     forward, reverse = jacfwd(f)(POINT), jacrev(f)(POINT)
     assert all((forward[k] == reverse[k]).all() for k in ("a", "b"))
     assert jacrev(lambda x: x[:0])(np.ones(3)).shape == (0, 3)
-    with pytest.raises(ShapeError, match="at least one element"):
-        jacfwd(lambda x: x)(np.ones(0))
+    assert jacfwd(lambda x: rnp.concatenate([x, np.ones(2)]))(np.ones(0)).shape == (2, 0)
+    assert jacrev(lambda x: {})(np.ones(3)) == {}
+    with pytest.raises(ShapeError, match="at least one array"):
+        jacfwd(lambda x: x)({})
 
 
 def test_argnums_choose_and_keyword_arguments_pass():
