@@ -82,8 +82,8 @@ def vmap(f: Callable[..., Tree], in_axes: Axes = 0, out_axes: Axes = 0) -> Calla
     in_axes : int, None, or a tuple of them, one per argument
         Along which axis the examples of each argument lie; None for an argument that all examples share. An entry may
         be a container with the structure of its argument. Keyword arguments are always shared.
-    out_axes : int, or a container of ints with the structure of the result
-        Where the examples lie in the result.
+    out_axes : int, None, or a container of them with the structure of the result
+        Where the examples lie in the result; None for a result that does not depend on them and is returned once.
 
     Returns
     -------
@@ -142,24 +142,31 @@ def batched_at(
         trace.alive = False
     results, structure = flatten(out)
     places = _spread(out_axes, out, what)
-    if None in places:
-        raise ShapeError(f"{what}: expected out_axes of ints, got {out_axes!r}: every result has its examples")
     taken = held(leaves)
     stacked = []
     for result, axis in zip(results, places, strict=True):
-        whole = _whole(trace, result)
-        whole = moved(whole, 0, 1, _place(whole, axis, what) or 0)
-        stacked.append(owned(whole, whole, taken))
+        whole = _whole(trace, result, what) if axis is None else _stacked(trace, result, axis, what)
+        stacked.append(owned(whole, whole, taken) if hasattr(whole, "dtype") else whole)
     return structure.unflatten(stacked)
 
 
-def _whole(trace: BatchTrace, result: Any) -> Array:
-    """What a result is for all examples, along the first axis; one that does not depend on them is repeated."""
+def _stacked(trace: BatchTrace, result: Any, axis: int, what: str) -> Array:
+    """What a result is for all examples, along `axis`; one that does not depend on them is repeated."""
     if type(result) is BatchTracer and result.owner is trace:
-        return result.value
+        every = result.value
+    else:
+        shared = _whole(trace, result, what)
+        every = repeated(trace.size, False, np.asarray(shared) if isinstance(shared, (bool, int, float)) else shared)
+    return moved(every, 0, 1, _place(every, axis, what) or 0)
+
+
+def _whole(trace: BatchTrace, result: Any, what: str) -> Any:
+    """A result that does not depend on the examples."""
+    if isinstance(result, Tracer) and result.owner is trace:
+        raise ShapeError(f"{what}: expected a result that all examples share, since its out_axes is None; got one each")
     if isinstance(result, Tracer) and not result.owner.alive:
         raise result.owner.escaped()
-    return repeated(trace.size, False, np.asarray(result) if isinstance(result, (bool, int, float)) else result)
+    return result
 
 
 def per_example_grad(f: ScalarFunction, argnums: int = 0) -> Callable[..., Tree]:

@@ -150,10 +150,85 @@ def test_axes_may_lie_anywhere_and_containers_have_their_own():
     assert same(vmap(lambda x, *, k: x**k)(X, k=2), X**2)
 
 
+LAYERS = {
+    "grad": lambda f, v: grad(f),
+    "jvp": lambda f, v: lambda x: jvp(f, (x,), (v,)),
+    "hvp": lambda f, v: lambda x: hvp(f, x, v),
+    "hessian": lambda f, v: hessian(f),
+    "jacrev": lambda f, v: jacrev(lambda x: x * f(x)),
+    "jacfwd": lambda f, v: jacfwd(lambda x: x * f(x)),
+    "vjp": lambda f, v: lambda x: vjp(lambda x: x * f(x), x)[1](v)[0],
+    "third": lambda f, v: grad(lambda x: hvp(f, x, v) @ v),
+    "jacfwd of grad": lambda f, v: jacfwd(grad(f)),
+}
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_batch_of_any_size_over_any_derivative_is_the_loop_over_it(layer, count):
+    X = exact.asarray(np.arange(9, dtype=object).reshape(3, 3)[:count]) / 2
+    v = exact.asarray([1, -2, 1])
+    f = lambda x: rnp.sum(x**3) * x[0] / (1 + x[1] ** 2) + rnp.max(x) * x[2]
+    g = LAYERS[layer](f, v)
+    found = vmap(g)(X)
+    one = g(v)
+    if layer == "jvp":
+        assert all(part.shape == (count,) for part in found)
+        found, one, g = found[1], one[1], lambda x: LAYERS[layer](f, v)(x)[1]
+    assert found.shape == (count, *one.shape)
+    assert type(found) is type(one)
+    if count:
+        assert same(found, stack([g(x) for x in X]))
+    floats = vmap(LAYERS[layer](f, v.astype(float)))(X.astype(float))
+    assert (floats[1] if layer == "jvp" else floats).dtype == np.float64
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_derivative_of_a_batch_of_any_size_is_that_of_the_loop(count):
+    X = exact.asarray(np.arange(9, dtype=object).reshape(3, 3)[:count]) / 2
+    w, v = exact.asarray([1, -2, 1]), exact.asarray([3, 1, 2])
+    one = lambda w, x: rnp.sum((w * x) ** 3) / (1 + w[0] ** 2)
+    batch = lambda w: vmap(one, (None, 0))(w, X) + w[1]
+    loop = lambda w: rnp.stack([one(w, x) + w[1] for x in X]) if count else w[:0]
+    for derivative in (
+        lambda f: jvp(f, (w,), (v,))[1],
+        lambda f: jacrev(f)(w),
+        lambda f: jacfwd(f)(w),
+        lambda f: jacfwd(jacrev(f))(w),
+        lambda f: hessian(lambda w: rnp.sum(f(w)))(w),
+        lambda f: hvp(lambda w: rnp.sum(f(w) ** 2), w, v),
+    ):
+        assert same(derivative(batch), derivative(loop))
+
+
+def test_results_that_examples_share_are_returned_once_where_out_axes_says_none():
+    X = np.ones((3, 2))
+    y, shared, name = vmap(lambda x: (x, np.arange(2.0), "name"), out_axes=(0, None, None))(X)
+    assert (y.shape, shared.tolist(), name) == ((3, 2), [0.0, 1.0], "name")
+    both = vmap(lambda x: {"s": 2.0, "x": x}, out_axes={"s": None, "x": -1})(X)
+    assert (both["s"], both["x"].shape) == (2.0, (2, 3))
+    w = np.ones(2)
+    _, same_w = vmap(lambda w, x: (w @ x, w), in_axes=(None, 0), out_axes=(0, None))(w, X)
+    assert not np.shares_memory(same_w, w)
+    assert grad(lambda w: rnp.sum(vmap(lambda x: (x, w), out_axes=(0, None))(X)[1]))(w).tolist() == [1.0, 1.0]
+
+
+def test_integers_booleans_and_none_are_results_and_keyword_arguments_are_shared():
+    X = np.array([[1.0, 5.0, 2.0], [7.0, 3.0, 4.0]])
+    best, large, nothing, count = vmap(lambda x, *, limit: (rnp.argmax(x), x > limit, None, 3))(X, limit=2.5)
+    assert (best.tolist(), best.dtype.kind, nothing) == ([1, 0], "i", None)
+    assert (large.tolist(), large.dtype) == ([[False, True, False], [True, True, True]], bool)
+    assert (count.tolist(), count.dtype.kind) == ([3, 3], "i")
+    assert vmap(lambda x: grad(lambda y, *, k: rnp.sum(y**k))(x, k=2))(X).tolist() == (2 * X).tolist()
+
+
 def test_an_empty_batch_has_empty_results():
     found = vmap(grad(lambda x: rnp.sum(rnp.tanh(x) ** 2)))(np.zeros((0, 3)))
     assert found.shape == (0, 3)
     assert found.dtype == np.float64
+    picked = vmap(lambda x, i: (x[i], rnp.max(x), rnp.linalg.solve(rnp.outer(x, x), x), rnp.cumprod(x)))
+    shapes = [a.shape for a in picked(np.zeros((0, 3)), np.zeros((0, 2), int))]
+    assert shapes == [(0, 2), (0,), (0, 3), (0, 3)]
 
 
 def test_results_share_no_memory_with_arguments_or_one_another():
@@ -274,7 +349,9 @@ def test_a_value_that_left_its_vmap_is_refused():
         (lambda: vmap(lambda x: x, in_axes=(0, 0))(np.ones(2)), "for 1 arguments"),
         (lambda: vmap(lambda x: x, in_axes=({"a": 0},))({"b": np.ones(2)}), "containers like"),
         (lambda: vmap(lambda x: x, out_axes=3)(np.ones((2, 2))), "along axis 3"),
-        (lambda: vmap(lambda x: x, out_axes=None)(np.ones((2, 2))), "out_axes of ints"),
+        (lambda: vmap(lambda x: x, out_axes=None)(np.ones((2, 2))), "all examples share"),
+        (lambda: vmap(lambda x: (x, 1.0), out_axes=(None, None))(np.ones(2)), "all examples share"),
+        (lambda: vmap(lambda x: x, in_axes=True)(np.ones(2)), "ints, None, or containers"),
     ],
 )
 def test_axes_that_do_not_fit_are_named(call, words):

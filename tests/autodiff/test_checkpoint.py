@@ -156,6 +156,34 @@ def test_labels_flags_and_functions_may_be_arguments_of_a_checkpointed_function(
     assert [g.tolist() for g in grad(both, (0, 1))(w, 2.0 * w[:2])] == [[0, 6, 0], [2, 2]]
 
 
+def test_results_that_are_no_real_numbers_pass_through_a_checkpointed_function():
+    def f(x, k):
+        return {"y": x**k, "count": len(x), "largest": rnp.argmax(x), "mask": x > 0, "none": None}
+
+    g = checkpoint(f)
+    x = np.array([2.0, -3.0])
+    seen = []
+
+    def loss(x):
+        out = g(x, 3)
+        seen.append([type(out["count"]), out["largest"], out["none"], out["mask"].tolist()])
+        return rnp.sum(rnp.where(out["mask"], out["y"], 10 * out["y"])) * out["count"] + out["y"][out["largest"]]
+
+    assert grad(loss)(x).tolist() == [36.0, 540.0]
+    assert hvp(loss, x, np.ones(2)).tolist() == [36.0, -360.0]
+    assert jvp(loss, (x,), (np.ones(2),))[1] == 576.0
+    assert linearize(grad(loss), x)[1](np.ones(2)).tolist() == [36.0, -360.0]
+    assert seen[0] == seen[1] == [int, 0, None, [True, False]]
+    batched = lambda x: rnp.sum(rnp.where(g(x, 3)["mask"], g(x, 3)["y"], 0)) * g(x, 3)["count"]
+    assert vmap(grad(batched))(np.stack([x, -x])).tolist() == [[24.0, 0.0], [0.0, 54.0]]
+    found = vmap(lambda x: g(x, 2))(np.stack([x, -x]))
+    assert (found["largest"].tolist(), found["count"].tolist(), found["none"]) == ([0, 1], [2, 2], None)
+    assert grad(lambda x: rnp.sum(vmap(lambda x: g(x, 3)["y"])(np.array([[1.0], [2.0]]) * x)))(x).tolist() == [
+        108.0,
+        243.0,
+    ]
+
+
 def peak(f, x):
     f(x)
     tracemalloc.start()
