@@ -19,6 +19,7 @@ from refgrad.autodiff.arguments import name_of
 from refgrad.autodiff.batch import BatchTrace, BatchTracer, vmap
 from refgrad.autodiff.call import Call, has_derivative, highest, recorded
 from refgrad.autodiff.forward import ForwardTrace, ForwardTracer, jvp
+from refgrad.autodiff.record import RecordTrace
 from refgrad.autodiff.reverse import vjp
 from refgrad.autodiff.trace import Trace, Tracer
 from refgrad.errors import NoDerivative
@@ -77,7 +78,7 @@ def checkpoint(f: Callable[..., Tree]) -> Callable[..., Tree]:
 def _recomputed(f: OnLeaves, leaves: Sequence[Any]) -> list[Any]:
     """``f(*leaves)``, of whose inside the highest level among the leaves keeps nothing."""
     top = highest(leaves)
-    if top is None:
+    if top is None or isinstance(top, RecordTrace):  # a program computes again what it says again
         return f(*leaves)
     mine = [isinstance(a, Tracer) and a.owner is top for a in leaves]
     values = [a.value if m else a for a, m in zip(leaves, mine, strict=True)]

@@ -24,7 +24,7 @@ from refgrad.autodiff.batch import BatchTrace, BatchTracer, vmap
 from refgrad.autodiff.call import Call, check_captured, filled, has_derivative, highest, recorded
 from refgrad.autodiff.forward import ForwardTrace, ForwardTracer
 from refgrad.autodiff.primitive import zeros_like
-from refgrad.autodiff.reverse import ReverseTrace
+from refgrad.autodiff.record import RecordTrace
 from refgrad.autodiff.trace import PRIMITIVES, Tracer, primal
 from refgrad.backend import of, shape_of
 from refgrad.errors import NoDerivative, ShapeError
@@ -249,11 +249,10 @@ def _summed(g: Any) -> Any:
 
 
 def applied(call: Leafwise, leaves: Sequence[Any], differentiated: bool = False) -> list[Any]:
-    """The results of a call, of which each level above the plain values learns by the rules alone.
-
-    A recording is no derivative: it goes through the inside of the function.
-    """
+    """The results of a call, of which each level that differentiates learns by the rules alone."""
     top = highest(leaves)
+    if isinstance(top, RecordTrace):  # a program consists of what the function does
+        return call.run(*leaves)
     if top is None:
         ys = call.run(*leaves)
         if differentiated and call.checked is not None:
@@ -268,10 +267,8 @@ def applied(call: Leafwise, leaves: Sequence[Any], differentiated: bool = False)
         tangents = filled([a.tangent if m else None for a, m in zip(leaves, mine, strict=True)], values)
         ts = call.push(ys, values, tangents)
         return [y if t is None else ForwardTracer(top, y, t) for y, t in zip(ys, ts, strict=True)]
-    if isinstance(top, ReverseTrace):
-        ys = applied(call, values, True)
-        return recorded(top, Call(call.name, call.push, call.pull), leaves, values, ys)
-    return call.run(*leaves)
+    ys = applied(call, values, True)
+    return recorded(top, Call(call.name, call.push, call.pull), leaves, values, ys)
 
 
 def _check(call: Leafwise, ys: Sequence[Any], xs: Sequence[Any]) -> None:

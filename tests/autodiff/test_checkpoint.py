@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import refgrad.numpy as rnp
-from refgrad import checkpoint, exact, grad, hessian, hvp, jacfwd, jvp, linearize, stop_gradient, vjp, vmap
+from refgrad import checkpoint, exact, grad, hessian, hvp, jacfwd, jvp, linearize, stage, stop_gradient, vjp, vmap
 from refgrad.errors import EscapedTracer, NoDerivative, ShapeError
 from refgrad.linalg import conjugate_gradient
 
@@ -182,6 +182,15 @@ def test_results_that_are_no_real_numbers_pass_through_a_checkpointed_function()
         108.0,
         243.0,
     ]
+
+
+def test_a_program_of_a_checkpointed_function_computes_what_it_computes():
+    p, x = {"w": np.array([1.0, 2.0]), "b": np.array([3.0, 4.0])}, np.array([0.5, -1.0])
+    for derivative in (recomputed, grad(recomputed, 1), lambda p, x: hvp(lambda p: recomputed(p, x), p, p)["w"]):
+        assert stage(derivative, p, x)(p, 2 * x).tolist() == derivative(p, 2 * x).tolist()
+    rows = lambda X: vmap(grad(recomputed, 1), (None, 0))(p, X)
+    X = np.stack([x, 2 * x])
+    assert stage(rows, X)(X).tolist() == rows(X).tolist()
 
 
 def peak(f, x):

@@ -23,6 +23,7 @@ from refgrad import (
     jvp,
     linearize,
     per_example_grad,
+    stage,
     vjp,
     vmap,
 )
@@ -343,3 +344,16 @@ def test_the_name_and_docstring_of_the_function_stay_and_results_share_no_memory
     assert u.tolist() == [1.0, 1.0]
     assert per_example_grad(lambda w, x: rnp.sum(identity(w) * x))(x, np.stack([x, x])).shape == (2, 2)
     assert jacrev(identity)(x).tolist() == np.eye(2).tolist()
+
+
+def test_a_program_of_a_derivative_consists_of_the_rules():
+    doubled = {"jvp": lambda y, xs, ts: 7 * ts[0], "vjp": lambda y, xs, u: (7 * u,)}
+    f = lambda x: rnp.sum(custom_rule(**doubled)(lambda x: 2 * x)(x) * x)
+    x = np.array([1.0, 2.0])
+    assert stage(f, x)(x) == f(x) == 10.0
+    assert stage(grad(f), x)(2 * x).tolist() == grad(f)(2 * x).tolist() == [18.0, 36.0]
+    product = lambda x, v: hvp(f, x, v)
+    assert stage(product, x, x)(x, x).tolist() == product(x, x).tolist() == [14.0, 28.0]
+    rows = lambda X: vmap(grad(f))(X)
+    X = np.stack([x, x])
+    assert stage(rows, X)(X).tolist() == rows(X).tolist()

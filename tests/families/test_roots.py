@@ -214,6 +214,9 @@ def test_a_traced_value_from_outside_is_refused():
         lambda: grad(lambda s: rnp.sum(implicit_solve(lambda v: s * v, b)))(2.0),
         lambda: grad(lambda s: rnp.sum(implicit_solve(lambda v: s * v, s * b)))(2.0),
         lambda: jvp(lambda s: implicit_solve(lambda v: s * v, s * b, solver="cg"), (2.0,), (1.0,)),
+        lambda: grad(lambda s: rnp.sum(implicit_solve(lambda v: s * v, b, solver=lambda a, b: b / np.array(a(b)))))(
+            2.0
+        ),
         lambda: grad(lambda s: custom_root(lambda x, t: s * x - t, lambda t: t / 2.0)(s * 1.0))(2.0),
         lambda: grad(lambda s: custom_root(lambda x, t: x - t, lambda t: t + 0 * s)(s * 1.0))(2.0),
     ):
