@@ -20,7 +20,7 @@ from refgrad.errors import NoDerivative, ShapeError
 from refgrad.tree import Structure, flatten, paths
 from refgrad.typing import Array, Tree
 
-__all__ = ["check_like", "check_result", "held", "is_real", "name_of", "owned", "pair", "real_leaves", "select"]
+__all__ = ["check_like", "check_result", "held", "is_real", "kept", "name_of", "owned", "pair", "real_leaves", "select"]
 
 
 def name_of(f: Callable[..., Any]) -> str:
@@ -133,6 +133,13 @@ def held(arrays: Sequence[Array]) -> dict[int, Any]:
     return {id(a): a for a in insides}
 
 
+def kept(x: Array) -> Array:
+    """A copy of an array that its owner can write to, since what comes later needs it as it is now."""
+    if isinstance(x, ElementArray):
+        return type(x)(x.data.copy())
+    return x.copy(order="K") if type(x) is ndarray or hasattr(x, "get") else x
+
+
 def owned(g: Array, like: Array, taken: dict[int, Any]) -> Array:
     """`g` in the dtype of `like`, none of the objects in `taken` (by their id), nor a view."""
     if type(g) is ndarray and type(like) is ndarray and g.dtype is like.dtype:
@@ -141,6 +148,8 @@ def owned(g: Array, like: Array, taken: dict[int, Any]) -> Array:
         taken[id(g)] = g
         return g
     dtype = getattr(like, "dtype", None)
+    if dtype is not None and _kind(g) == "c" != _kind(like):
+        raise NoDerivative(f"expected a real derivative, got one of dtype {g.dtype}, from a complex constant")
     if isinstance(g, Tracer):
         return g if dtype is None or g.dtype == dtype else PRIMITIVES["astype"](g, dtype=dtype)
     if dtype is not None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.autodiff.arguments import held, name_of, owned
-from refgrad.autodiff.primitive import Primitive
+from refgrad.autodiff.primitive import MAYBE_COMPLEX, Primitive, complex_result
 from refgrad.autodiff.reverse import grad
 from refgrad.autodiff.rules.index import moved
 from refgrad.autodiff.rules.shape import repeated
@@ -69,7 +69,10 @@ class BatchTrace(Trace):
             mine = type(a) is BatchTracer and a.owner is self
             mapped.append(mine)
             values.append(a.value if mine else a)
-        return BatchTracer(self, primitive.batch(self.size, mapped, values, params))
+        y = primitive.batch(self.size, mapped, values, params)
+        if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
+            raise complex_result(primitive)
+        return BatchTracer(self, y)
 
 
 def vmap(f: Callable[..., Tree], in_axes: Axes = 0, out_axes: Axes = 0) -> Callable[..., Tree]:

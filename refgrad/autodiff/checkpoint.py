@@ -20,7 +20,7 @@ from refgrad.autodiff.batch import BatchTrace, BatchTracer, vmap
 from refgrad.autodiff.call import Call, has_derivative, highest, recorded
 from refgrad.autodiff.forward import ForwardTrace, ForwardTracer, jvp
 from refgrad.autodiff.record import RecordTrace
-from refgrad.autodiff.reverse import vjp
+from refgrad.autodiff.reverse import vjp_at
 from refgrad.autodiff.trace import Trace, Tracer
 from refgrad.errors import NoDerivative
 from refgrad.tree import flatten
@@ -148,7 +148,7 @@ def _call(f: OnLeaves, mine: Sequence[bool]) -> Call:
     def back(*given: Any) -> list[Any]:
         """The cotangents of the arguments differentiated by, from all arguments and the cotangents of the results."""
         of_moving, moving = _of_moving(f, mine, given)
-        return list(vjp(of_moving, *moving, has_aux=True)[1](list(given[len(mine) :])))
+        return list(vjp_at(of_moving, *moving, has_aux=True)[1](list(given[len(mine) :])))
 
     def pull(ys: Sequence[Any], xs: Sequence[Any], us: Sequence[Any]) -> list[Any]:
         found = iter(_recomputed(back, [*xs, *us]))  # nor do the levels below keep anything

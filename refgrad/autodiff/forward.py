@@ -105,13 +105,14 @@ def jvp(
     finally:
         trace.alive = False
     leaves, structure = flatten(out)
-    taken = held(vs)
+    taken = held([*xs, *vs])
     values, derivatives = [], []
     for leaf in leaves:
         mine = type(leaf) is ForwardTracer and leaf.owner is trace
         if not mine:
             check_result(leaf, f, "jvp")
-        values.append(leaf.value if mine else leaf)
+        value = leaf.value if mine else leaf
+        values.append(owned(value, value, taken))
         derivatives.append(owned(leaf.tangent if mine else zeros_like(leaf), values[-1], taken))
     result = structure.unflatten(values), structure.unflatten(derivatives)
     return (*result, aux) if has_aux else result

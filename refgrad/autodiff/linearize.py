@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from refgrad.autodiff.arguments import check_like, check_result, held, name_of, owned, real_leaves
+from refgrad.autodiff.arguments import check_like, check_result, held, kept, name_of, owned, real_leaves
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.reverse import ReverseTrace, ReverseTracer, reachable
 from refgrad.errors import ShapeError
-from refgrad.tree import flatten
+from refgrad.tree import flatten, map
 from refgrad.typing import Tree
 
 __all__ = ["linearize"]
@@ -51,7 +51,7 @@ def linearize(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[..
     True
     """
     what = f"linearize({name_of(f)}): argument "
-    xs, in_structure = real_leaves(primals, what)
+    xs, in_structure = real_leaves(map(kept, primals), what)
     trace = ReverseTrace("linearize", f)
     inputs = [ReverseTracer(trace, x) for x in xs]
     try:
@@ -86,4 +86,4 @@ def linearize(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[..
             results.append(owned(zeros_like(value) if t is None else t, value, taken))
         return out_structure.unflatten(results)
 
-    return out_structure.unflatten(values), pushforward
+    return out_structure.unflatten([kept(value) for value in values]), pushforward

@@ -13,13 +13,15 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from refgrad.autodiff.arguments import check_like, check_result, held, name_of, owned, pair, real_leaves, select
+import numpy as np
+
+from refgrad.autodiff.arguments import check_like, check_result, held, kept, name_of, owned, pair, real_leaves, select
 from refgrad.autodiff.forward import stripped
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, Primitive, complex_result, ones_like, zeros_like
 from refgrad.autodiff.trace import Trace, Tracer, primal
 from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative, ShapeError
-from refgrad.tree import flatten
+from refgrad.tree import flatten, map
 from refgrad.typing import Array, ScalarFunction, Tree
 
 __all__ = ["grad", "value_and_grad", "vjp"]
@@ -132,6 +134,12 @@ def vjp(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[
     >>> bool((pullback(np.array([1.0, 0.0]))[1] == [1.0, 2.0]).all())
     True
     """
+    result, *others = vjp_at(f, *map(kept, primals), has_aux=has_aux)
+    return (map(kept, result), *others)
+
+
+def vjp_at(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[Any, ...]:
+    """What `vjp` returns, for callers that leave the primals and the result as they are."""
     xs, in_structure = real_leaves(primals, f"vjp({name_of(f)}): argument ")
     trace = ReverseTrace("vjp", f)
     inputs = [ReverseTracer(trace, x) for x in xs]
@@ -202,6 +210,8 @@ def gradient_at(
     taken: dict[int, Any] = {}
     leaves = [owned(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, xs, strict=True)]
     value = out.value if mine else out
+    if type(value) is np.ndarray:
+        value = owned(value, value, held(xs))
     return ((value, aux) if has_aux else value), structure.unflatten(leaves)
 
 

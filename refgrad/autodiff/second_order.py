@@ -20,7 +20,7 @@ from refgrad import backend
 from refgrad.autodiff.arguments import name_of, real_leaves, select
 from refgrad.autodiff.batch import vmap
 from refgrad.autodiff.forward import jvp
-from refgrad.autodiff.reverse import grad, gradient_at, vjp
+from refgrad.autodiff.reverse import grad, gradient_at, vjp_at
 from refgrad.autodiff.trace import PRIMITIVES, primal
 from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative, ShapeError
@@ -107,7 +107,7 @@ def jacrev(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
         def of_one(x: Tree) -> Tree:
             return f(*args[:place], x, *args[place + 1 :], **kwargs)
 
-        out, pullback = vjp(of_one, args[place])
+        out, pullback = vjp_at(of_one, args[place])
         xs, structure = flatten(args[place])
         outs, out_structure = flatten(out)
         if not outs:

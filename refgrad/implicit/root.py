@@ -94,10 +94,10 @@ def custom_root(
 
     def root(*theta: Tree) -> Tree:
         x = solver(*theta)
-        _check_root(equation, x, theta, linear_solver, tolerance, root_tolerance, root.__qualname__)
+        _check_root(equation, x, theta, linear_solver, tolerance, root_tolerance, name)
         return x
 
-    root.__qualname__ = f"custom_root({name_of(equation)})"
+    root.__qualname__ = name = f"custom_root({name_of(equation)})"
     # the rules are one another's transposes by construction, which tests on rationals confirm
     return custom_rule(jvp=push, vjp=pull, check=False, by_example=True)(root)
 

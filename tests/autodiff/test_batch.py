@@ -36,6 +36,7 @@ def same(a, b):
     return np.shape(a) == np.shape(b) and bool(np.all(a == b))
 
 
+@pytest.mark.trap(19)
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize(("primitive", "case"), CASES)
 @few
@@ -103,6 +104,7 @@ def arrays(batch):
     return W, X
 
 
+@pytest.mark.trap(19)
 @some
 @given(batches)
 def test_batches_and_derivatives_compose_in_every_order(batch):
@@ -163,6 +165,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.trap(19)
 @pytest.mark.parametrize("count", [0, 1, 3])
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_batch_of_any_size_over_any_derivative_is_the_loop_over_it(layer, count):
@@ -297,6 +300,7 @@ def test_exact_results_share_no_memory_either():
     assert (u == 1).all()
 
 
+@pytest.mark.trap(19)
 def test_what_has_no_influence_has_zeros_of_one_example_as_its_gradient():
     X = np.ones((3, 2))
     found = vmap(grad(lambda x, y: rnp.sum(y) + 0 * x[0], (0, 1)))(X, X[:, :1])
@@ -307,6 +311,7 @@ def test_what_has_no_influence_has_zeros_of_one_example_as_its_gradient():
     assert same(vmap(lambda x: rnp.sum(jvp(lambda y: rnp.ones_like(y), (x,), (x,))[1]))(X), np.zeros(3))
 
 
+@pytest.mark.trap(19)
 def test_a_condition_of_its_own_chooses_and_a_branch_raises():
     X = np.array([[1.0, -2.0], [-3.0, 4.0]])
     assert same(vmap(lambda x: rnp.where(x[0] > 0, x, 10 * x))(X), [[1, -2], [-30, 40]])

@@ -71,6 +71,7 @@ def setting(primitive, case, data, balls):
     return f, tuple(arrays[i] for i in places), tuple(vs[i] for i in places), weights, filled
 
 
+@pytest.mark.trap(20)
 @pytest.mark.parametrize(("primitive", "case"), CASES)
 @few
 @given(data=st.data())
@@ -97,6 +98,7 @@ def test_all_compositions_of_modes_give_the_taylor_coefficients_to_third_order(p
                     assert found == truth, (modes, truth, found)
 
 
+@pytest.mark.trap(20)
 @pytest.mark.parametrize(("primitive", "case"), CASES)
 @few
 @given(data=st.data())

@@ -22,6 +22,7 @@ def by_forward(f):
 MODES = {"forward": by_forward, "reverse": grad}
 
 
+@pytest.mark.trap(1)
 @pytest.mark.parametrize("outer", MODES)
 @pytest.mark.parametrize("inner", MODES)
 def test_perturbations_of_nested_derivatives_are_not_confused(outer, inner):
@@ -35,6 +36,7 @@ def test_perturbations_of_nested_derivatives_are_not_confused(outer, inner):
     assert f(x) == 6 * 4**2  # D_x (2 x^3)
 
 
+@pytest.mark.trap(3)
 @pytest.mark.parametrize("transformation", [grad, by_forward])
 def test_a_value_that_escaped_its_transformation_is_refused_and_the_message_names_it(transformation):
     kept = []
@@ -49,6 +51,7 @@ def test_a_value_that_escaped_its_transformation_is_refused_and_the_message_name
             use()
 
 
+@pytest.mark.trap(3)
 def test_a_cache_keyed_by_position_cannot_leak_a_level_into_the_next_call():
     cache = {}
 
@@ -60,6 +63,7 @@ def test_a_cache_keyed_by_position_cannot_leak_a_level_into_the_next_call():
         grad(f)(3.0)
 
 
+@pytest.mark.trap(2)
 def test_a_thread_that_ends_between_two_levels_of_another_does_not_lower_them():
     # with levels by nesting depth, b's inner level would now equal its outer one: 1 instead of 8
     a_open, b_open, a_closed = (threading.Event() for _ in range(3))
@@ -91,6 +95,7 @@ def test_a_thread_that_ends_between_two_levels_of_another_does_not_lower_them():
     assert results == {"a": 3.0, "b": 8.0}
 
 
+@pytest.mark.trap(3)
 def test_an_exception_inside_a_trace_leaves_nothing_behind():
     kept = []
 
@@ -109,6 +114,7 @@ def test_an_exception_inside_a_trace_leaves_nothing_behind():
         kept[1] + 1.0
 
 
+@pytest.mark.trap(13)
 def test_a_chain_of_a_hundred_thousand_operations_needs_no_recursion():
     def f(x):
         for _ in range(50_000):
@@ -121,6 +127,7 @@ def test_a_chain_of_a_hundred_thousand_operations_needs_no_recursion():
     assert abs(by_forward(f)(np.array(0.0)) - expected) <= 50_000 * 2.0**-52
 
 
+@pytest.mark.trap(5)
 def test_fan_out_through_views_does_not_share_an_accumulation_buffer():
     def f(x):
         a, b = x * 2.0, x.reshape(2, 3) * 3.0
@@ -134,6 +141,7 @@ def test_fan_out_through_views_does_not_share_an_accumulation_buffer():
     assert grad(f)(x).tolist() == expected.tolist()
 
 
+@pytest.mark.trap(10)
 def test_float32_stays_float32_through_a_whole_model():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(4, 3)).astype("f4"), rng.normal(size=4).astype("f4")
@@ -151,11 +159,13 @@ def test_float32_stays_float32_through_a_whole_model():
     assert {k: a.dtype for k, a in hv.items()} == dict.fromkeys(theta, np.float32)
 
 
+@pytest.mark.trap(10)
 def test_gradients_of_mixed_dtypes_come_back_in_the_dtype_of_each_input():
     a, b = grad(lambda a, b: rnp.sum(a * b), (0, 1))(np.ones(3, "f4"), np.ones(3, "f8"))
     assert (a.dtype, b.dtype) == (np.float32, np.float64)
 
 
+@pytest.mark.trap(4)
 def test_no_gradient_shares_memory_with_another_or_with_an_input():
     x, u = np.arange(3.0), np.ones(3)
     a, b = grad(lambda a, b: rnp.sum(a + b), (0, 1))(x, x)
@@ -172,6 +182,7 @@ def test_no_gradient_shares_memory_with_another_or_with_an_input():
     g += 1.0  # and it can be written to
 
 
+@pytest.mark.trap(14)
 def test_repeated_gradients_leave_no_reference_cycles():
     f = grad(lambda x: rnp.sum(np.tanh(x @ x)))
     x = np.eye(3)
@@ -188,6 +199,7 @@ def test_repeated_gradients_leave_no_reference_cycles():
         gc.enable()
 
 
+@pytest.mark.trap(16)
 def test_gradients_are_the_same_bits_in_every_run():
     rng = np.random.default_rng(3)
     x = rng.normal(size=(20, 20))
@@ -196,6 +208,7 @@ def test_gradients_are_the_same_bits_in_every_run():
     assert all(f(x).tobytes() == first for _ in range(5))
 
 
+@pytest.mark.trap(15)
 def test_unused_repeated_and_constant_arguments_get_the_derivative_they_have():
     x = np.array([1.0, 2.0])
     assert grad(lambda x: 3.0)(x).tolist() == [0.0, 0.0]
@@ -208,6 +221,7 @@ def test_unused_repeated_and_constant_arguments_get_the_derivative_they_have():
     assert value["c"] == 1.0
 
 
+@pytest.mark.trap(6)
 @pytest.mark.parametrize(
     ("shapes", "f"),
     [
@@ -231,6 +245,7 @@ def test_gradients_have_the_shapes_of_their_inputs_under_broadcasting(shapes, f)
     assert (ha.shape, hb.shape) == shapes
 
 
+@pytest.mark.trap(7)
 def test_axes_may_be_negative_tuples_or_empty():
     x = exact.asarray(np.arange(24).reshape(2, 3, 4).astype(object))
     for axis in (None, 0, -1, (0, -1), (), (2, 0, 1)):
@@ -245,6 +260,7 @@ def test_axes_may_be_negative_tuples_or_empty():
         grad(lambda x: rnp.sum(rnp.sum(x, axis=3)))(x)
 
 
+@pytest.mark.trap(9)
 @pytest.mark.parametrize(
     "key",
     [
@@ -275,12 +291,14 @@ def test_every_index_that_numpy_takes_gathers_and_its_transpose_accumulates(key)
     assert (g.astype(float) == expected).all()
 
 
+@pytest.mark.trap(9)
 @pytest.mark.parametrize("key", [3, (0, 2), np.array([3]), np.array([-4]), (0, 0, 0)], ids=str)
 def test_an_index_out_of_bounds_raises(key):
     with pytest.raises(IndexError):
         grad(lambda x: rnp.sum(x[key]))(np.ones((3, 2)))
 
 
+@pytest.mark.trap(12)
 def test_kinks_and_edges_follow_the_documented_conventions():
     assert grad(lambda x: abs(x))(0.0) == 0.0
     assert grad(lambda x: rnp.maximum(x, 0.0))(0.0) == 0.5
@@ -298,6 +316,7 @@ def test_kinks_and_edges_follow_the_documented_conventions():
         assert grad(lambda y: 0.0**y)(2.0) == 0.0
 
 
+@pytest.mark.trap(12)
 def test_a_nan_in_the_branch_not_taken_does_not_reach_a_gradient_that_where_cut_off():
     g = grad(lambda x: rnp.sum(rnp.where(x > 0.0, x, np.array([np.nan, np.inf]))))(np.array([1.0, -1.0]))
     assert g.tolist() == [1.0, 0.0]
