@@ -1,7 +1,9 @@
-"""Which results may be written into the memory of an operand that nobody needs any more.
+"""Which large results are written into memory that nobody needs any more.
 
 A view (a transpose, a slice, a reshaped array) is the same memory as what it looks at, its *root*. The memory of a root
-is free once no value with that root is read again. Arguments, constants and results are never written into.
+is free once no value with that root is read again. Arguments, constants and results are never written into. An
+operation that works element by element may write into the memory of an operand that it is the last to read; any
+operation, into memory that has become free before.
 """
 
 from __future__ import annotations
@@ -23,7 +25,15 @@ SMALLEST = 32768
 VIEWS = {"reshape", "transpose", "slice", "stop_gradient", "windows", "flip", "astype", "broadcast_to"}
 """Primitives whose result may be the memory of their first argument."""
 
-OPERATORS = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide"}
+OPERATORS = {
+    ast.Add: "add",
+    ast.Sub: "subtract",
+    ast.Mult: "multiply",
+    ast.Div: "divide",
+    ast.MatMult: "matmul",
+    ast.USub: "negative",
+}
+"""The functions behind the operators, which have ``out=``."""
 
 
 class Plan:
@@ -51,6 +61,7 @@ class Plan:
         self._uses.update(results)
         self._kept = {self.root(r) for r in results}
         self._row_major = row_major(program)
+        self._buffers = self._assigned(program)
 
     def root(self, variable: Variable) -> Variable:
         """The value whose memory `variable` is."""
@@ -74,29 +85,56 @@ class Plan:
         return variable.type is np.ndarray and variable.nbytes >= SMALLEST
 
     def buffer(self, equation: Equation) -> Variable | None:
-        """The operand into whose memory the result may be written, if there is one."""
-        y = equation.output
-        if not self.is_large(y) or not is_elementwise(equation.primitive) or y not in self._row_major:
-            return None
-        if not (ufunc_of(equation.primitive) or equation.primitive.name in ("add", "sub", "mul", "div")):
-            return None
-        for a in equation.inputs:
-            if isinstance(a, Variable) and self._is_free(a, equation) and (a.shape, a.dtype) == (y.shape, y.dtype):
-                return a
-        return None
+        """The value into whose memory the result is to be written, if there is one."""
+        return self._buffers.get(equation.output)
 
-    def _is_free(self, a: Variable, equation: Equation) -> bool:
+    def _assigned(self, program: Program) -> dict[Variable, Variable]:
+        """A free place for every large result that can have one, in the order of the equations."""
+        places: dict[Variable, Variable] = {}
+        free: list[Variable] = []
+        for equation in program.equations:
+            y = equation.output
+            if self.is_large(y) and y in self._row_major and _has_out(equation):
+                ending = [a for a in equation.variables if self._last.get(a) is equation and self._is_spare(a)]
+                candidates = [*(ending if is_elementwise(equation.primitive) else ()), *free]
+                fitting = [a for a in candidates if (a.shape, a.dtype) == (y.shape, y.dtype)]
+                if fitting:
+                    places[y] = fitting[0]
+                    free = [a for a in free if a is not fitting[0]]
+            taken = places.get(y)
+            ended = dict.fromkeys(self.root(a) for a in equation.variables)
+            free += [a for a in ended if self._last.get(a) is equation and self._is_spare(a) and a is not taken]
+        return places
+
+    def _is_spare(self, a: Variable) -> bool:
+        """Whether the memory of `a`, once read for the last time, may be written into."""
         own = self.root(a) is a and a.type is np.ndarray and self.is_own(a)
-        return own and a not in self._kept and self._last.get(a) is equation and a in self._row_major
+        return own and a not in self._kept and a in self._row_major and self.is_large(a)
 
-    def into(self, tree: ast.expr, equation: Equation, buffer: str) -> ast.expr:
+    def into(self, tree: ast.expr, buffer: str) -> ast.expr:
         """The expression with its result written into `buffer`."""
         out = ast.keyword("out", ast.Name(buffer, ast.Load()))
         if isinstance(tree, ast.BinOp):
-            function = ast.Attribute(ast.Name("np", ast.Load()), OPERATORS[type(tree.op)], ast.Load())
-            return ast.Call(function, [tree.left, tree.right], [out])
+            return ast.Call(_function(tree.op), [tree.left, tree.right], [out])
+        if isinstance(tree, ast.UnaryOp):
+            return ast.Call(_function(tree.op), [tree.operand], [out])
         assert isinstance(tree, ast.Call)
         return ast.Call(tree.func, tree.args, [*tree.keywords, out])
+
+
+def _function(operator: ast.operator | ast.unaryop) -> ast.expr:
+    return ast.Attribute(ast.Name("np", ast.Load()), OPERATORS[type(operator)], ast.Load())
+
+
+def _has_out(equation: Equation) -> bool:
+    return ufunc_of(equation.primitive) is not None or equation.primitive.name in (
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "neg",
+        "matmul",
+    )
 
 
 def plan(program: Program) -> Plan:

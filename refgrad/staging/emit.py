@@ -165,24 +165,24 @@ class _Writer:
         buffer = self.plan.buffer(equation)
         if buffer is not None:  # what is held back may read the memory that is written to now
             self._write_held(list(self.held))
-        self._statement(y, tree, wanted, None if buffer is None else self.called[buffer], equation)
+        self._statement(y, tree, wanted, buffer)
 
     def _write_held(self, variables: Sequence[Variable]) -> None:
         """Give values a statement of their own, where they were to stand inside another."""
         for variable in variables:
             if variable in self.held:
-                self._statement(variable, self.held.pop(variable), None, None, None)
+                self._statement(variable, self.held.pop(variable), None, None)
 
-    def _statement(
-        self, y: Variable, tree: ast.expr, wanted: str | None, buffer: str | None, equation: Equation | None
-    ) -> None:
-        if buffer is not None and equation is not None:
-            if wanted is None and isinstance(tree, ast.BinOp) and ast.unparse(tree.left) == buffer:
-                self.called[y] = buffer
-                line = ast.unparse(ast.AugAssign(ast.Name(buffer, ast.Store()), tree.op, tree.right))
+    def _statement(self, y: Variable, tree: ast.expr, wanted: str | None, buffer: Variable | None) -> None:
+        if buffer is not None:
+            place = self.called[buffer]
+            nameless = wanted is None and self.program.names.name(buffer) is None
+            if nameless and isinstance(tree, ast.BinOp) and ast.unparse(tree.left) == place:
+                self.called[y] = place
+                line = ast.unparse(ast.AugAssign(ast.Name(place, ast.Store()), tree.op, tree.right))
                 self.lines.append(f"{line}{_comment(y)}")
                 return
-            tree = self.plan.into(tree, equation, buffer)
+            tree = self.plan.into(tree, place)
         name = self.called[y] = self.names.free(wanted)
         self.lines.append(f"{name} = {ast.unparse(tree)}{_comment(y)}")
 

@@ -1,12 +1,254 @@
-"""Rewrites that change the order of a sum, and so its last bits: opt-in."""
+"""Rewrites that add up the same terms in another order, and so change last bits: ``stage(f, reassociate=True)``.
+
+* A sum of products of factors each of which spans only some of the axes is a contraction. With it the gradients of
+  single examples, outer products ``a_n b_n^T`` in a dense layer, never come to be:
+  ``sum_n w_n (a_n b_n^T)^2 = (A^2)^T (w B^2)``, squares element by element.
+* What is added up is added up early: ``P Q + P R = P (Q + R)``, ``sum(a) + sum(b) = sum(a + b)``.
+* A stack of matrices times one matrix is one product of matrices.
+
+Error bound: a sum of m terms, each a product of k factors, is within ``gamma Sum |term|`` of its exact value in any
+order of evaluation, with ``gamma = (m + k) u / (1 - (m + k) u)`` and u the unit roundoff [higham2002]_, section 3.1. So
+the two forms differ by at most ``2 gamma Sum |term|``; for a Fisher diagonal, whose terms are not negative, that is a
+relative error.
+
+References
+----------
+.. [higham2002] N. J. Higham, Accuracy and Stability of Numerical Algorithms, second edition (2002).
+"""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from refgrad.autodiff.record import Atom, Constant, Equation, Variable
+from refgrad.autodiff.rules import PRIMITIVES
 from refgrad.staging.program import Program
+from refgrad.staging.simplify import hand_on_name, simplified
+from refgrad.typing import Shape
 
 __all__ = ["reassociated"]
 
 
 def reassociated(program: Program) -> Program:
-    """The program with sums rearranged."""
-    return program
+    """The program after these rewrites and those that change nothing, until none applies."""
+    while True:
+        rewriter = _Rewriter(program)
+        program = simplified(rewriter.rewritten())
+        if not rewriter.changed:
+            return program
+
+
+class _Rewriter:
+    """One pass over the equations of a program."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.changed = False
+        self.equations: list[Equation] = []
+        self.made: dict[Atom, Equation] = {}
+        self.place: dict[Atom, int] = {}
+        self.uses = Counter(a for e in program.equations for a in e.variables)
+        self.uses.update(r for r in program.results if isinstance(r, Variable))
+
+    def rewritten(self) -> Program:
+        stands: dict[Variable, Atom] = {}
+        for equation in self.program.equations:
+            inputs = [stands.get(a, a) if isinstance(a, Variable) else a for a in equation.inputs]
+            equation = Equation(equation.primitive, inputs, equation.params, equation.output)
+            value = self._rewrite(equation)
+            if value is None:
+                self._add(equation)
+            else:
+                self.changed = True
+                stands[equation.output] = value
+                hand_on_name(self.program, equation.output, value)
+        results = [stands.get(r, r) if isinstance(r, Variable) else r for r in self.program.results]
+        return self.program.with_equations(self.equations, results)
+
+    def _rewrite(self, equation: Equation) -> Atom | None:
+        """What stands for the result of an equation, if one of the rewrites applies."""
+        name = equation.primitive.name
+        if name in ("sum", "sum_to"):
+            return self._contraction(equation)
+        if name == "add":
+            return self._common_factor(equation)
+        if name == "matmul":
+            return self._one_product(equation)
+        return self._one_reshape(equation) if name in ("reshape", "transpose") else None
+
+    def _add(self, equation: Equation) -> Variable:
+        self.equations.append(equation)
+        self.made[equation.output] = equation
+        self.place[equation.output] = len(self.equations)
+        return equation.output
+
+    def _new(self, name: str, inputs: Sequence[Atom], shape: Shape, dtype: Any, /, **params: Any) -> Variable:
+        output = Variable(np.broadcast_to(np.zeros((), dtype), shape))
+        return self._add(Equation(PRIMITIVES[name], inputs, params, output))
+
+    def _reshape(self, x: Atom, shape: Shape, dtype: Any) -> Atom:
+        if isinstance(x, Constant):
+            return Constant(np.reshape(np.asarray(x.value, dtype), shape))
+        while x in self.made and self.made[x].primitive.name == "reshape":
+            x = self.made[x].inputs[0]
+        return x if _shape(x) == shape else self._new("reshape", [x], shape, dtype, shape=shape)
+
+    def _transpose(self, x: Atom, axes: tuple[int, ...], dtype: Any) -> Atom:
+        if axes == tuple(range(len(axes))):
+            return x
+        return self._new("transpose", [x], tuple(_shape(x)[a] for a in axes), dtype, axes=axes)
+
+    def _contraction(self, equation: Equation) -> Atom | None:
+        """A sum over the axes that two groups of factors share, as a product of matrices."""
+        x, y = equation.inputs[0], equation.output
+        summed = _summed_axes(equation)
+        if not isinstance(x, Variable) or not summed or x.dtype != y.dtype or y.type is not np.ndarray:
+            return None
+        factors = self._factors(x)
+        if len(factors) < 2 or any(_dtype(f) not in (None, x.dtype) for f in factors):
+            return None
+        sides = self._sides(factors, x.shape)
+        if sides is None or set(sides[0][0]) & set(sides[1][0]) != set(summed):
+            return None
+        (left_axes, left), (right_axes, right) = sides
+        rows = tuple(a for a in left_axes if a not in summed)
+        columns = tuple(a for a in right_axes if a not in summed)
+        a = self._matrix(left, left_axes, rows, summed, x)
+        b = self._matrix(right, right_axes, summed, columns, x)
+        length = [math.prod(x.shape[i] for i in axes) for axes in (rows, columns)]
+        product: Atom = self._new("matmul", [a, b], tuple(length), x.dtype)
+        kept = (*rows, *columns)
+        product = self._reshape(product, tuple(x.shape[i] for i in kept), x.dtype)
+        order = tuple(kept.index(i) for i in sorted(kept))
+        return self._reshape(self._transpose(product, order, x.dtype), y.shape, x.dtype)
+
+    def _factors(self, x: Atom) -> list[Atom]:
+        made = self.made.get(x)
+        if made is not None and made.primitive.name == "mul":
+            return [f for a in made.inputs for f in self._factors(a)]
+        if made is not None and made.primitive.name == "pow_int" and 2 <= made.params["n"] <= 4:
+            return self._factors(made.inputs[0]) * made.params["n"]
+        return [x]
+
+    def _sides(
+        self, factors: Sequence[Atom], shape: Shape
+    ) -> tuple[tuple[tuple[int, ...], list[Atom]], tuple[tuple[int, ...], list[Atom]]] | None:
+        """The two groups of factors, each with the axes that it spans; None if there are not just two."""
+        spans = [_span(f, shape) for f in factors]
+        widest = [s for s in dict.fromkeys(spans) if not any(set(s) < set(t) for t in spans)]
+        if len(widest) != 2:
+            return None
+        groups: dict[tuple[int, ...], list[Atom]] = {s: [] for s in widest}
+        latest = {s: max(self._origin(f) for f, t in zip(factors, spans, strict=True) if t == s) for s in widest}
+        for factor, span in zip(factors, spans, strict=True):
+            fitting = [s for s in widest if set(span) <= set(s)]
+            # a weight goes to the side computed later: the other may be the same in several such sums
+            groups[max(fitting, key=latest.__getitem__)].append(factor)
+        first, second = widest
+        return (first, groups[first]), (second, groups[second])
+
+    def _matrix(
+        self, factors: Sequence[Atom], axes: tuple[int, ...], rows: Sequence[int], columns: Sequence[int], x: Variable
+    ) -> Atom:
+        """The product of factors that span `axes`, as a matrix with the axes `rows` and `columns`."""
+        total: Atom | None = None
+        for factor in factors:
+            lead = len(x.shape) - len(_shape(factor))
+            shape = tuple(_shape(factor)[a - lead] if a >= lead else 1 for a in axes)
+            term = self._reshape(factor, shape, x.dtype) if _shape(factor) else factor
+            if total is None:
+                total = term
+            else:
+                total = self._new("mul", [total, term], np.broadcast_shapes(_shape(total), _shape(term)), x.dtype)
+        assert total is not None
+        order = tuple(axes.index(a) for a in (*rows, *columns))
+        lengths = (math.prod(x.shape[a] for a in rows), math.prod(x.shape[a] for a in columns))
+        if len(rows) == 1 and len(columns) == 1:
+            return self._transpose(total, order, x.dtype)
+        return self._reshape(self._transpose(total, order, x.dtype), lengths, x.dtype)
+
+    def _common_factor(self, equation: Equation) -> Atom | None:
+        """``P Q + P R = P (Q + R)`` and ``Q P + R P = (Q + R) P``, for products that nobody else reads."""
+        y = equation.output
+        made = [self.made.get(a) for a in equation.inputs]
+        first, second = made
+        if first is None or second is None or first.primitive is not second.primitive or y.type is not np.ndarray:
+            return None
+        if self.uses[first.output] != 1 or self.uses[second.output] != 1:
+            return None
+        if first.primitive.name in ("sum", "sum_to", "reshape") and first.params == second.params:
+            return self._sum_of_terms(first, second, y)
+        if first.primitive.name != "matmul":
+            return None
+        (p, q), (s, r) = first.inputs, second.inputs
+        if any(len(_shape(a)) != 2 for a in (p, q, r, s)):
+            return None
+        if p is s and _shape(q) == _shape(r) and isinstance(p, Variable):
+            total = self._new("add", [q, r], _shape(q), y.dtype)
+            return self._new("matmul", [p, total], y.shape, y.dtype)
+        if q is r and _shape(p) == _shape(s) and isinstance(q, Variable):
+            total = self._new("add", [p, s], _shape(p), y.dtype)
+            return self._new("matmul", [total, q], y.shape, y.dtype)
+        return None
+
+    def _sum_of_terms(self, first: Equation, second: Equation, y: Variable) -> Atom | None:
+        """``sum(a) + sum(b) = sum(a + b)``."""
+        a, b = first.inputs[0], second.inputs[0]
+        if _shape(a) != _shape(b) or _dtype(a) != y.dtype or _dtype(b) != y.dtype:
+            return None
+        total = self._new("add", [a, b], _shape(a), y.dtype)
+        return self._new(first.primitive.name, [total], y.shape, y.dtype, **first.params)
+
+    def _one_product(self, equation: Equation) -> Atom | None:
+        """A stack of matrices times one matrix: the rows of all of them at once."""
+        (a, b), y = equation.inputs, equation.output
+        if not isinstance(a, Variable) or len(a.shape) < 3 or len(_shape(b)) != 2 or y.nbytes == 0:
+            return None
+        rows = self._reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]), a.dtype)
+        product = self._new("matmul", [rows, b], (_shape(rows)[0], y.shape[-1]), y.dtype)
+        return self._reshape(product, y.shape, y.dtype)
+
+    def _one_reshape(self, equation: Equation) -> Atom | None:
+        """Two reshapes in a row as one; a transpose that moves only axes of length 1 is a reshape."""
+        x, y = equation.inputs[0], equation.output
+        if equation.primitive.name == "transpose":
+            long = [a for a in equation.params["axes"] if _shape(x)[a] != 1]
+            return self._reshape(x, y.shape, y.dtype) if long == sorted(long) else None
+        if x in self.made and self.made[x].primitive.name == "reshape":
+            return self._reshape(x, y.shape, y.dtype)
+        return None
+
+    def _origin(self, x: Atom) -> int:
+        """The place of the equation that computed the numbers in `x`; 0 for an argument or a constant."""
+        while x in self.made and self.made[x].primitive.name in ("reshape", "transpose"):
+            x = self.made[x].inputs[0]
+        return self.place.get(x, 0)
+
+
+def _summed_axes(equation: Equation) -> tuple[int, ...]:
+    given = _shape(equation.inputs[0])
+    if equation.primitive.name == "sum":
+        return tuple(equation.params["axis"])
+    shape = equation.params["shape"]
+    extra = len(given) - len(shape)
+    return tuple(i for i, n in enumerate(given) if i < extra or (shape[i - extra] == 1 and n != 1))
+
+
+def _span(factor: Atom, shape: Shape) -> tuple[int, ...]:
+    """The axes of `shape` along which a factor is not the same all over."""
+    own = _shape(factor)
+    lead = len(shape) - len(own)
+    return tuple(lead + i for i, n in enumerate(own) if n != 1)
+
+
+def _shape(a: Atom) -> Shape:
+    return a.shape if isinstance(a, Variable) else np.shape(a.value)
+
+
+def _dtype(a: Atom) -> Any:
+    return a.dtype if isinstance(a, Variable) else getattr(a.value, "dtype", None)

@@ -25,7 +25,7 @@ from refgrad.staging.buffers import row_major
 from refgrad.staging.expressions import is_uniform
 from refgrad.staging.program import Program
 
-__all__ = ["simplified", "without_dead", "without_repeats"]
+__all__ = ["hand_on_name", "simplified", "without_dead", "without_repeats"]
 
 BROADCASTING = {"add", "sub", "mul", "div", "maximum", "minimum", "lt", "le", "gt", "ge", "eq", "ne"}
 """Primitives that are rounded exactly, so that an operand's layout in memory cannot show in the result."""
@@ -78,12 +78,13 @@ def rewritten(program: Program, rule: Callable[[Equation], Equation | Atom]) -> 
             equations.append(new)
         else:
             stands[equation.output] = new
-            _hand_on_name(program, equation.output, new)
+            hand_on_name(program, equation.output, new)
     results = [stands.get(r, r) if isinstance(r, Variable) else r for r in program.results]
     return program.with_equations(equations, results)
 
 
-def _hand_on_name(program: Program, old: Variable, new: Atom) -> None:
+def hand_on_name(program: Program, old: Variable, new: Atom) -> None:
+    """Let `new` be called like `old`, for which it stands, if it has no name."""
     if isinstance(new, Variable) and old in program.names.named:
         program.names.named.setdefault(new, program.names.named[old])
     if isinstance(new, Variable) and old in program.names.derived:

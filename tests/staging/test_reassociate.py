@@ -1,0 +1,125 @@
+"""Sums in another order: what is gained, and that the last bits stay within the bound that is stated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers.bits import same_bits
+
+import refgrad.numpy as rnp
+from refgrad import exact, grad, per_example_grad, source, stage, vmap
+from refgrad.staging.program import record
+from refgrad.staging.reassociate import reassociated
+from refgrad.staging.simplify import simplified
+
+N, D, H, C = 7, 3, 4, 3
+
+
+def diagonal_fisher(p, X):
+    """The true Fisher diagonal of a softmax network, the mean over the examples."""
+
+    def log_probabilities(p, x):
+        W, b, V, c = p
+        logits = np.tanh(x @ W + b) @ V + c
+        return logits - rnp.logsumexp(logits)
+
+    total = None
+    for label in range(C):
+
+        def of_label(p, x):
+            log_p = log_probabilities(p, x)[label]
+            return log_p, np.exp(log_p)
+
+        def weighted_squares(p, x):
+            g, probability = grad(of_label, has_aux=True)(p, x)
+            return [probability * a * a for a in g]
+
+        terms = [np.sum(t, axis=0) for t in vmap(weighted_squares, in_axes=(None, 0))(p, X)]
+        total = terms if total is None else [s + t for s, t in zip(total, terms, strict=True)]
+    return [t / len(X) for t in total]
+
+
+def network(rng, dtype=np.float64):
+    sizes = ((D, H), (H,), (H, C), (C,))
+    return tuple(rng.normal(size=s).astype(dtype) for s in sizes), rng.normal(size=(N, D)).astype(dtype)
+
+
+def test_the_gradients_of_examples_never_come_to_be():
+    p, X = network(np.random.default_rng(0))
+    plain = simplified(record(diagonal_fisher, (p, X), {}))
+    program = reassociated(plain)
+    largest = lambda program: max(int(np.prod(e.output.shape)) for e in program.equations)
+    assert largest(plain) == N * H * max(D, C)
+    assert largest(program) < N * H * 2
+    assert "(X * X).T @ " in source(diagonal_fisher, p, X, reassociate=True)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_diagonal_fisher_is_as_accurate_as_before(dtype):
+    p, X = network(np.random.default_rng(3), dtype)
+    truth = exact.run(diagonal_fisher, p, X)
+    attainable = exact.attainable(diagonal_fisher, (p, X), dtype)
+    for f in (diagonal_fisher, stage(diagonal_fisher, reassociate=True)):
+        assert exact.error(f(p, X), truth) <= 5 * attainable
+
+
+def test_a_sum_of_squared_outer_products_is_within_the_bound_exactly():
+    rng = np.random.default_rng(1)
+    A, B, w = rng.normal(size=(9, 4)), rng.normal(size=(9, 5)), rng.normal(size=(9,))
+
+    def f(A, B, w):
+        outer = A[:, :, None] * B[:, None, :]
+        return np.sum(w[:, None, None] * outer * outer, axis=0)
+
+    staged = stage(f, A, B, w, reassociate=True)
+    assert ".T @" in source(f, A, B, w, reassociate=True)
+    rational = [exact.asarray(a) for a in (A, B, w)]
+    truth = f(*rational)
+    terms = f(*[exact.asarray(np.abs(a)) for a in (A, B, w)])
+    n = 9 + 5
+    gamma = exact.asarray(n) * exact.asarray(2**-53) / (1 - n * exact.asarray(2**-53))
+    for found in (staged(A, B, w), f(A, B, w)):
+        assert bool((abs(exact.asarray(found) - truth) <= gamma * terms).all())
+    assert not same_bits(staged(A, B, w), f(A, B, w))
+
+
+SUMS = {
+    "first power": lambda A, B, w: np.sum(A[:, :, None] * B[:, None, :], axis=0),
+    "kept axes": lambda A, B, w: np.sum(A[:, :, None] * B[:, None, :], axis=0, keepdims=True),
+    "powers": lambda A, B, w: np.sum((A[:, :, None] * B[:, None, :]) ** 3, axis=0),
+    "the summed axis last": lambda A, B, w: np.sum(A.T[:, None, :] * B.T[None, :, :] * w, axis=2),
+    "columns before rows": lambda A, B, w: np.sum(B[:, None, :4] * A[:, :, None], axis=0),
+    "a weight alone on the summed axis": lambda A, B, w: np.sum(
+        A[:, :, None] * w[:, None, None] * B[:, None, :], axis=0
+    ),
+    "three axes on one side": lambda A, B, w: np.sum(
+        (A[:, :, None] * w[:, None, None])[:, :, :, None] * B[:, None, None, :], axis=0
+    ),
+    "an axis of its own on one side": lambda A, B, w: np.sum(A[:, :, None] * B[:, None, :], axis=(0, 2)),
+    "both axes summed": lambda A, B, w: np.sum(A[:, :, None] * B[:, None, :], axis=(1, 2)),
+    "no sum at all": lambda A, B, w: A[:, :, None] * B[:, None, :],
+    "a factor over all axes": lambda A, B, w: np.sum(np.tanh(A[:, :, None] * B[:, None, :]) * w[:, None, None], axis=0),
+    "products added": lambda A, B, w: A.T @ B + A.T @ (B * B) + A.T @ (w[:, None] * B),
+    "sums added": lambda A, B, w: np.sum(A, axis=0) + np.sum(A * A, axis=0) - np.sum(w[:, None] * A, axis=0),
+    "a stack times a matrix": lambda A, B, w: A.reshape((3, 3, 4)) @ B[:4],
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_every_rewrite_keeps_the_value_up_to_rounding(name):
+    f = SUMS[name]
+    rng = np.random.default_rng(2)
+    A, B, w = (rng.integers(-4, 5, size).astype(float) for size in ((9, 4), (9, 5), (9,)))
+    staged = stage(f, A, B, w, reassociate=True)
+    if name == "a factor over all axes":  # nothing to rewrite here
+        assert same_bits(staged(A, B, w), f(A, B, w))
+    else:  # on small integers every sum is exact, in any order; only the sign of a zero may differ
+        assert same_bits(staged(A, B, w) + 0.0, f(A, B, w) + 0.0)
+
+
+def test_without_the_option_nothing_of_this_happens():
+    p, X = network(np.random.default_rng(0))
+    assert same_bits(stage(diagonal_fisher)(p, X), diagonal_fisher(p, X))
+    loss = lambda w, x: (x @ w) ** 2
+    w = np.arange(3.0)
+    assert same_bits(stage(per_example_grad(loss))(w, X), per_example_grad(loss)(w, X))
