@@ -1,4 +1,4 @@
-"""The command line: ``refgrad verify``, ``refgrad contracts``, ``refgrad demo``.
+"""The command line: ``refgrad verify``, ``refgrad contracts``, ``refgrad source``, ``refgrad demo``.
 
 Exit codes: 0 conforms, 1 does not conform, 2 the command was wrong or a package is missing, 3 the subject could not
 be run, 4 undecided, 5 nothing ran.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import inspect
 import os
 import signal
 import sys
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     contracts = commands.add_parser("contracts", help="list the contracts, or show one in full")
     contracts.add_argument("name", nargs="?", metavar="NAME")
     contracts.set_defaults(run=_contracts)
+    _source_options(commands.add_parser("source", help="print a function as NumPy source", description=_SOURCE))
     demo = commands.add_parser("demo", help="watch four implementations told apart")
     demo.set_defaults(run=_demo)
     return parser
@@ -79,6 +81,15 @@ _VERIFY = (
     "module is imported, so its code runs; this is no sandbox for code you do not trust. Exit codes: 0 conforms, 1 "
     "does not, 2 usage, 3 could not be run, 4 undecided, 5 nothing ran."
 )
+
+
+_SOURCE = (
+    "Prints TARGET, or its gradient or Hessian-vector product, as straight-line NumPy source that needs no refgrad. "
+    "ARGUMENTS describes what it is called with, one word for each: 'f8[8,16] f8[16]' are two float64 arrays, "
+    "'(f8[3], f8[])' is a tuple, '{W: f8[2,3]}' a dict, 'float' a number, 3 is itself."
+)
+
+_DERIVATIVES = ("none", "grad", "value_and_grad", "hvp")
 
 
 def _verify_options(parser: argparse.ArgumentParser) -> None:
@@ -141,6 +152,67 @@ def _verify(options: argparse.Namespace) -> int:
         except OSError as error:
             raise UsageError(f"--json: cannot write {options.json}: {error.strerror}") from error
     return report.exit_code
+
+
+def _source_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("target", metavar="TARGET", help="package.module:callable or path/file.py:callable")
+    add("arguments", metavar="ARGUMENTS", help="the dtype and shape of each argument")
+    add(
+        "--derivative",
+        default="none",
+        choices=_DERIVATIVES,
+        help="by the first argument; an HVP takes the direction last",
+    )
+    add("--reassociate", action="store_true", help="allow rewrites that change the last bits")
+    parser.set_defaults(run=_source)
+
+
+def _source(options: argparse.Namespace) -> int:
+    import numpy as np
+
+    from refgrad import grad, source, value_and_grad
+    from refgrad.conformance.targets import load
+    from refgrad.errors import RefgradError, SubjectNotFound
+    from refgrad.staging.specification import examples
+
+    given = examples(options.arguments)
+    try:
+        f = load(options.target)
+    except SubjectNotFound as error:
+        raise UsageError(str(error)) from error
+    if options.derivative == "hvp":
+        f, given = _product(f), (*given, examples(options.arguments)[0])
+    elif options.derivative != "none":
+        f = (grad if options.derivative == "grad" else value_and_grad)(f)
+    try:
+        with np.errstate(all="ignore"):
+            print(source(f, *given, reassociate=options.reassociate), end="")
+    except RefgradError as error:
+        raise UsageError(f"{options.target} of {options.arguments!r}: {error}") from error
+    except Exception as error:
+        raise UsageError(
+            f"{options.target} of {options.arguments!r} raised {type(error).__name__}: {error}. Do the arguments have "
+            "the shapes that it expects?"
+        ) from error
+    return 0
+
+
+def _product(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The Hessian-vector product of f by its first argument; the direction ``v`` is the last argument."""
+    from refgrad import hvp
+
+    def product(x: Any, *rest: Any) -> Any:
+        return hvp(lambda y: f(y, *rest[:-1]), x, rest[-1])
+
+    # the program takes its arguments' names from here
+    declared = inspect.signature(f).parameters.values()
+    kept = [p.replace(default=p.empty) for p in declared if p.kind is p.POSITIONAL_OR_KEYWORD]
+    name = "direction" if "v" in [p.name for p in kept] else "v"
+    direction = inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    product.__signature__ = inspect.Signature([*kept, direction])  # type: ignore[attr-defined]
+    product.__name__ = f"hvp_of_{f.__name__}"
+    return product
 
 
 @contextmanager

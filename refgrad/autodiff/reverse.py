@@ -176,10 +176,10 @@ def value_and_grad(
     """
 
     @wraps(f)
-    def with_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
+    def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
         return gradient_at(f, args, kwargs, argnums, has_aux)
 
-    return with_gradient
+    return value_and_gradient
 
 
 def gradient_at(
