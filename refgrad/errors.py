@@ -17,6 +17,7 @@ __all__ = [
     "MissingExtra",
     "NoDerivative",
     "NotConverged",
+    "NotPositiveDefinite",
     "NotRational",
     "RefgradError",
     "ShapeError",
@@ -53,6 +54,10 @@ class SingularMatrix(RefgradError, LinAlgError):
 
 class UndecidedSingular(Undecided, SingularMatrix):
     """A system of balls that may be singular, or may not be at a higher precision."""
+
+
+class NotPositiveDefinite(RefgradError, LinAlgError):
+    """A matrix without a Cholesky factor."""
 
 
 class IndefiniteHessian(RefgradError, LinAlgError):

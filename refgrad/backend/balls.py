@@ -24,7 +24,7 @@ from refgrad.backend.field import Field, lifted
 from refgrad.errors import InvalidInput, MissingExtra, SingularMatrix, Undecided, UndecidedSingular
 
 try:
-    from flint import arb, arb_mat, ctx, fmpq
+    from flint import acb_mat, arb, arb_mat, ctx, fmpq
 except ImportError as error:
     raise MissingExtra(
         "certified enclosures (balls) need python-flint, which the extra exact brings: pip install 'refgrad[exact]'"
@@ -79,6 +79,18 @@ class Balls(Field):
 
     def apply(self, name: str, element: Any) -> Any:
         return getattr(element, "atan" if name == "arctan" else name)()
+
+    def root(self, element: Any) -> Any:
+        return element.sqrt()
+
+    def eigenvalues(self, a: np.ndarray) -> list[Any]:
+        if not a.size:
+            return []
+        try:
+            found = acb_mat(arb_mat(a.tolist())).eig(multiple=True)
+        except ValueError:
+            raise Undecided(f"the eigenvalues of a matrix cannot be enclosed at {ctx.prec} bits") from None
+        return self.sort([value.real for value in found])  # of a symmetric matrix they are real
 
     def compare(self, symbol: str, a: Any, b: Any) -> bool:
         if a is b and a.is_finite():  # one and the same unknown number

@@ -12,6 +12,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from refgrad.errors import NotConverged, NotPositiveDefinite
 from refgrad.typing import Array, DType, Shape
 
 __all__ = ["Backend", "shape_of"]
@@ -54,6 +57,7 @@ class Backend:
     minimum: Callable[[Array, Array], Array]
     where: Callable[[Array, Array, Array], Array]
     matmul: Callable[[Array, Array], Array]
+    cofactor: Callable[..., Array]
 
     def isnan(self, x: Array) -> Array:
         """Whether an element is not a number."""
@@ -207,6 +211,73 @@ class Backend:
     def solve(self, a: Array, b: Array) -> Array:
         """The solution of ``a @ x = b``; `b` is a stack of matrices. Raises `SingularMatrix`."""
         return self.xp.linalg.solve(a, b)
+
+    def solve_triangular(self, a: Array, b: Array, lower: bool, unit_diagonal: bool) -> Array:
+        """The solution of ``a @ x = b`` by substitution, one half after the other; the other triangle is not read."""
+        n = a.shape[-1]
+        if n <= 1:
+            shape = np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) + b.shape[-2:]
+            return self.broadcast_to(b, shape) if unit_diagonal or n == 0 else b / a
+        one, two = slice(0, n // 2), slice(n // 2, n)
+        first, last = (one, two) if lower else (two, one)
+        x = self.solve_triangular(a[..., first, first], b[..., first, :], lower, unit_diagonal)
+        rest = b[..., last, :] - self.matmul(a[..., last, first], x)
+        y = self.solve_triangular(a[..., last, last], rest, lower, unit_diagonal)
+        return self.concat([x, y] if lower else [y, x], len(y.shape) - 2)
+
+    def symmetric_part(self, a: Array) -> Array:
+        """``(a + a^T) / 2``."""
+        k = len(a.shape)
+        return (a + self.transpose(a, (*range(k - 2), k - 1, k - 2))) / 2
+
+    def cholesky(self, a: Array) -> Array:
+        """The lower Cholesky factor of the symmetric part of `a`. Raises `NotPositiveDefinite`."""
+        try:
+            return self.xp.linalg.cholesky(self.symmetric_part(a))
+        except (ArithmeticError, ValueError) as error:  # LinAlgError is a ValueError
+            raise NotPositiveDefinite(
+                f"cholesky: expected positive definite matrices of shape {a.shape}; {error}"
+            ) from None
+
+    def det(self, a: Array) -> Array:
+        """The determinants."""
+        return self.xp.linalg.det(a)
+
+    def log_abs_det(self, a: Array) -> Array:
+        """The logarithms of the absolute values of the determinants."""
+        return self.xp.linalg.slogdet(a)[1]
+
+    def det_sign(self, a: Array) -> Array:
+        """The signs of the determinants."""
+        return self.xp.linalg.slogdet(a)[0]
+
+    def eigenvalues(self, a: Array) -> Array:
+        """The eigenvalues of the symmetric part of `a`, in ascending order."""
+        return self._converged(lambda: self.xp.linalg.eigvalsh(self.symmetric_part(a)))
+
+    def eigenvectors(self, a: Array) -> Array:
+        """Orthonormal eigenvectors of the symmetric part of `a`, as columns."""
+        return self._converged(lambda: self.xp.linalg.eigh(self.symmetric_part(a))[1])
+
+    def _converged(self, decomposition: Callable[[], Array]) -> Array:
+        try:
+            return decomposition()
+        except (ArithmeticError, ValueError) as error:
+            raise NotConverged(f"eigh: expected a matrix of finite numbers; {error}") from None
+
+    def orthonormal(self, a: Array) -> Array:
+        """The factor Q, with orthonormal columns, of ``a = Q R``."""
+        return self.xp.linalg.qr(a)[0]
+
+    def euclidean_norm(self, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
+        """The square root of the sum of squares over `axis`."""
+        return self.sqrt(self.sum(x * x, axis, keepdims))
+
+    def ratio(self, a: Array, b: Array) -> Array:
+        """``a / b``, but 0 where both are 0, and NaN where b alone is."""
+        nothing = b == 0
+        y = a / self.where(nothing, self.ones_like(b), b)
+        return self.where(nothing & (a != 0), self.zeros_like(y) + math.nan, y)
 
     def onehot(self, indices: Array, size: int, like: Array) -> Array:
         """Rows of the identity of order `size`, one for each index, in the dtype of `like`."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import cupy
 import cupyx
 
+from refgrad.backend import plain
 from refgrad.backend.base import Backend
 from refgrad.errors import InvalidInput, SingularMatrix
 from refgrad.typing import Array, DType
@@ -77,6 +78,17 @@ class CuPy(Backend):
                 return cupy.linalg.solve(a, b)
         except cupy.linalg.LinAlgError as error:
             raise SingularMatrix(f"solve: expected an invertible matrix of shape {a.shape}; {error}") from None
+
+    def solve_triangular(self, a: Array, b: Array, lower: bool, unit_diagonal: bool) -> Array:
+        if not unit_diagonal and bool((a.diagonal(axis1=-2, axis2=-1) == 0).any()):
+            raise SingularMatrix("solve_triangular: expected a diagonal without zeros")
+        return super().solve_triangular(a, b, lower, unit_diagonal)
+
+    def cholesky(self, a: Array) -> Array:
+        with cupyx.errstate(linalg="raise"):
+            return super().cholesky(a)
+
+    cofactor = staticmethod(plain.cofactor)  # NumPy's functions hand CuPy's arrays on to CuPy
 
     def astype(self, x: Array, dtype: DType) -> Array:
         return x.astype(dtype)

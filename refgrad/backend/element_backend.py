@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.backend.base import Backend, shape_of
+from refgrad.backend.element_linalg import LinearAlgebra
 from refgrad.backend.element_names import NumPyNames
 from refgrad.backend.elements import ElementArray
 from refgrad.backend.field import FUNCTIONS, lifted
@@ -18,7 +19,7 @@ from refgrad.typing import Array, DType, Shape
 __all__ = ["ElementBackend"]
 
 
-class ElementBackend(NumPyNames, Backend):
+class ElementBackend(LinearAlgebra, NumPyNames, Backend):
     """The functions of one kind of exact array; also its ``__array_namespace__``."""
 
     exact = True

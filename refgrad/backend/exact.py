@@ -5,6 +5,7 @@ Both give the same results; ``fmpq`` is about ten times faster and refuses float
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -16,7 +17,7 @@ from refgrad.backend import register
 from refgrad.backend.element_backend import ElementBackend
 from refgrad.backend.elements import ElementArray
 from refgrad.backend.field import Field
-from refgrad.errors import InvalidInput, NotRational
+from refgrad.errors import InvalidInput, MissingExtra, NotRational
 
 __all__ = ["RATIONAL", "ExactArray", "as_fraction"]
 
@@ -84,6 +85,30 @@ class Rationals(Field):
         raise NotRational(
             f"{name} of a rational number is not rational; refgrad.exact.balls(x) gives a certified enclosure."
         )
+
+    def root(self, element: Any) -> Any:
+        parts = int(element.numerator), int(element.denominator)
+        roots = [math.isqrt(part) for part in parts]
+        if any(root * root != part for root, part in zip(roots, parts, strict=True)):
+            raise NotRational(
+                f"the square root of {element} is not rational; refgrad.exact.balls(x) gives a certified enclosure."
+            )
+        return self.make(*roots)
+
+    def eigenvalues(self, a: np.ndarray) -> list[Any]:
+        if self.matrix is None:
+            raise MissingExtra(
+                "eigenvalues of rational matrices need python-flint, which the extra exact brings: pip install "
+                "'refgrad[exact]'"
+            )
+        roots = self.matrix(a.tolist()).charpoly().roots() if a.size else []
+        values = self.sort([root for root, multiplicity in roots for _ in range(multiplicity)])
+        if len(values) < len(a):
+            raise NotRational(
+                "eigenvalues: those of this matrix are not all rational; refgrad.exact.balls(a) gives certified "
+                "enclosures."
+            )
+        return values
 
     def compare(self, symbol: str, a: Any, b: Any) -> bool:
         return bool(a < b if symbol == "<" else a <= b if symbol == "<=" else a == b)

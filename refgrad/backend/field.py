@@ -52,6 +52,14 @@ class Field(ABC):
     def compare(self, symbol: str, a: Any, b: Any) -> bool:
         """``a < b``, ``a <= b`` or ``a == b``."""
 
+    @abstractmethod
+    def root(self, element: Any) -> Any:
+        """The square root of a positive element, where the field has it."""
+
+    def eigenvalues(self, a: np.ndarray) -> list[Any]:
+        """The eigenvalues of a symmetric matrix in ascending order, where the field has them."""
+        raise InvalidInput(f"eigenvalues of {self.name} matrices are not to be had")
+
     def maximum(self, a: Any, b: Any) -> Any:
         """The larger of two elements."""
         return b if self.compare("<", a, b) else a

@@ -43,6 +43,8 @@ class NumPy(Backend):
     scatter_add = staticmethod(plain.scatter_add)
     put_along_axis_add = staticmethod(plain.put_along_axis_add)
     recurrence = staticmethod(plain.recurrence)
+    cofactor = staticmethod(plain.cofactor)
+    ratio = staticmethod(plain.ratio)
 
     def sum(self, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
         return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
@@ -83,6 +85,12 @@ class NumPy(Backend):
     def ones_like(self, x: Array) -> Array:
         x = np.asarray(x)
         return np.ones(x.shape, x.dtype)  # in half the time of np.ones_like
+
+    def solve_triangular(self, a: Array, b: Array, lower: bool, unit_diagonal: bool) -> Array:
+        try:
+            return plain.solve_triangular(a, b, lower, unit_diagonal)  # type: ignore[no-untyped-call]
+        except np.linalg.LinAlgError as error:
+            raise SingularMatrix(f"solve_triangular: {error}") from None
 
     def astype(self, x: Array, dtype: DType) -> Array:
         return np.asarray(x).astype(dtype)

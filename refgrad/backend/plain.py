@@ -10,13 +10,16 @@ import numpy as np
 
 __all__ = [
     "fold",
+    "cofactor",
     "logistic",
     "logsumexp",
     "pad",
     "put_along_axis_add",
+    "ratio",
     "recurrence",
     "scatter_add",
     "softplus",
+    "solve_triangular",
     "sum_to",
     "windows",
 ]
@@ -104,3 +107,75 @@ def recurrence(a, b, axis):
     for k in range(1, len(b)):
         parts.append(a[k] * parts[-1] + b[k])
     return np.moveaxis(np.stack(parts), 0, axis)
+
+
+def ratio(a, b):
+    """``a / b``, but 0 where both are 0, and NaN where b alone is."""
+    nothing = b == 0
+    y = a / np.where(nothing, np.ones_like(b), b)
+    return np.where(nothing & (a != 0), np.zeros_like(y) + np.nan, y)
+
+
+def solve_triangular(a, b, lower, unit_diagonal):
+    """The solution of ``a @ x = b`` by substitution, one half after the other; the other triangle is not read."""
+    n = a.shape[-1]
+    if n <= 1:
+        if unit_diagonal or n == 0:
+            return np.array(np.broadcast_to(b, np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) + b.shape[-2:]))
+        if np.any(a == 0):
+            raise np.linalg.LinAlgError("expected a diagonal without zeros")
+        return b / a
+    one, two = slice(0, n // 2), slice(n // 2, n)
+    first, last = (one, two) if lower else (two, one)
+    x = solve_triangular(a[..., first, first], b[..., first, :], lower, unit_diagonal)
+    rest = b[..., last, :] - a[..., last, first] @ x
+    y = solve_triangular(a[..., last, last], rest, lower, unit_diagonal)
+    return np.concatenate([x, y] if lower else [y, x], axis=-2)
+
+
+def cofactor(a, *directions):
+    """The matrix G with ``<G, X> = D^{k+1} det(a)[E_1, ..., E_k, X]`` for k directions E.
+
+    With ``a = U diag(s) V^T`` all matrices are turned to ``U^T E V``. Then det(diag(s) + t X + t_1 E_1 + ...) has the
+    coefficient of t t_1 ... t_k: the sum over k + 1 different rows, of which X and each E take one, and over the
+    permutations of those rows that the columns may be in, of the product of the singular values of all other rows.
+    Nothing is divided by, so singular matrices are no exception. Takes n^(k + 1) numbers of memory for order n.
+    """
+    n, places = a.shape[-1], len(directions) + 1
+    if n == 0:
+        return a + sum(directions)
+    rank = max(np.ndim(x) for x in (a, *directions)) - 2
+    a, *aligned = (np.reshape(x, (1,) * (rank + 2 - np.ndim(x)) + x.shape) for x in (a, *directions))
+    finite = np.all(np.isfinite(a), axis=(-2, -1), keepdims=True)
+    u, s, vt = np.linalg.svd(np.where(finite, a, np.zeros_like(a)))
+    ut, v = np.swapaxes(u, -1, -2), np.swapaxes(vt, -1, -2)
+    turned = [None] + [ut @ e @ v for e in aligned]
+    # between[i, j]: the product of the singular values after place i and before place j, with a place at either end
+    end = np.ones_like(s[..., :1])
+    rows = np.concatenate([end, s, end], axis=-1)[..., None, :]
+    ones = np.ones_like(rows) * np.swapaxes(np.ones_like(rows), -1, -2)
+    running = np.cumprod(np.triu(ones * rows, 1) + np.tril(ones), axis=-1)
+    between = np.triu(np.concatenate([ones[..., :1], running[..., :-1]], axis=-1), 1)
+
+    def placed(x, axes):
+        return np.reshape(x, x.shape[:rank] + tuple(n if axis in axes else 1 for axis in range(places)))
+
+    ordered = placed(between[..., 0, 1:-1], (0,)) * placed(between[..., 1:-1, -1], (places - 1,))
+    for k in range(places - 1):
+        ordered = ordered * placed(between[..., 1:-1, 1:-1], (k, k + 1))
+    permutations = [p for p in np.ndindex(*(places,) * places) if len(set(p)) == places]
+    others = sum(np.transpose(ordered, (*range(rank), *(rank + i for i in p))) for p in permutations)
+    one = np.tril(np.triu(ones[..., 1:-1, 1:-1]))
+    total = 0 * one
+    for p in permutations:
+        term = others * (-1) ** sum(p[i] > p[j] for j in range(places) for i in range(j))
+        for k in range(1, places):
+            x = np.diagonal(turned[k], axis1=-2, axis2=-1) if p[k] == k else turned[k]
+            term = term * placed(np.swapaxes(x, -1, -2) if k > p[k] else x, (k, p[k]))
+        rest = tuple(rank + k for k in range(1, places) if k != p[0])
+        if p[0] == 0:
+            total = total + one * np.sum(term, axis=rest)[..., None, :]
+        else:
+            total = total + np.sum(term, axis=rest)
+    sign = np.sign(np.linalg.det(u) * np.linalg.det(vt))[..., None, None]
+    return np.where(finite, sign * (u @ total @ vt), np.zeros_like(total) + np.nan)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from refgrad.backend import plain
 from refgrad.backend.base import Backend
 from refgrad.errors import SingularMatrix
 from refgrad.typing import Array, Shape
@@ -35,6 +38,9 @@ class Standard(Backend):
     def minimum(self, a: Array, b: Array) -> Array:  # type: ignore[override]
         return self.xp.minimum(*self._arrays(a, b))
 
+    def ratio(self, a: Array, b: Array) -> Array:
+        return super().ratio(*self._arrays(a, b))
+
     def _arrays(self, a: Array, b: Array) -> tuple[Array, Array]:
         if not hasattr(a, "dtype"):
             a = self.xp.asarray(a, dtype=getattr(b, "dtype", None))
@@ -52,3 +58,12 @@ class Standard(Backend):
             return self.xp.linalg.solve(a, b)
         except (ArithmeticError, ValueError) as error:  # the standard does not say which
             raise SingularMatrix(f"solve: expected an invertible matrix of shape {a.shape}; {error}") from None
+
+    def solve_triangular(self, a: Array, b: Array, lower: bool, unit_diagonal: bool) -> Array:
+        if not unit_diagonal and bool(self.xp.any(self.xp.linalg.diagonal(a) == 0)):
+            raise SingularMatrix("solve_triangular: expected a diagonal without zeros")
+        return super().solve_triangular(a, b, lower, unit_diagonal)
+
+    def cofactor(self, a: Array, *directions: Array) -> Array:  # type: ignore[override]
+        # by way of NumPy, for an array on its device
+        return self.xp.asarray(plain.cofactor(*(np.asarray(x) for x in (a, *directions))))  # type: ignore[no-untyped-call]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.sampling import MATRICES
 
 import refgrad.numpy as rnp
 from refgrad import grad, hvp, tree
@@ -38,8 +39,8 @@ def floats(case, seed):
             arrays.append(rng.integers(0, domain.high, domain.shape))
         elif domain.kind == "mask":
             arrays.append(rng.random(domain.shape) < 0.5)
-        elif domain.kind == "invertible":
-            arrays.append(rng.normal(size=domain.shape) + 4 * np.eye(domain.shape[-1]))
+        elif domain.kind in MATRICES:
+            arrays.append(rng.normal(size=domain.shape) + 4 * np.eye(*domain.shape[-2:]))
         else:
             values = rng.normal(size=domain.shape)
             arrays.append(np.abs(values) + 0.5 if domain.kind in ("positive", "nonzero") else values)
