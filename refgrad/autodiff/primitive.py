@@ -41,6 +41,7 @@ __all__ = [
     "case",
     "complex_result",
     "elementwise",
+    "full_rank",
     "index",
     "invertible",
     "kept",
@@ -48,7 +49,9 @@ __all__ = [
     "nonzero",
     "ones_like",
     "positive",
+    "positive_definite",
     "real",
+    "symmetric",
     "unbroadcast",
     "zeros_like",
 ]
@@ -99,6 +102,21 @@ def mask(*shape: int) -> Domain:
 def invertible(*shape: int) -> Domain:
     """Stacks of invertible matrices."""
     return Domain("invertible", shape)
+
+
+def positive_definite(*shape: int) -> Domain:
+    """Stacks of matrices whose symmetric part is positive definite, with a rational Cholesky factor."""
+    return Domain("positive_definite", shape)
+
+
+def symmetric(*shape: int) -> Domain:
+    """Stacks of matrices whose symmetric part has different rational eigenvalues and rational unit eigenvectors."""
+    return Domain("symmetric", shape)
+
+
+def full_rank(*shape: int) -> Domain:
+    """Stacks of tall matrices ``Q R``, rational Q with orthonormal columns, R with a positive diagonal."""
+    return Domain("full_rank", shape)
 
 
 def case(*args: Domain, **params: Any) -> Case:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
-    "fold",
     "cofactor",
+    "fold",
     "logistic",
     "logsumexp",
     "pad",

@@ -10,12 +10,17 @@ recurrence on the coefficients [griewank2008]_, table 13.2.
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import numpy as np
 
 from refgrad.backend import register
+from refgrad.backend.balls import BALL
 from refgrad.backend.element_backend import ElementBackend
 from refgrad.backend.elements import ElementArray
-from refgrad.backend.field import Field
+from refgrad.backend.exact import RATIONAL
+from refgrad.backend.field import Field, lifted
 
 ORDER = 4
 
@@ -141,6 +146,17 @@ class Jets(Field):
     def apply(self, name, element):
         return getattr(element, name)()
 
+    def root(self, element):
+        return element.integral(field_of(element).root(element.c[0]), lambda y: 1 / (2 * y))
+
+    def det(self, a):
+        """By Leibniz: elimination divides, and a series without constant term is no divisor."""
+        total = self.zero
+        for p in itertools.permutations(range(len(a))):
+            odd = sum(p[i] > p[j] for j in range(len(p)) for i in range(j)) % 2
+            total = total + math.prod((a[i, k] for i, k in enumerate(p)), start=self.one) * (-1) ** odd
+        return total
+
     def compare(self, symbol, a, b):
         x, y = Jet.of(a).c[0], Jet.of(b).c[0]
         return bool(x < y if symbol == "<" else x <= y if symbol == "<=" else x == y)
@@ -155,8 +171,50 @@ class JetArray(ElementArray):
         return (self.table.log(self) * exponent).table.exp(self.table.log(self) * exponent)
 
 
+def field_of(element):
+    """The field of the coefficients."""
+    return (BALL if type(element.c[0]) is type(BALL.field.zero) else RATIONAL).field
+
+
+class JetBackend(ElementBackend):
+    """The functions of jets; eigenvalues and eigenvectors order by order from ``A(t) V(t) = V(t) W(t)``."""
+
+    def eigenvalues(self, a):
+        return self.each(
+            lambda m: np.array([Jet(row) for row in self.spectrum(m)[0].T], object), self.symmetric_part(a)
+        )
+
+    def eigenvectors(self, a):
+        def vectors(m):
+            return lifted(lambda *c: Jet(c), *self.spectrum(m)[1])
+
+        return self.each(vectors, self.symmetric_part(a))
+
+    def spectrum(self, a):
+        """The coefficients of W, shape (ORDER, n), and of V, shape (ORDER, n, n).
+
+        With V = V_0 U and B = V_0^T A V_0, the terms of order k of ``B U = U W`` and of ``U^T U = 1`` give
+        ``B_0 U_k - U_k W_0 = W_k - R`` and twice the diagonal of U_k, all with terms of lower order on the right.
+        """
+        n, table = len(a), RATIONAL
+        A = [lifted(lambda jet, k=k: jet.c[k] * table.field.one, a) for k in range(ORDER)]
+        first = table.asarray(A[0])
+        V0, w0 = table.eigenvectors(first).data, table.eigenvalues(first).data
+        B = [V0.T @ x @ V0 for x in A]
+        W, U = [w0], [np.eye(n, dtype=int).astype(object) * table.field.one]
+        for k in range(1, ORDER):
+            R = sum(B[j] @ U[k - j] for j in range(1, k + 1)) - sum((U[k - j] * W[j] for j in range(1, k)), 0 * B[0])
+            norm = sum((U[j].T @ U[k - j] for j in range(1, k)), 0 * B[0])
+            term = -norm / 2
+            for i, l in itertools.permutations(range(n), 2):
+                term[i, l] = R[i, l] / (w0[l] - w0[i])
+            W.append(R.diagonal())
+            U.append(term)
+        return np.array(W), np.array([V0 @ u for u in U])
+
+
 JetArray.field = Jets()
-JETS = ElementBackend(JetArray)
+JETS = JetBackend(JetArray)
 register(JetArray, JETS)
 
 

@@ -2,7 +2,8 @@
 
 ``real`` values are distinct over one whole draw (each is a half plus its own sixty-fourth), so no maximum is tied and
 no kink is hit; ``positive`` and ``nonzero`` keep away from 0 by construction; ``invertible`` matrices are
-``L D U`` with unit triangular L, U and a diagonal D of non-zero integers.
+``L D U`` with unit triangular L, U and a diagonal D of non-zero integers. Matrices to be factored are made of their
+factors, with Cayley's rational orthogonal matrices.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from refgrad import exact
+from refgrad.backend.exact import RATIONAL
 
 
 @st.composite
@@ -28,8 +30,8 @@ def arguments(draw, case):
         elif domain.kind == "mask":
             values = draw(st.lists(st.booleans(), min_size=size, max_size=size))
             arrays.append(np.array(values, bool).reshape(domain.shape))
-        elif domain.kind == "invertible":
-            arrays.append(draw(invertible(domain.shape)))
+        elif domain.kind in MATRICES:
+            arrays.append(draw(stacks(MATRICES[domain.kind], domain.shape)))
         else:
             low = {"real": -4, "positive": 1, "nonzero": 1}[domain.kind]
             halves = draw(st.lists(st.integers(low, 4), min_size=size, max_size=size))
@@ -44,17 +46,82 @@ def arguments(draw, case):
 
 
 @st.composite
-def invertible(draw, shape):
-    *batch, n, _ = shape
-    matrices = []
-    for _ in range(int(np.prod(batch, dtype=int))):
-        lower, upper = (np.eye(n, dtype=int).astype(object) for _ in range(2))
-        for i in range(n):
-            for j in range(i):
-                lower[i, j], upper[j, i] = draw(st.integers(-2, 2)), draw(st.integers(-2, 2))
-        diagonal = np.diag([draw(st.sampled_from([1, 2, -1, 4])) for _ in range(n)]).astype(object)
-        matrices.append(lower @ diagonal @ upper)
-    return exact.asarray(np.array(matrices, object).reshape(shape))
+def stacks(draw, matrices, shape):
+    *batch, m, n = shape
+    drawn = [draw(matrices(m, n)) for _ in range(int(np.prod(batch, dtype=int)))]
+    return exact.asarray(np.array(drawn, object).reshape(shape))
+
+
+def rows(x):
+    return np.array(x, object) * Fraction(1)
+
+
+@st.composite
+def invertible(draw, n, _):
+    lower, upper = (np.eye(n, dtype=int).astype(object) for _ in range(2))
+    for i in range(n):
+        for j in range(i):
+            lower[i, j], upper[j, i] = draw(st.integers(-2, 2)), draw(st.integers(-2, 2))
+    diagonal = np.diag([draw(st.sampled_from([1, 2, -1, 4])) for _ in range(n)]).astype(object)
+    return lower @ diagonal @ upper
+
+
+@st.composite
+def skew(draw, n):
+    k = np.full((n, n), Fraction(0), object)
+    for i in range(n):
+        for j in range(i):
+            k[i, j] = Fraction(draw(st.integers(-3, 3)), 2)
+            k[j, i] = -k[i, j]
+    return k
+
+
+@st.composite
+def triangular(draw, n):
+    """Lower triangles with a positive diagonal."""
+    x = np.full((n, n), Fraction(0), object)
+    for i in range(n):
+        x[i, i] = Fraction(draw(st.integers(1, 4)), 2)
+        for j in range(i):
+            x[i, j] = Fraction(draw(st.integers(-2, 2)))
+    return x
+
+
+@st.composite
+def orthogonal(draw, n):
+    """Cayley's transforms ``(I - K) (I + K)^-1`` of skew K: orthogonal, and rational with K."""
+    k, one = draw(skew(n)), np.eye(n, dtype=int).astype(object)
+    inverse = RATIONAL.solve(exact.asarray(one + k), exact.asarray(one))
+    return exact.to_fractions(exact.asarray(one - k) @ inverse)
+
+
+# the skew parts below do not belong to the function's domain: it is one of the symmetric part
+
+
+@st.composite
+def positive_definite(draw, n, _):
+    factor = draw(triangular(n))
+    return factor @ factor.T + draw(skew(n))
+
+
+@st.composite
+def symmetric(draw, n, _):
+    q = draw(orthogonal(n))
+    values = draw(st.lists(st.integers(-6, 6), min_size=n, max_size=n, unique=True))
+    return (q * rows(values)) @ q.T + draw(skew(n))
+
+
+@st.composite
+def full_rank(draw, m, n):
+    return draw(orthogonal(m))[:, :n] @ draw(triangular(n)).T
+
+
+MATRICES = {
+    "invertible": invertible,
+    "positive_definite": positive_definite,
+    "symmetric": symmetric,
+    "full_rank": full_rank,
+}
 
 
 def directions(arrays, seed):

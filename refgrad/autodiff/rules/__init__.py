@@ -7,7 +7,30 @@
 
 from __future__ import annotations
 
-from refgrad.autodiff.rules import contract, einsum, elementwise, index, linalg, reduce, scan, shape, window
+from refgrad.autodiff.rules import (
+    contract,
+    einsum,
+    elementwise,
+    index,
+    linalg,
+    reduce,
+    scan,
+    shape,
+    triangular,
+    window,
+)
 from refgrad.autodiff.trace import PRIMITIVES
 
-__all__ = ["PRIMITIVES", "contract", "einsum", "elementwise", "index", "linalg", "reduce", "scan", "shape", "window"]
+__all__ = [
+    "PRIMITIVES",
+    "contract",
+    "einsum",
+    "elementwise",
+    "index",
+    "linalg",
+    "reduce",
+    "scan",
+    "shape",
+    "triangular",
+    "window",
+]

@@ -1,0 +1,114 @@
+"""Triangular systems and the Cholesky factor.
+
+`solve_triangular` reads one triangle of its matrix; by the elements of the other its derivative is exactly 0.
+
+`cholesky` is a function of the symmetric part ``S = (A + A^T) / 2`` of its argument, in its value and in every
+derivative alike: for symmetric A that is the factor of A, and the gradient by A is symmetric. With ``S = L L^T`` and
+P(X) the lower triangle of X with half its diagonal [murray2016]_::
+
+    dL    =  L P(L^-1 dS L^-T)
+    Sbar  =  L^-T P(L^T Lbar) L^-1
+
+.. [murray2016] I. Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, eqs. (8) and (10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from refgrad import backend
+from refgrad.autodiff.primitive import Primitive, case, nonzero, positive_definite, real, unbroadcast
+from refgrad.autodiff.rules.contract import matmul, matrix_transpose
+from refgrad.autodiff.rules.elementwise import where
+from refgrad.autodiff.trace import primal
+from refgrad.backend import shape_of
+from refgrad.typing import Array
+
+__all__ = ["cholesky", "diagonal_mask", "solve_triangular", "symmetric_part", "triangle", "triangle_mask"]
+
+
+def triangle_mask(x: Array, lower: bool = True, strict: bool = False) -> Array:
+    """Where the lower or upper triangle of matrices like `x` is, with its diagonal unless `strict`; shape (m, n)."""
+    m, n = shape_of(x)[-2:]
+    value = primal(x)
+    xp = backend.of(value)
+    rows, columns = xp.xp.expand_dims(xp.indices(m, value), axis=1), xp.indices(n, value)
+    if strict:
+        return rows > columns if lower else rows < columns
+    return rows >= columns if lower else rows <= columns
+
+
+def diagonal_mask(x: Array) -> Array:
+    """Where the diagonal of matrices like `x` is; shape (m, n)."""
+    m, n = shape_of(x)[-2:]
+    value = primal(x)
+    xp = backend.of(value)
+    return xp.xp.expand_dims(xp.indices(m, value), axis=1) == xp.indices(n, value)
+
+
+def triangle(x: Array, lower: bool = True, strict: bool = False) -> Array:
+    """One triangle of `x`, and zeros."""
+    return where(triangle_mask(x, lower, strict), x, 0)
+
+
+def symmetric_part(x: Array) -> Array:
+    """``(x + x^T) / 2``."""
+    return (x + matrix_transpose(x)) / 2
+
+
+def _solve_jvp(x: Array, xs: Sequence[Array], ts: Sequence[Array], lower: bool, unit_diagonal: bool) -> Array:
+    a, (da, db) = xs[0], ts
+    rhs = db
+    if da is not None:
+        moved = matmul(triangle(da, lower, unit_diagonal), x)
+        rhs = -moved if db is None else db - moved
+    return solve_triangular(a, rhs, lower=lower, unit_diagonal=unit_diagonal)
+
+
+def _solve_vjp(i: int, xbar: Array, x: Array, a: Array, b: Array, lower: bool, unit_diagonal: bool) -> Array:
+    bbar = solve_triangular(matrix_transpose(a), xbar, lower=not lower, unit_diagonal=unit_diagonal)
+    if i == 1:
+        return unbroadcast(bbar, b)
+    return unbroadcast(-triangle(matmul(bbar, matrix_transpose(x)), lower, unit_diagonal), a)
+
+
+solve_triangular: Primitive = Primitive(
+    "solve_triangular",
+    lambda xp, a, b, lower, unit_diagonal: xp.solve_triangular(a, b, lower, unit_diagonal),
+    jvp=_solve_jvp,
+    vjp=_solve_vjp,
+    source="solve_triangular({0}, {1}, {lower}, {unit_diagonal})",
+    cases=(
+        case(nonzero(2, 2), real(2, 3), lower=True, unit_diagonal=False),
+        case(nonzero(3, 3), real(2, 3, 1), lower=False, unit_diagonal=False),
+        case(nonzero(3, 2, 2), real(2, 1), lower=True, unit_diagonal=True),
+    ),
+)
+
+
+def _halved(x: Array) -> Array:
+    """The lower triangle of `x` with half its diagonal."""
+    return where(diagonal_mask(x), x / 2, triangle(x))
+
+
+def _cholesky_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array]) -> Array:
+    half = solve_triangular(y, symmetric_part(ts[0]), lower=True, unit_diagonal=False)
+    whole = solve_triangular(y, matrix_transpose(half), lower=True, unit_diagonal=False)
+    return matmul(y, _halved(whole))
+
+
+def _cholesky_vjp(i: int, ybar: Array, y: Array, x: Array) -> Array:
+    upper = matrix_transpose(y)
+    half = solve_triangular(upper, _halved(matmul(upper, ybar)), lower=False, unit_diagonal=False)
+    whole = solve_triangular(upper, matrix_transpose(half), lower=False, unit_diagonal=False)
+    return symmetric_part(whole)
+
+
+cholesky: Primitive = Primitive(
+    "cholesky",
+    lambda xp, a: xp.cholesky(a),
+    jvp=_cholesky_jvp,
+    vjp=_cholesky_vjp,
+    source="np.linalg.cholesky(({0} + np.swapaxes({0}, -1, -2)) / 2)",
+    cases=(case(positive_definite(2, 2)), case(positive_definite(3, 3)), case(positive_definite(2, 2, 2))),
+)
