@@ -24,7 +24,7 @@ from refgrad.numpy import sum as total
 
 IRRATIONAL = {
     "exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "arctan", "logistic", "softplus", "logsumexp",
-    "pow_real",
+    "pow_real", "log_abs_det", "norm",
 }  # fmt: skip
 SMOOTH = [p for p in PRIMITIVES.values() if p.vjp is not None and p.name != "astype"]
 CASES = [pytest.param(p, c, id=f"{p.name}-{i}") for p in SMOOTH for i, c in enumerate(p.cases)]

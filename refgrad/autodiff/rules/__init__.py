@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from refgrad.autodiff.rules import (
     contract,
+    determinant,
     einsum,
     elementwise,
     index,
     linalg,
+    norm,
     reduce,
     scan,
     shape,
@@ -24,10 +26,12 @@ from refgrad.autodiff.trace import PRIMITIVES
 __all__ = [
     "PRIMITIVES",
     "contract",
+    "determinant",
     "einsum",
     "elementwise",
     "index",
     "linalg",
+    "norm",
     "reduce",
     "scan",
     "shape",
