@@ -18,6 +18,7 @@ from refgrad.autodiff.rules import (
     reduce,
     scan,
     shape,
+    spectral,
     triangular,
     window,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "reduce",
     "scan",
     "shape",
+    "spectral",
     "triangular",
     "window",
 ]
