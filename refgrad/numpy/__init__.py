@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from numpy import e, float32, float64, inf, int64, nan, newaxis, pi
 
-from refgrad.numpy import products as linalg
+from refgrad.numpy import linalg
 from refgrad.numpy.contraction import einsum
 from refgrad.numpy.diagonals import diag, diagonal, trace, tril, triu
 from refgrad.numpy.elementwise import (

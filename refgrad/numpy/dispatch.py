@@ -51,16 +51,12 @@ def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[s
 
 @cache
 def _counterparts() -> dict[Any, Callable[..., Any]]:
-    table: dict[Any, Callable[..., Any]] = {
-        np.linalg.solve: namespace.linalg.solve,
-        np.linalg.inv: namespace.linalg.inv,
-        np.linalg.norm: namespace.linalg.norm,
-        np.lib.stride_tricks.sliding_window_view: sliding_window_view,
-    }
-    for name in namespace.__all__:
-        theirs, ours = getattr(np, name, None), getattr(namespace, name)
-        if callable(theirs) and callable(ours) and not isinstance(theirs, (np.ufunc, type)):
-            table[theirs] = ours
+    table: dict[Any, Callable[..., Any]] = {np.lib.stride_tricks.sliding_window_view: sliding_window_view}
+    for library, own in ((np, namespace), (np.linalg, namespace.linalg)):
+        for name in own.__all__:
+            theirs, ours = getattr(library, name, None), getattr(own, name)
+            if callable(theirs) and callable(ours) and not isinstance(theirs, (np.ufunc, type)):
+                table[theirs] = ours
     return table
 
 

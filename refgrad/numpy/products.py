@@ -1,15 +1,13 @@
-"""Products of vectors and matrices, and linear systems."""
+"""Products of vectors and matrices."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from refgrad import backend
-from refgrad.autodiff.rules import contract, linalg, shape
-from refgrad.autodiff.trace import primal
+from refgrad.autodiff.rules import contract, shape
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray, sqrt, where
+from refgrad.numpy.elementwise import asarray
 from refgrad.numpy.reductions import sum
 from refgrad.numpy.shapes import expand_dims, ravel, transpose
 from refgrad.typing import Array
@@ -72,29 +70,3 @@ def outer(a: Any, b: Any) -> Array:
     return expand_dims(ravel(a), 1) * ravel(b)
 
 
-def solve(a: Any, b: Any) -> Array:
-    """The solution of ``a @ x = b``; a vector b is one system, a matrix one for each column."""
-    a, b = asarray(a), asarray(b)
-    left, right = shape_of(a), shape_of(b)
-    if len(left) < 2 or left[-1] != left[-2] or not right or right[-2 if len(right) > 1 else 0] != left[-1]:
-        raise ShapeError(f"solve: expected shapes (..., n, n) and (n,) or (..., n, k), got {left} and {right}")
-    if len(right) > 1:
-        return linalg.solve(a, b)
-    x = linalg.solve(a, shape.reshape(b, shape=(right[0], 1)))
-    return shape.reshape(x, shape=shape_of(x)[:-1])
-
-
-def inv(a: Any) -> Array:
-    """The inverse of a square matrix or a stack of them."""
-    a = asarray(a)
-    value = primal(a)
-    xp = backend.of(value)
-    n = shape_of(a)[-1]
-    return solve(a, xp.onehot(xp.indices(n, value), n, value))
-
-
-def norm(x: Any) -> Array:
-    """The square root of the sum of squares of all elements; its gradient at 0 is taken to be 0."""
-    x = ravel(x)
-    square = sum(x * x)
-    return where(square == 0, 0, sqrt(where(square == 0, 1, square)))
