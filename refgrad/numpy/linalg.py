@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
-from refgrad import backend
 from refgrad.autodiff.rules import determinant, linalg, orthogonal, shape, spectral, triangular
-from refgrad.autodiff.rules import index as indexing
 from refgrad.autodiff.rules.contract import matrix_transpose
-from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
+from refgrad.numpy import diagonals
 from refgrad.numpy.elementwise import asarray, zeros_like
 from refgrad.numpy.indexing import getitem
 from refgrad.numpy.norms import matrix_norm, norm, svdvals, vector_norm
@@ -209,13 +207,7 @@ def qr(a: Any, mode: str = "reduced") -> QRResult | Array:
 
 def diagonal(x: Any, *, offset: int = 0) -> Array:
     """The elements ``x[..., i, i + offset]`` of matrices."""
-    x = _matrices(x, "diagonal", square=False)
-    *batch, m, n = shape_of(x)
-    start = offset if offset >= 0 else -offset * n
-    count = max(0, min(m, n - offset) if offset >= 0 else min(m + offset, n))
-    value = primal(x)
-    places = backend.of(value).indices(count, value) * (n + 1) + start
-    return indexing.take(shape.reshape(x, shape=(*batch, m * n)), places, axis=len(batch))
+    return diagonals.diagonal(_matrices(x, "diagonal", square=False), offset, -2, -1)
 
 
 def trace(x: Any, *, offset: int = 0) -> Array:

@@ -8,7 +8,6 @@ from refgrad.autodiff.rules import contract, shape
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.elementwise import asarray
-from refgrad.numpy.reductions import sum
 from refgrad.numpy.shapes import expand_dims, ravel, transpose
 from refgrad.typing import Array
 
@@ -68,5 +67,3 @@ def vdot(a: Any, b: Any) -> Array:
 def outer(a: Any, b: Any) -> Array:
     """The matrix ``a[i] * b[j]``."""
     return expand_dims(ravel(a), 1) * ravel(b)
-
-

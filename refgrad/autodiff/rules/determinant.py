@@ -17,11 +17,9 @@ from collections.abc import Sequence
 from refgrad import backend
 from refgrad.autodiff.primitive import Primitive, case, invertible, real, unbroadcast
 from refgrad.autodiff.rules.contract import matrix_transpose
-from refgrad.autodiff.rules.elementwise import where
 from refgrad.autodiff.rules.linalg import solve
 from refgrad.autodiff.rules.reduce import sum_
-from refgrad.autodiff.rules.shape import reshape
-from refgrad.autodiff.rules.triangular import diagonal_mask
+from refgrad.autodiff.rules.shape import reshape, slice_
 from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.typing import Array
@@ -88,7 +86,10 @@ det: Primitive = Primitive(
 
 def _log_abs_det_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array]) -> Array:
     quotient = solve(xs[0], ts[0])
-    return _over_matrices(where(diagonal_mask(quotient), quotient, 0))
+    *lead, n, _ = shape_of(quotient)
+    diagonal = (*(slice(None),) * len(lead), slice(None, None, n + 1))
+    trace = slice_(reshape(quotient, shape=(*lead, n * n)), index=diagonal)
+    return sum_(trace, axis=(len(lead),), keepdims=False)
 
 
 log_abs_det: Primitive = Primitive(

@@ -35,7 +35,7 @@ from refgrad.autodiff.rules.contract import matmul, matrix_transpose
 from refgrad.autodiff.rules.elementwise import abs_, where
 from refgrad.autodiff.rules.reduce import amax, sum_
 from refgrad.autodiff.rules.shape import reshape, slice_
-from refgrad.autodiff.rules.triangular import diagonal_mask, symmetric_part
+from refgrad.autodiff.rules.triangular import symmetric_part
 from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.typing import Array
@@ -83,6 +83,14 @@ eigenvalues: Primitive = Primitive(
 )
 
 
+def _diagonal(x: Array) -> Array:
+    """Where the diagonal of the square matrices `x` is; shape (n, n)."""
+    value = primal(x)
+    xp = backend.of(value)
+    places = xp.indices(shape_of(x)[-1], value)
+    return xp.xp.expand_dims(places, axis=1) == places
+
+
 def _over_gaps(x: Array, a: Array, start: int, stop: int) -> Array:
     """``x_ij / (w_j - w_i)`` for i from 0 and j from `start`; 0 where i is j, NaN where the eigenvalues are equal."""
     n = shape_of(a)[-1]
@@ -93,7 +101,7 @@ def _over_gaps(x: Array, a: Array, start: int, stop: int) -> Array:
         units = int(1 / np.finfo(str(value.dtype).rpartition(".")[2]).eps)
         largest = amax(abs_(w), axis=(len(shape_of(w)) - 1,), keepdims=True)
         gaps = where(abs_(gaps) * units <= n * largest, math.nan, gaps)
-    same = diagonal_mask(gaps)
+    same = _diagonal(gaps)
     gaps = _columns(where(same, 1, gaps), start, stop)
     return where(same[:, start:stop], 0, x) / gaps
 

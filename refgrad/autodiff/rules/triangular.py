@@ -16,39 +16,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refgrad import backend
 from refgrad.autodiff.primitive import Primitive, case, nonzero, positive_definite, real, unbroadcast
 from refgrad.autodiff.rules.contract import matmul, matrix_transpose
-from refgrad.autodiff.rules.elementwise import where
-from refgrad.autodiff.trace import primal
-from refgrad.backend import shape_of
+from refgrad.autodiff.rules.shape import tri_mask
 from refgrad.typing import Array
 
-__all__ = ["cholesky", "diagonal_mask", "solve_triangular", "symmetric_part", "triangle", "triangle_mask"]
-
-
-def triangle_mask(x: Array, lower: bool = True, strict: bool = False) -> Array:
-    """Where the lower or upper triangle of matrices like `x` is, with its diagonal unless `strict`; shape (m, n)."""
-    m, n = shape_of(x)[-2:]
-    value = primal(x)
-    xp = backend.of(value)
-    rows, columns = xp.xp.expand_dims(xp.indices(m, value), axis=1), xp.indices(n, value)
-    if strict:
-        return rows > columns if lower else rows < columns
-    return rows >= columns if lower else rows <= columns
-
-
-def diagonal_mask(x: Array) -> Array:
-    """Where the diagonal of matrices like `x` is; shape (m, n)."""
-    m, n = shape_of(x)[-2:]
-    value = primal(x)
-    xp = backend.of(value)
-    return xp.xp.expand_dims(xp.indices(m, value), axis=1) == xp.indices(n, value)
+__all__ = ["cholesky", "solve_triangular", "symmetric_part", "triangle"]
 
 
 def triangle(x: Array, lower: bool = True, strict: bool = False) -> Array:
-    """One triangle of `x`, and zeros."""
-    return where(triangle_mask(x, lower, strict), x, 0)
+    """The lower or upper triangle of `x`, with its diagonal unless `strict`, and zeros."""
+    return tri_mask(x, part="tril", k=-strict) if lower else tri_mask(x, part="triu", k=int(strict))
 
 
 def symmetric_part(x: Array) -> Array:
@@ -88,7 +66,7 @@ solve_triangular: Primitive = Primitive(
 
 def _halved(x: Array) -> Array:
     """The lower triangle of `x` with half its diagonal."""
-    return where(diagonal_mask(x), x / 2, triangle(x))
+    return (triangle(x) + triangle(x, strict=True)) / 2
 
 
 def _cholesky_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array]) -> Array:
