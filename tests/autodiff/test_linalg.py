@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -440,6 +441,16 @@ def test_norms_are_numpys_and_have_gradients_of_the_shape_of_x(ord, axis, ndim, 
     # a norm is homogeneous: x . grad = norm (Euler)
     assert abs(np.sum(x * gradient) - value) <= 256 * ROUNDOFF * value
     assert gradient.astype("float32").dtype == grad(lambda x: rnp.sum(la.norm(x, ord, axis)))(x.astype("float32")).dtype
+
+
+def test_norms_that_take_no_root_are_exact_on_rationals():
+    x = exact.asarray([["1/3", -2], [-1, "1/2"]])
+    assert la.norm(x, 1) == Fraction(5, 2)
+    assert la.norm(x, np.inf, axis=(1, 0)) == Fraction(5, 2)
+    assert (grad(lambda x: la.norm(x, 1))(x) == [[0, -1], [0, 1]]).all()
+    assert la.vector_norm(x, ord=1) == Fraction(23, 6)
+    with pytest.raises(NotRational):
+        la.norm(x)
 
 
 def test_norms_refuse_orders_that_are_not_there():
