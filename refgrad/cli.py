@@ -16,9 +16,12 @@ import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refgrad.errors import MissingExtra, UsageError
+
+if TYPE_CHECKING:
+    from refgrad.conformance.contract import Contract, Family
 
 __all__ = ["main"]
 
@@ -69,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     _verify_options(commands.add_parser("verify", help="judge a function by a contract", description=_VERIFY))
     contracts = commands.add_parser("contracts", help="list the contracts, or show one in full")
     contracts.add_argument("name", nargs="?", metavar="NAME")
+    choice = "an option of a family of contracts, such as op=det"
+    contracts.add_argument("--param", action="append", default=[], type=_param, metavar="K=V", help=choice)
     contracts.set_defaults(run=_contracts)
     _source_options(commands.add_parser("source", help="print a function as NumPy source", description=_SOURCE))
     demo = commands.add_parser("demo", help="watch four implementations told apart")
@@ -98,7 +103,14 @@ def _verify_options(parser: argparse.ArgumentParser) -> None:
     add("--contract", required=True, metavar="NAME", help="what it should compute; refgrad contracts lists them")
     add("--backend", default="auto", choices=("auto", "numpy", "torch", "jax", "cupy"), help="whose arrays it takes")
     add("--dtype", default="float64", choices=("float64", "float32"))
-    add("--param", action="append", default=[], type=_param, metavar="K=V", help="a keyword argument for every call")
+    add(
+        "--param",
+        action="append",
+        default=[],
+        type=_param,
+        metavar="K=V",
+        help="a keyword argument for every call, or an option of the contract",
+    )
     add(
         "--vary",
         action="append",
@@ -236,6 +248,7 @@ def _contracts(options: argparse.Namespace) -> int:
 
     sweep.required()
     from refgrad.conformance import contracts
+    from refgrad.conformance.contract import Family
 
     if options.name is None:
         known = contracts.contracts()
@@ -243,36 +256,49 @@ def _contracts(options: argparse.Namespace) -> int:
         for name, contract in known.items():
             print(textwrap.fill(f"{name:{width}}  {contract.summary}", 110, subsequent_indent=" " * (width + 2)))
         return 0
-    _describe(contracts.get(options.name))
+    found, params = contracts.get(options.name), dict(options.param)
+    if params and not isinstance(found, Family):
+        raise UsageError(f"{found.name} is one contract: it has no options, and got {', '.join(params)}")
+    _describe(found.chosen(params)[0] if params and isinstance(found, Family) else found)
     return 0
 
 
-def _describe(contract: Any) -> None:
-    """Print what a contract says, what a subject gets, one to begin from, and the variants."""
+def _describe(contract: Contract | Family) -> None:
+    """Print what a contract says, what a subject gets, one to begin from, and the variants or the members."""
+    from refgrad.conformance.contract import Contract
 
-    def paragraph(text: str, indent: str = "  ", hanging: str = "") -> None:
-        print(textwrap.fill(text, 110, initial_indent=indent, subsequent_indent=indent + hanging))
-
-    print(f"{contract.name}/{contract.version}\n")
-    paragraph(contract.summary)
+    alone = isinstance(contract, Contract)
+    options = contract.options if alone else dict.fromkeys(contract.options, "...")
+    stated = "".join(f" --param {name}={value}" for name, value in options.items())
+    print(f"{contract.name}/{contract.version}{stated}\n")
+    _paragraph(contract.summary)
     print(f"\n  call     {contract.signature}, always positionally")
-    paragraph(f"returns  {contract.returns}", hanging=" " * 9)
+    _paragraph(f"returns  {contract.returns}", hanging=" " * 9)
     for name, meaning in contract.parameters.items():
-        paragraph(f"{name:8} {meaning}", hanging=" " * 9)
-    if contract.certificate:
-        paragraph(f"iterative subjects are judged by their {contract.certificate}: see --vary and --promise")
+        _paragraph(f"{name:8} {meaning}", hanging=" " * 9)
+    if isinstance(contract, Contract) and contract.certificate:
+        _paragraph(f"iterative subjects are judged by their {contract.certificate}: see --vary and --promise")
     if contract.example:
         print("\n  A NumPy function that conforms, to begin from\n")
         print(textwrap.indent(contract.example, "    "))
         function = contract.example.rpartition("def ")[2].partition("(")[0]
-        print(f"  refgrad verify my_file.py:{function} --contract {contract.name}")
+        print(f"  refgrad verify my_file.py:{function} --contract {contract.name}{stated}")
     print("\n  References")
     for reference in contract.references:
-        paragraph(reference, "    ", "  ")
-    print("\n  Variants, which are told apart by name")
-    for variant in contract.variants:
-        print(f"    {variant.name}: {variant.formula}")
-        paragraph(variant.meaning, " " * 6)
+        _paragraph(reference, "    ", "  ")
+    if isinstance(contract, Contract):
+        print("\n  Variants, which are told apart by name")
+        for variant in contract.variants:
+            print(f"    {variant.name}: {variant.formula}")
+            _paragraph(variant.meaning, " " * 6)
+        return
+    print(f"\n  Choices; refgrad contracts {contract.name}{stated} shows one in full")
+    for choice, meaning in contract.members.items():
+        _paragraph(f"{choice}: {meaning}", "    ", "  ")
+
+
+def _paragraph(text: str, indent: str = "  ", hanging: str = "") -> None:
+    print(textwrap.fill(text, 110, initial_indent=indent, subsequent_indent=indent + hanging))
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Contracts and problems: what a subject should compute, as data."""
+"""Contracts, families of them, and problems: what a subject should compute, as data."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from refgrad.errors import UsageError
 from refgrad.oracles.answer import Answer, Variant
 from refgrad.typing import Array
 
-__all__ = ["Contract", "Failure", "Framework", "Problem"]
+__all__ = ["Contract", "Failure", "Family", "Framework", "Problem"]
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ class Contract:
         What each argument of the call is: type, shape, scale; for people.
     example : str
         Source of a NumPy function that conforms, to begin from.
+    options : dict
+        For a member of a `Family`: the choices that make it this one.
     """
 
     name: str
@@ -139,3 +142,53 @@ class Contract:
     regression: Callable[[Failure], str] | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     example: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Contracts of one name that differ in options, which whoever verifies must state among the params.
+
+    Attributes
+    ----------
+    name, version, summary, signature, returns, references, parameters, example
+        As for `Contract`, of all members.
+    options : dict of str to tuple
+        What each option may be.
+    member : callable
+        ``member(**options)``: the `Contract`. Raises `UsageError` where the options do not fit together.
+    members : dict of str to str
+        For people: the choices, and what each is.
+    """
+
+    name: str
+    version: str
+    summary: str
+    signature: str
+    returns: str
+    references: tuple[str, ...]
+    options: Mapping[str, tuple[Any, ...]]
+    member: Callable[..., Contract]
+    members: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    example: str = ""
+
+    def chosen(self, params: Mapping[str, Any]) -> tuple[Contract, dict[str, Any]]:
+        """The contract that `params` choose, and the params that are left for the subject.
+
+        Raises
+        ------
+        UsageError
+            If an option is missing or is none of those that there are.
+        """
+        for name, allowed in self.options.items():
+            value = params.get(name)
+            if not any(value == choice and type(value) is type(choice) for choice in allowed):
+                example = " ".join(f"--param {k}={v[0]}" for k, v in self.options.items())
+                raise UsageError(
+                    f"{self.name} is a contract for each {' and '.join(self.options)}: expected {name} among the "
+                    f"params, one of {', '.join(map(str, allowed))}; got {'nothing' if value is None else repr(value)}"
+                    f". On the command line: {example}"
+                )
+        left = {k: v for k, v in params.items() if k not in self.options}
+        return self.member(**{k: params[k] for k in self.options}), left

@@ -35,6 +35,7 @@ def sections(report: Report, brief: bool = False) -> list[Section]:
 def headline(report: Report) -> str:
     """Target, contract and settings in one line."""
     where = f"{report.environment.get('backend', '')} {report.environment.get('dtype', '')}".strip()
+    where += "".join(f", {name}={value}" for name, value in report.environment.get("params", {}).items())
     alone = "" if report.isolation == "process" else ", in this process"
     return f"{report.target} against {report.contract}/{report.contract_version} ({where}{alone})"
 

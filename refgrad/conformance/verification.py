@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from refgrad.conformance import iterative, sweep, targets
-from refgrad.conformance.contract import Contract
+from refgrad.conformance.contract import Contract, Family
 from refgrad.conformance.finding import Finding, find
 from refgrad.conformance.grading import LIMIT, exit_code, worst_ratio
 from refgrad.conformance.report import Report
@@ -29,7 +29,7 @@ _BACKENDS = ("auto", "numpy", "torch", "jax", "cupy")
 
 def verify(
     target: str | Callable[..., Any],
-    contract: str | Contract,
+    contract: str | Contract | Family,
     *,
     backend: str = "auto",
     dtype: str = "float64",
@@ -48,14 +48,14 @@ def verify(
     target : str or callable
         ``"package.module:callable"``, ``"path/file.py:callable"``, or a function. A function that another process
         finds by its module and name runs in a child process; any other runs here, with no protection.
-    contract : str or Contract
+    contract : str, Contract or Family
     backend : str
         Whose arrays the subject takes: ``"numpy"``, ``"torch"``, ``"jax"``, ``"cupy"``; ``"auto"`` is the first of
         torch, jax, cupy that the target has imported, else numpy.
     dtype : str
         ``"float64"`` or ``"float32"``.
     params : dict, optional
-        Keyword arguments for every call.
+        Keyword arguments for every call; with a family, also the options that choose one of its contracts.
     vary : dict, optional
         One keyword argument with at least three values, such as ``{"max_iters": [100, 1000, 10000]}``: the rate at
         which the contract's certificate falls is measured.
@@ -82,6 +82,8 @@ def verify(
         from refgrad.conformance import contracts
 
         contract = contracts.get(contract)
+    if isinstance(contract, Family):
+        contract, params = contract.chosen(params or {})
     _check(backend, dtype, max_examples, timeout)
     iterative.checked(contract, vary, promise)
     subject = _subject(target, contract, backend, dtype, dict(params or {}), timeout)
@@ -99,7 +101,7 @@ def verify(
         return _report(run, finding, {"counterexample": example, "regression_test": test})
 
 
-def assert_conforms(target: str | Callable[..., Any], contract: str | Contract, **options: Any) -> None:
+def assert_conforms(target: str | Callable[..., Any], contract: str | Contract | Family, **options: Any) -> None:
     """Raise an AssertionError that shows the report unless `target` conforms; options as for `verify`."""
     verify(target, contract, **options).raise_for_failure()
 
@@ -168,7 +170,11 @@ def _report(run: Run, finding: Finding, more: Mapping[str, Any]) -> Report:
         "advice": finding.advice,
         "seed": run.seed,
         "isolation": subject.isolation,
-        "environment": {"backend": subject.backend, "dtype": subject.dtype, "params": subject.params}
+        "environment": {
+            "backend": subject.backend,
+            "dtype": subject.dtype,
+            "params": {**contract.options, **subject.params},
+        }
         | {"refgrad": __version__, **subject.versions},
     }
     return Report(**(fields | dict(more)))

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import difflib
 
-from refgrad.conformance.contract import Contract
+from refgrad.conformance.contract import Contract, Family
 from refgrad.conformance.contracts.continual import EMPIRICAL_FISHER_DIAGONAL, FISHER_DIAGONAL
 from refgrad.conformance.contracts.meta import FOMAML_GRADIENT, MAML_GRADIENT
 from refgrad.conformance.contracts.multitask import MGDA_DIRECTION, MIN_NORM
+from refgrad.conformance.contracts.operators import OPERATOR_DERIVATIVE
 from refgrad.errors import UsageError
 
 __all__ = ["contracts", "get", "register_contract"]
 
-REGISTRY: dict[str, Contract] = {}
+REGISTRY: dict[str, Contract | Family] = {}
 
 
-def register_contract(contract: Contract) -> None:
-    """Make `contract` known by its name.
+def register_contract(contract: Contract | Family) -> None:
+    """Make `contract`, or a family of them, known by its name.
 
     Raises
     ------
@@ -36,13 +37,13 @@ def register_contract(contract: Contract) -> None:
     REGISTRY[contract.name] = contract
 
 
-def contracts() -> dict[str, Contract]:
-    """All contracts by name, in alphabetical order."""
+def contracts() -> dict[str, Contract | Family]:
+    """All contracts and families by name, in alphabetical order."""
     return dict(sorted(REGISTRY.items()))
 
 
-def get(name: str) -> Contract:
-    """The contract called `name`.
+def get(name: str) -> Contract | Family:
+    """The contract or family called `name`.
 
     Raises
     ------
@@ -56,5 +57,13 @@ def get(name: str) -> Contract:
     raise UsageError(f"expected the name of a contract, got {name!r}; {hint}")
 
 
-for known in (MAML_GRADIENT, FOMAML_GRADIENT, MIN_NORM, MGDA_DIRECTION, FISHER_DIAGONAL, EMPIRICAL_FISHER_DIAGONAL):
+for known in (
+    MAML_GRADIENT,
+    FOMAML_GRADIENT,
+    MIN_NORM,
+    MGDA_DIRECTION,
+    FISHER_DIAGONAL,
+    EMPIRICAL_FISHER_DIAGONAL,
+    OPERATOR_DERIVATIVE,
+):
     register_contract(known)

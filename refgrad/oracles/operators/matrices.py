@@ -82,6 +82,12 @@ def regular(x: Array) -> tuple[Terms, Terms]:
     return d, inverse(x)
 
 
+def det_times_trace(x: Array, u: Array) -> Answer:
+    """``det tr(X u)``, and 0 where det is."""
+    d = determinant(list(x))
+    return 0 * d if may_vanish(d.value) else det_first(x, u)
+
+
 def det_saved(x: Array, u: Array, v: Array) -> Answer:
     """``det tr(X u) tr(X v)``: X does not move."""
     d, X = regular(x)
@@ -103,6 +109,13 @@ DET = Operator(
     shape=lambda x: (),
     wrong={
         1: (
+            Variant(
+                "zero-where-singular",
+                "det tr(X u), 0 where det = 0",
+                "zero at singular matrices, where the formula det tr(X u) does not say what the derivative is",
+                (),
+                det_times_trace,
+            ),
             Variant("trace", "tr u", "the derivative at the identity, whatever x is", (), lambda x, u: trace(terms(u))),
             Variant(
                 "transposed",
@@ -285,6 +298,7 @@ MATMUL = Operator(
     second=lambda x, u, v: terms(u[0]) @ v[1] + terms(v[0]) @ u[1],
     shape=lambda a, b: (a[0], b[1]),
     inputs=("a", "b"),
+    bilinear=True,
     wrong={
         1: (
             Variant(
@@ -292,6 +306,13 @@ MATMUL = Operator(
             ),
         ),
         2: (
+            Variant(
+                "input-detached",
+                "0",
+                "zero: one of the inputs is held still",
+                (),
+                lambda x, u, v: 0 * (terms(u[0]) @ v[1]),
+            ),
             Variant("one-cross-term", "u_a v_b", "one of the two cross terms", (), lambda x, u, v: terms(u[0]) @ v[1]),
             Variant(
                 "other-cross-term", "v_a u_b", "one of the two cross terms", (), lambda x, u, v: terms(v[0]) @ u[1]

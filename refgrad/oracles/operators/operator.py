@@ -42,6 +42,8 @@ class Operator:
         What u and v are, if not any arrays of the shapes of the inputs.
     wrong : dict of int to tuple of Variant
         For each order, formulas known to be taken for this derivative.
+    bilinear : bool
+        Whether f is linear in each of two inputs, so that its second derivative is 0 where one of them is held still.
     orders : tuple of int
     references : tuple of str
     """
@@ -56,6 +58,7 @@ class Operator:
     fixed: tuple[str, ...] = ()
     directions: str = ""
     wrong: Mapping[int, tuple[Variant, ...]] = field(default_factory=dict)
+    bilinear: bool = False
     orders: tuple[int, ...] = (1, 2)
     references: tuple[str, ...] = ()
 
@@ -114,7 +117,7 @@ def second_order(operator: Operator) -> list[Variant]:
             coefficient,
         ),
     ]
-    for i, name in enumerate(operator.inputs if len(operator.inputs) > 1 else ()):
+    for i, name in enumerate(operator.inputs if len(operator.inputs) > 1 and not operator.bilinear else ()):
 
         def frozen(x: Any, u: Any, v: Any, i: int = i) -> Answer:
             return operator.second(x, stopped(u, i), stopped(v, i))

@@ -50,17 +50,16 @@ def quotient(x: Array, u: Array, v: Array) -> Answer:
 def first_zero_frozen(x: Array, u: Array, v: Array) -> Answer:
     """From the first zero on, its own direction times the derivative along v of the other factors.
 
-    The rule puts u_z in the place of the first zero x_z, takes products, and gives zero from the second zero on.
-    Differentiated once more along v, it has ``u_z v_j`` for every other factor j and not ``u_j v_z``.
+    The rule puts u_z in the place of the first zero x_z and takes products. Differentiated once more along v, it has
+    ``u_z v_j`` for every other factor j and not ``u_j v_z``.
     """
     found = zeros(x)
     parts = [row[3] for row in running(x, u, v)]
     if found:
         first = found[0]
         rows = running(with_element(x, first, u[first]), 0 * u, with_element(v, first, 0 * v[first]))
-        last = found[1] if len(found) > 1 else len(x)
         for k in range(first, len(x)):
-            parts[k] = rows[k][2] if k < last else terms(0 * x[k])
+            parts[k] = rows[k][2]
     return stacked(parts)
 
 
@@ -138,7 +137,7 @@ CUMPROD = Operator(
             Variant(
                 "first-zero-frozen",
                 "from the first zero x_z on: u_z sum_j v_j prod_{k != j, z} x_k",
-                "one of the two cross terms with the first zero, and zero from the second zero on; right without zeros",
+                "one of the two cross terms with the first zero; right where no factor is zero",
                 ("https://github.com/pytorch/pytorch/issues/196701",),
                 first_zero_frozen,
             ),
