@@ -11,6 +11,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -80,9 +81,18 @@ def floor(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """The share of changed lines of the engine that its tests notice; ``-- --help`` says how to sample them."""
+    session.install(*group("mutants"))
+    session.install("-e", ".[verify,exact]")
+    session.run("python", "-m", "mutants.session", *session.posargs, env={"PYTHONPATH": "tests", **ONE_THREAD})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
-    """Measurements, as ratios against hand-written NumPy in one run; never a test."""
-    session.install(*group("test"))
+    """Measurements, as ratios in one run, never a test; ``-- --interop`` adds other engines."""
+    with_others = "--interop" in session.posargs
+    session.install(*group("interop" if with_others else "test"))
     install_wheel(session, "[verify,exact]")
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    session.run("pytest", "-m", "bench", "-s", "-q", "tests/bench", *session.posargs, env=threads)
+    options = [argument for argument in session.posargs if argument != "--interop"]
+    session.run("pytest", "-m", "bench", "-s", "-q", *(options or ["tests/bench"]), env=ONE_THREAD)
