@@ -85,7 +85,7 @@ def mutants(session: nox.Session) -> None:
     """The share of changed lines of the engine that its tests notice; ``-- --help`` says how to sample them."""
     session.install(*group("mutants"))
     session.install("-e", ".[verify,exact]")
-    session.run("python", "-m", "mutants.session", *session.posargs, env={"PYTHONPATH": "tests", **ONE_THREAD})
+    session.run("python", "-m", "mutants.session", *session.posargs, env=ONE_THREAD | {"PYTHONPATH": "tests"})
 
 
 @nox.session
@@ -95,4 +95,6 @@ def bench(session: nox.Session) -> None:
     session.install(*group("interop" if with_others else "test"))
     install_wheel(session, "[verify,exact]")
     options = [argument for argument in session.posargs if argument != "--interop"]
-    session.run("pytest", "-m", "bench", "-s", "-q", *(options or ["tests/bench"]), env=ONE_THREAD)
+    # glibc keeps what it has got: otherwise page faults, and what ran before, decide over arrays of a megabyte
+    kept = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+    session.run("pytest", "-m", "bench", "-s", "-q", *(options or ["tests/bench"]), env=ONE_THREAD | kept)

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from bench.test_engine import microseconds, table
+from bench.measure import microseconds, table
 from helpers.fraction_arrays import FRACTIONS, converted
 
 import refgrad.numpy as rnp
