@@ -1,0 +1,104 @@
+"""A traced array has the methods and operators of a plain one: its values, and the derivatives that belong to them."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+
+from refgrad import jvp
+
+A = np.array([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]])
+V = np.array([[1.0, -1.0, 3.0], [0.0, 2.0, 5.0]])
+
+LINEAR = {
+    "T": lambda x: x.T,
+    "mT": lambda x: x.mT,
+    "sum()": lambda x: x.sum(),
+    "sum(axis)": lambda x: x.sum(0),
+    "sum(keepdims)": lambda x: x.sum(axis=1, keepdims=True),
+    "mean()": lambda x: x.mean(),
+    "mean(axis)": lambda x: x.mean(1),
+    "mean(keepdims)": lambda x: x.mean(axis=0, keepdims=True),
+    "reshape(numbers)": lambda x: x.reshape(3, 2),
+    "reshape(tuple)": lambda x: x.reshape((6, 1)),
+    "reshape(number)": lambda x: x.reshape(-1),
+    "reshape(axis of one)": lambda x: x.reshape(1, 6),
+    "ravel": lambda x: x.ravel(),
+    "flatten": lambda x: x.flatten(),
+    "transpose()": lambda x: x.transpose(),
+    "transpose(numbers)": lambda x: x.reshape(1, 2, 3).transpose(1, 2, 0),
+    "transpose(tuple)": lambda x: x.reshape(1, 2, 3).transpose((1, 2, 0)),
+    "transpose(number)": lambda x: x.ravel().transpose(0),
+    "trace": lambda x: x[:, 1:].trace(),
+    "dot": lambda x: x.dot(A.T),
+    "@": lambda x: x @ A.T,
+    "@ from the right": lambda x: A.T @ x,
+    "copy": lambda x: x.copy(),
+    "copy.copy": lambda x: copy.copy(x),
+    "copy.deepcopy": lambda x: copy.deepcopy(x),
+    "+x": lambda x: +x,
+    "-x": lambda x: -x,
+    "x * 3": lambda x: x * 3,
+    "3 * x": lambda x: 3 * x,
+    "x / 4": lambda x: x / 4,
+    "len": lambda x: x * len(x),
+    "size": lambda x: x * x.size,
+    "ndim": lambda x: x * x.ndim,
+    "iteration": lambda x: next(iter(x)) + sum(x),
+    "astype": lambda x: x.astype(np.float32),
+}
+OTHERS = {
+    "max()": (lambda x: x.max(), 5.0),
+    "max(axis)": (lambda x: x.max(0), V[1]),
+    "max(keepdims)": (lambda x: x.max(axis=1, keepdims=True), V[:, 2:]),
+    "min()": (lambda x: x.min(), 1.0),
+    "min(axis)": (lambda x: x.min(1), V[:, 0]),
+    "min(keepdims)": (lambda x: x.min(axis=0, keepdims=True), V[:1]),
+    "x + 1": (lambda x: x + 1, V),
+    "1 + x": (lambda x: 1 + x, V),
+    "x - 1": (lambda x: x - 1, V),
+    "1 - x": (lambda x: 1 - x, -V),
+    "32 / x": (lambda x: 32 / x, -32 * V / A**2),
+    "x ** 2": (lambda x: x**2, 2 * A * V),
+    "abs": (lambda x: abs(8 - x), np.sign(A - 8) * V),
+}
+
+
+def same(a, b):
+    return np.shape(a) == np.shape(b) and np.asarray(a).dtype == np.asarray(b).dtype and bool(np.all(a == b))
+
+
+@pytest.mark.parametrize("f", [pytest.param(f, id=name) for name, f in LINEAR.items()])
+def test_a_linear_method_does_to_the_tangent_what_it_does_to_the_value(f):
+    value, tangent = jvp(f, (A,), (V,))
+    assert same(value, f(A))
+    assert same(tangent, f(V))
+
+
+@pytest.mark.parametrize(("f", "derivative"), [pytest.param(*pair, id=name) for name, pair in OTHERS.items()])
+def test_a_method_that_is_not_linear_has_the_value_of_the_plain_one_and_its_derivative(f, derivative):
+    value, tangent = jvp(f, (A,), (V,))
+    assert same(value, f(A))
+    assert same(tangent, derivative)
+
+
+def test_comparisons_of_traced_arrays_are_plain_arrays_with_numpys_answers():
+    def f(x):
+        found = [x < 4, x <= 4, x > 4, x >= 4, x == 4, x != 4, x > 8, x < 8]
+        truth = [A < 4, A <= 4, A > 4, A >= 4, A == 4, A != 4, A > 8, A < 8]
+        assert all(same(a, b) for a, b in zip(found, truth, strict=True))
+        return x
+
+    jvp(f, (A,), (V,))
+
+
+def test_a_number_has_neither_length_nor_items():
+    def f(x):
+        assert (x.shape, x.ndim, x.size, x.dtype) == ((), 0, 1, float)
+        with pytest.raises(TypeError, match="no first axis"):
+            len(x)
+        return x
+
+    jvp(f, (2.0,), (1.0,))
