@@ -102,3 +102,14 @@ def test_a_number_has_neither_length_nor_items():
         return x
 
     jvp(f, (2.0,), (1.0,))
+
+
+def test_a_traced_array_prints_the_transformation_and_its_value():
+    seen = []
+
+    def f(x):
+        seen.append(repr(x))
+        return x
+
+    jvp(f, (2.0,), (1.0,))
+    assert seen == ["Traced<jvp>(2.0)"]
