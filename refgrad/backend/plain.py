@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
+    "broadcast_to",
     "cofactor",
     "fold",
     "logistic",
@@ -23,6 +24,13 @@ __all__ = [
     "sum_to",
     "windows",
 ]
+
+
+def broadcast_to(x, shape):
+    """`x` repeated to `shape`: an array of its own, where NumPy gives a view that cannot be written to."""
+    y = np.empty(shape, np.asarray(x).dtype)
+    y[...] = x
+    return y
 
 
 def logistic(x):

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from refgrad.autodiff.trace import primal
+from refgrad.autodiff.trace import primal, value_of
 from refgrad.backend import of
 from refgrad.errors import IndefiniteHessian, InvalidInput, NotConverged
 from refgrad.linalg.vectors import inner, relative_residual
@@ -82,22 +82,22 @@ def conjugate_gradient(
     x = xp.zeros_like(primal(b))
     r, p = b, b
     rr = inner(r, r)
-    bb = primal(rr)
+    bb = value_of(rr)  # not of many examples, nor of a recording: the number of steps depends on it
     if bb == 0:
         return Solution(x, 0.0, 0, "zero right-hand side")
     for step in range(1, limit + 1):
         ap = operator(p)
         curvature = inner(p, ap)
-        if not primal(curvature) > 0:
+        if not value_of(curvature) > 0:
             raise IndefiniteHessian(
-                f"conjugate_gradient: a direction of curvature {float(primal(curvature)):.3g} turned up at step {step};"
-                " expected a symmetric positive definite operator. At a saddle use the dense solver."
+                f"conjugate_gradient: a direction of curvature {float(value_of(curvature)):.3g} turned up at step "
+                f"{step}; expected a symmetric positive definite operator. At a saddle use the dense solver."
             )
         alpha = rr / curvature
         x = x + alpha * p
         r = r - alpha * ap
         following = inner(r, r)
-        if primal(following) <= goal * bb if xp.exact else float(primal(following)) <= float(goal) * float(bb):
+        if value_of(following) <= goal * bb if xp.exact else float(value_of(following)) <= float(goal) * float(bb):
             residual = relative_residual(operator(x), b)
             return Solution(x, residual, step, "exact" if residual == 0.0 else "tolerance")
         p = r + (following / rr) * p

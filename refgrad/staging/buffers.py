@@ -22,8 +22,11 @@ __all__ = ["SMALLEST", "VIEWS", "Plan", "plan", "row_major"]
 SMALLEST = 32768
 """In bytes. A smaller array is computed into fresh memory: finding that takes no longer than passing ``out=``."""
 
-VIEWS = {"reshape", "transpose", "slice", "stop_gradient", "windows", "flip", "astype", "broadcast_to"}
+VIEWS = {"reshape", "transpose", "slice", "stop_gradient", "windows", "flip", "astype"}
 """Primitives whose result may be the memory of their first argument."""
+
+ROW_MAJOR = {"matmul", "pad", "broadcast_to", "scatter_add", "put_along_axis_add"}
+"""Primitives whose result is laid out in the same way whatever their arguments are."""
 
 OPERATORS = {
     ast.Add: "add",
@@ -145,8 +148,9 @@ def plan(program: Program) -> Plan:
 def row_major(program: Program) -> set[Variable]:
     """The values that are in row-major order without gaps, whatever the layout of the arguments.
 
-    A matrix product is; so is an elementwise result all of whose operands of full shape are. For the others the order
-    of the axes in memory follows the arguments, and with it the last bits of a later sum or product may change.
+    A matrix product is; so is an elementwise result all of whose operands of full shape are, a new array with one axis
+    only, and what has been such a value and has another shape now. For the others the order of the axes in memory
+    follows the arguments, and with it the last bits of a later sum or product may change.
     """
     found: set[Variable] = set()
 
@@ -154,14 +158,19 @@ def row_major(program: Program) -> set[Variable]:
         return a in found if isinstance(a, Variable) else bool(np.asarray(a.value).flags.c_contiguous)
 
     for equation in program.equations:
-        y = equation.output
-        name = equation.primitive.name
-        if name in ("matmul", "broadcast_to", "concat") and y.type is np.ndarray:
-            if name != "concat" or len(y.shape) == 1:
-                found.add(y)
-        elif is_elementwise(equation.primitive) and y.type is np.ndarray:
+        y, name = equation.output, equation.primitive.name
+        if y.type is not np.ndarray:
+            continue
+        if name in ROW_MAJOR or (name not in VIEWS and sum(n != 1 for n in y.shape) < 2):
+            found.add(y)
+        elif name == "reshape":
+            found.update([y] if is_row_major(equation.inputs[0]) else [])
+        elif name == "transpose":
+            long = [a for a in equation.params["axes"] if _shape(equation.inputs[0])[a] != 1]
+            found.update([y] if long == sorted(long) and is_row_major(equation.inputs[0]) else [])
+        elif is_elementwise(equation.primitive):
             full = [a for a in equation.inputs if _shape(a) == y.shape]
-            if len(y.shape) < 2 or (full and all(is_row_major(a) for a in full)):
+            if full and all(is_row_major(a) for a in full):
                 found.add(y)
     return found
 

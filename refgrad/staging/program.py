@@ -107,6 +107,7 @@ def record(f: Callable[..., Tree], args: tuple[Any, ...], kwargs: dict[str, Any]
     finally:
         trace.alive = False
     found, structure = flatten(out)
+    _check_certificates(structure, f)
     results = [_result(trace, f, x) for x in found]
     for leaf in leaves:
         if isinstance(leaf, Input):
@@ -123,6 +124,18 @@ def record(f: Callable[..., Tree], args: tuple[Any, ...], kwargs: dict[str, Any]
         structure,
         names,
     )
+
+
+def _check_certificates(structure: Structure, f: Callable[..., Any]) -> None:
+    """Refuse a result of refgrad's own with its certificate: residuals and gaps are those of the recorded arguments."""
+    if structure.kind == "dataclass" and structure._type().__module__.startswith("refgrad."):
+        name = structure._type().__name__
+        raise NoDerivative(
+            f"stage({name_of(f)}): the function returns a {name}, whose certificate would be that of the arguments it "
+            "was recorded with. Return its arrays: lambda *args: f(*args).value"
+        )
+    for child in structure.children:
+        _check_certificates(child, f)
 
 
 def _result(trace: RecordTrace, f: Callable[..., Any], x: Any) -> Variable | Constant | Static:

@@ -136,6 +136,8 @@ def _identity(equation: Equation, made: dict[Variable, Equation], regular: set[V
         if axes == tuple(range(len(axes))):
             return before[0].inputs[0]
         return Equation(equation.primitive, before[0].inputs, {"axes": axes}, y)
+    if name in ("reshape", "slice", "pad", "broadcast_to") and isinstance(inputs[0], Variable):
+        return _as_it_is(equation, inputs[0], before[0], regular)
     if name in ("sub", "div") and _is_number(inputs[1], 0 if name == "sub" else 1):
         return _same(inputs[0], y, regular) or equation
     if name == "mul":
@@ -146,6 +148,23 @@ def _identity(equation: Equation, made: dict[Variable, Equation], regular: set[V
         return Equation(PRIMITIVES["sub" if name == "add" else "add"], (inputs[0], before[1].inputs[0]), {}, y)
     if name == "add" and before[0] is not None and before[0].primitive.name == "neg":
         return Equation(PRIMITIVES["sub"], (inputs[1], before[0].inputs[0]), {}, y)
+    return equation
+
+
+def _as_it_is(equation: Equation, x: Variable, before: Equation | None, regular: set[Variable]) -> Equation | Atom:
+    """What moves nothing is its argument: the same shape, all of an array, an array put into one of its own size."""
+    name, params, y = equation.primitive.name, equation.params, equation.output
+    if (x.type, x.shape, x.dtype) == (y.type, y.shape, y.dtype):
+        everything = name == "broadcast_to" or all(
+            s.indices(n) == (0, n, 1) for s, n in zip(params.get("index", ()), y.shape, strict=False)
+        )
+        # a reshape or a slice is a view of the argument as it lies; the others are copies in row-major order
+        if name == "reshape" or (everything and (name == "slice" or x in regular)):
+            return x
+    if name == "reshape" and before is not None and before.primitive.name == "reshape":
+        first = before.inputs[0]
+        if first in regular:
+            return Equation(equation.primitive, (first,), params, y)
     return equation
 
 

@@ -66,7 +66,7 @@ broadcast_to: Primitive = Primitive(
     jvp=lambda y, xs, ts, shape: broadcast_to(ts[0], shape=shape),
     vjp=lambda i, g, y, x, shape: sum_to(g, shape=shape_of(x)),
     batch=_broadcast_batch,
-    source="np.broadcast_to({0}, {shape})",
+    source="broadcast_to({0}, {shape})",
     cases=(case(real(3), shape=(2, 3)), case(real(2, 1), shape=(2, 3)), case(real(), shape=(2,))),
 )
 
