@@ -1,7 +1,8 @@
 """Hypothesis strategies of the problems that contracts pose, for the kit and for tests of one's own.
 
 `few_shot` draws meta-learning problems, `task_gradients` matrices of task gradients, `classification` data with a
-small classifier for Fisher information, `operator_inputs` points and directions for operators whose derivatives are
+small classifier for Fisher information, `smooth_functions` functions with a point and a
+direction, `operator_inputs` points and directions for operators whose derivatives are
 judged, `bilevel` quadratic bilevel problems with their inner solution,
 `quadratic_tasks` and `consecutive_regressions` tasks with closed forms for adaptation and for consolidation, `spd` and
 `spd_with_spectrum` matrices that are positive definite, or have chosen eigenvalues, by construction. What they draw is
@@ -29,6 +30,7 @@ except ImportError as error:
 from refgrad.strategies.bilevel import bilevel
 from refgrad.strategies.classification import classification
 from refgrad.strategies.few_shot import few_shot
+from refgrad.strategies.functions import smooth_functions
 from refgrad.strategies.matrices import ill_conditioned, spd, spd_with_spectrum
 from refgrad.strategies.numbers import dyadics, rationals
 from refgrad.strategies.operators import operator_inputs
@@ -47,6 +49,7 @@ __all__ = [
     "quadratic_tasks",
     "rational_tasks",
     "rationals",
+    "smooth_functions",
     "spd",
     "spd_with_spectrum",
     "task_gradients",

@@ -13,8 +13,8 @@ from helpers.drawing import Doubles, Rationals, draws
 
 from refgrad import exact
 from refgrad.conformance import Failure, contracts, verify
-from refgrad.errors import Inconclusive, UsageError
-from refgrad.oracles import NotApplicable
+from refgrad.conformance.truth import Judge
+from refgrad.errors import UsageError
 
 NAMES = (
     "maml_gradient",
@@ -23,7 +23,10 @@ NAMES = (
     "mgda_direction",
     "fisher_diagonal",
     "empirical_fisher_diagonal",
+    "gradient",
+    "hvp",
 )
+SWEEPS = {"gradient": 150, "hvp": 150}  # of several families of functions, each with formulas of its own
 every = pytest.mark.parametrize("name", NAMES)
 
 
@@ -69,8 +72,8 @@ def test_the_truth_of_every_problem_is_known_in_the_shape_the_contract_states(na
             assert contract.unit(call).magnitude > 0
 
 
-def nearest(enclosure):
-    return [(float(a) + float(b)) / 2 for a, b in zip(enclosure.low.value, enclosure.high.value, strict=True)]
+def nearest(truth):
+    return [float(x) for x in truth.middle]
 
 
 def apart(a, b):
@@ -82,16 +85,11 @@ def apart(a, b):
 def sweep(request):
     """The contract, and for crisp problems the truth and what each variant answers."""
     contract = contracts.get(request.param)
-    rows = []
-    for problem in draws(contract.problems["crisp"](), 70):
-        call = contract.arguments(problem.inputs, Rationals)
-        answers = {}
-        for variant in contract.variants:
-            try:
-                answers[variant.name] = nearest(exact.run(variant.answer, *call))
-            except (NotApplicable, Inconclusive):
-                continue
-        rows.append((call, nearest(exact.run(contract.oracle, *call)), answers))
+    referee, rows = Judge(contract), []
+    for problem in draws(contract.problems["crisp"](), SWEEPS.get(contract.name, 70)):
+        found = {v.name: referee.variant(problem, v) for v in contract.variants}
+        answers = {name: nearest(answer) for name, answer in found.items() if answer is not None}
+        rows.append((contract.arguments(problem.inputs, Rationals), nearest(referee.truth(problem)), answers))
     return contract, rows
 
 
@@ -155,7 +153,17 @@ def right_fisher(logits, theta, X, y):
     return total / len(y)
 
 
+def right_gradient(f, x):
+    return f.grad(x)
+
+
+def right_hvp(f, x, v):
+    return f.hvp(x, v)
+
+
 RIGHT = {
+    "gradient": right_gradient,
+    "hvp": right_hvp,
     "maml_gradient": right_maml,
     "fomaml_gradient": right_fomaml,
     "min_norm": right_min_norm,

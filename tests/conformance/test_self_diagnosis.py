@@ -11,7 +11,7 @@ from refgrad.conformance.subject import LocalSubject
 from refgrad.conformance.truth import Judge
 from refgrad.oracles.operators import OPERATORS
 
-EXAMPLES = {"min_norm": 50, "mgda_direction": 50}
+EXAMPLES = {"min_norm": 50, "mgda_direction": 50, "gradient": 60, "hvp": 60}
 OPERATOR_EXAMPLES = 24
 
 

@@ -11,6 +11,7 @@ import difflib
 
 from refgrad.conformance.contract import Contract, Family
 from refgrad.conformance.contracts.continual import EMPIRICAL_FISHER_DIAGONAL, FISHER_DIAGONAL
+from refgrad.conformance.contracts.derivatives import GRADIENT, HVP
 from refgrad.conformance.contracts.meta import FOMAML_GRADIENT, MAML_GRADIENT
 from refgrad.conformance.contracts.multitask import MGDA_DIRECTION, MIN_NORM
 from refgrad.conformance.contracts.operators import OPERATOR_DERIVATIVE
@@ -64,6 +65,8 @@ for known in (
     MGDA_DIRECTION,
     FISHER_DIAGONAL,
     EMPIRICAL_FISHER_DIAGONAL,
+    GRADIENT,
+    HVP,
     OPERATOR_DERIVATIVE,
 ):
     register_contract(known)

@@ -15,7 +15,7 @@ derivative of ``x = L L^T``.
 
 References
 ----------
-.. [murray2016] Murray 2016, Differentiation of the Cholesky decomposition, arXiv 1602.07527, eq. (8).
+.. [murray2016] Murray 2016, Differentiation of the Cholesky decomposition, arXiv 1602.07527.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from refgrad.typing import Array
 
 __all__ = ["CHOLESKY", "CHOLESKY_INVERSE", "CHOLESKY_SOLVE", "factor"]
 
-MURRAY = "Murray 2016, Differentiation of the Cholesky decomposition, arXiv 1602.07527, eq. (8)"
+MURRAY = "Murray 2016, Differentiation of the Cholesky decomposition, arXiv 1602.07527"
 PYTORCH_INVERSE = ("https://github.com/pytorch/pytorch/issues/196682", "https://github.com/pytorch/pytorch/pull/197010")
 PYTORCH_SOLVE = ("https://github.com/pytorch/pytorch/issues/196694",)
 
