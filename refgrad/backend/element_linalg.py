@@ -66,6 +66,13 @@ class LinearAlgebra:
         except Undecided:
             return True
 
+    def _less(self, a: Any, b: Any) -> bool:
+        """Whether ``a < b`` is certain."""
+        try:
+            return self.field.compare("<", a, b)
+        except Undecided:
+            return False
+
     def cholesky(self, a: Array) -> Any:
         """The lower Cholesky factor of the symmetric part; of rationals where it is rational."""
         return self.each(self._cholesky, self.symmetric_part(a))
@@ -145,8 +152,8 @@ class LinearAlgebra:
             shifted[np.diag_indices(len(a))] -= value
             # a multiple of v v^T, and zero if the eigenvalue is a multiple one
             table = self._cofactor(shifted)
-            sizes = [abs(self.field.fraction(e)) for e in table.diagonal()]
-            largest = sizes.index(max(sizes))
+            sizes = [abs(e) for e in table.diagonal()]
+            largest = next(i for i, e in enumerate(sizes) if not any(self._less(e, other) for other in sizes))
             v = table[largest]
             if self._vanishes(v[largest]):
                 raise InvalidInput(

@@ -138,6 +138,18 @@ def test_cholesky_is_a_function_of_the_symmetric_part_in_value_and_in_every_deri
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("f", [la.cholesky, la.eigvalsh, lambda a: la.eigh(a).eigenvectors])
+def test_the_skew_part_has_no_influence_on_any_kind_of_array(kind, f):
+    # the factor is [[3, 0], [4, 10]]; the eigenvalues of the second are 20 and 45, the eigenvectors (4, -3) and (3, 4)
+    a = np.array([[9, 12], [12, 116]] if f is la.cholesky else [[29, 12], [12, 36]])
+    found, expected = (f(KINDS[kind](x)) for x in (a + np.array([[0, 7], [-7, 0]]), a))
+    if kind == "balls":
+        assert contains(found - expected, np.zeros(found.shape, int))
+    else:
+        assert np.all(np.asarray(found == expected))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("a", [[[1, 2], [2, 1]], [[-1, 0], [0, 1]], [[0, 0], [0, 1]]])
 def test_a_matrix_that_is_not_positive_definite_is_a_typed_error(kind, a):
     with pytest.raises(NotPositiveDefinite, match="positive definite"):
@@ -324,6 +336,21 @@ def test_what_equal_eigenvalues_hide_is_nan_and_never_a_wrong_number_even_where_
         assert np.isnan(found), modes
 
 
+@pytest.mark.parametrize("subset", [(0, 0), (1, 1), (0, 1), (1, 2), (0, 2)])
+def test_a_subset_of_eigenvalues_is_a_part_of_all_in_value_and_derivative(subset):
+    part = slice(subset[0], subset[1] + 1)
+    q = exact.asarray([[1, 2, 2], [2, 1, -2], [2, -2, 1]]) / 3
+    a = q @ exact.asarray([[1, 0, 0], [0, 2, 0], [0, 0, 4]]) @ q.T
+    whole, some = la.eigh(a), la.eigh(a, subset_by_index=subset)
+    assert (some.eigenvalues == whole.eigenvalues[part]).all()
+    assert (some.eigenvectors == whole.eigenvectors[:, part]).all()
+    assert (la.eigvalsh(a, subset_by_index=subset) == whole.eigenvalues[part]).all()
+    t = exact.asarray([[1, 2, 0], [3, -1, 1], [1, 1, 2]])
+    f = lambda a: rnp.sum(la.eigh(a, subset_by_index=subset).eigenvectors[:, 0] * t[0])
+    g = lambda a: rnp.sum(la.eigh(a).eigenvectors[:, part][:, 0] * t[0])
+    assert list(directional(f, a, t, 2).values()) == list(directional(g, a, t, 2).values())
+
+
 @pytest.mark.parametrize("subset", [(1, 0), (-1, 0), (0, 2)])
 def test_a_subset_of_eigenvalues_lies_within_them(subset):
     with pytest.raises(InvalidInput, match="subset_by_index"):
@@ -346,6 +373,14 @@ def test_a_decomposition_that_does_not_converge_is_a_typed_error(f, monkeypatch)
     monkeypatch.setattr(np.linalg, "eigvalsh", fails)
     with pytest.raises(NotConverged, match="finite numbers; Eigenvalues did not converge"):
         f(np.eye(2))
+
+
+@pytest.mark.parametrize("asarray", [exact.asarray, exact.balls])
+def test_of_components_of_one_magnitude_the_first_is_positive(asarray):
+    v = np.array([[2, 2, 1], [-2, 1, 2], [1, -2, 2]])  # columns of length 3
+    a = asarray(v) @ asarray(np.diag([1, 4, 10])) @ asarray(v.T)
+    found = la.eigh(a / 3).eigenvectors * 3
+    assert contains(exact.balls(found), v)
 
 
 # QR
@@ -373,6 +408,7 @@ def test_the_product_of_q_and_r_has_the_derivatives_of_the_identity_map():
         weights = w[0][: dims[0], :1] * np.ones(dims)
         assert np.abs(grad(lambda a: rnp.sum(f(a) * weights))(a) - weights).max() <= 1024 * ROUNDOFF
         q, r = la.qr(a)
+        assert (np.tril(r, -1) == 0).all()
         theirs = np.linalg.qr(a)
         assert np.abs(q - theirs.Q).max() <= 64 * ROUNDOFF
         assert np.abs(r - theirs.R).max() <= 64 * np.linalg.norm(a) * ROUNDOFF
