@@ -43,10 +43,12 @@ __all__ = [
     "elementwise",
     "full_rank",
     "index",
+    "inside",
     "invertible",
     "kept",
     "mask",
     "nonzero",
+    "number_like",
     "ones_like",
     "positive",
     "positive_definite",
@@ -87,6 +89,11 @@ def positive(*shape: int) -> Domain:
 def nonzero(*shape: int) -> Domain:
     """Numbers other than zero."""
     return Domain("nonzero", shape)
+
+
+def inside(*shape: int) -> Domain:
+    """Numbers between -1 and 1, not close to either."""
+    return Domain("inside", shape)
 
 
 def index(high: int, *shape: int) -> Domain:
@@ -269,6 +276,13 @@ def zeros_like(x: Array) -> Array:
     value = primal(x)
     xp = backend.of(value)
     return xp.zeros_like(value) if shape_of(value) == shape_of(x) else xp.zeros(shape_of(x), value)
+
+
+def number_like(x: Array, n: int) -> Array:
+    """The untraced number n, shape (), in the dtype of `x`."""
+    value = primal(x)
+    xp = backend.of(value)
+    return (xp.zeros((), value) if shape_of(value) else xp.zeros_like(value)) + n
 
 
 MAYBE_COMPLEX = (np.ndarray, np.complex128, np.complex64)

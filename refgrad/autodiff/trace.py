@@ -157,6 +157,27 @@ class Tracer:
     def __ne__(self, other: Any) -> Any:
         return PRIMITIVES["ne"](self, other)
 
+    def __and__(self, other: Any) -> Any:
+        return PRIMITIVES["bitwise_and"](self, other)
+
+    def __rand__(self, other: Any) -> Any:
+        return PRIMITIVES["bitwise_and"](other, self)
+
+    def __or__(self, other: Any) -> Any:
+        return PRIMITIVES["bitwise_or"](self, other)
+
+    def __ror__(self, other: Any) -> Any:
+        return PRIMITIVES["bitwise_or"](other, self)
+
+    def __xor__(self, other: Any) -> Any:
+        return PRIMITIVES["bitwise_xor"](self, other)
+
+    def __rxor__(self, other: Any) -> Any:
+        return PRIMITIVES["bitwise_xor"](other, self)
+
+    def __invert__(self) -> Any:
+        return PRIMITIVES["invert"](self)
+
     def __getitem__(self, index: Any) -> Any:
         return _namespace().getitem(self, index)
 

@@ -7,7 +7,8 @@ ball object in two places is one unknown number, equal to itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from itertools import pairwise
@@ -24,7 +25,7 @@ from refgrad.backend.field import Field, lifted
 from refgrad.errors import InvalidInput, MissingExtra, SingularMatrix, Undecided, UndecidedSingular
 
 try:
-    from flint import acb_mat, arb, arb_mat, ctx, fmpq
+    from flint import acb, acb_mat, arb, arb_mat, ctx, fmpq
 except ImportError as error:
     raise MissingExtra(
         "certified enclosures (balls) need python-flint, which the extra exact brings: pip install 'refgrad[exact]'"
@@ -49,6 +50,36 @@ def precision(bits: int) -> Iterator[None]:
         yield
 
 
+def _cube_root(x: Any) -> Any:
+    return -(-x).root(3) if x < 0 else x.root(3)
+
+
+def _polygamma(x: Any, n: int) -> Any:
+    return acb(x).polygamma(n).real
+
+
+def _sinc(x: Any, n: int) -> Any:
+    # [dlmf]_, 10.53.1: j_n(x) / x^n is a power series in x^2, over 1 3 ... (2n + 1)
+    return (-x * x / 4).hypgeom_0f1(n + arb(3) / 2) / math.prod(range(1, 2 * n + 2, 2))
+
+
+FUNCTIONS_OF_BALLS: dict[str, Callable[..., Any]] = {
+    "arctan": arb.atan,
+    "arcsin": arb.asin,
+    "arccos": arb.acos,
+    "arcsinh": arb.asinh,
+    "arctanh": arb.atanh,
+    "arctan2": arb.atan2,
+    "log2": lambda x: x.log_base(2),
+    "log10": lambda x: x.log_base(10),
+    "exp2": lambda x: (x * arb(2).log()).exp(),
+    "cbrt": _cube_root,
+    "polygamma": _polygamma,
+    "sinc": _sinc,
+}
+"""What python-flint calls otherwise, or has not."""
+
+
 class Balls(Field):
     """Real balls at the precision in force."""
 
@@ -56,7 +87,7 @@ class Balls(Field):
     matrix = arb_mat
 
     def __init__(self) -> None:
-        self.zero, self.one = arb(0), arb(1)
+        self.zero, self.one, self.half = arb(0), arb(1), arb(1) / 2
 
     def element(self, value: Any) -> Any:
         if isinstance(value, arb):
@@ -77,8 +108,17 @@ class Balls(Field):
         mid, rad = self.fraction(element), _dyadic(element.rad())
         return mid - rad, mid + rad
 
-    def apply(self, name: str, element: Any) -> Any:
-        return getattr(element, "atan" if name == "arctan" else name)()
+    def apply(self, name: str, element: Any, *others: Any) -> Any:
+        return FUNCTIONS_OF_BALLS[name](element, *others) if name in FUNCTIONS_OF_BALLS else getattr(element, name)()
+
+    def floor(self, x: Any) -> Any:
+        return x.floor()
+
+    def rint(self, x: Any) -> Any:
+        y = (x + self.half).floor()
+        # exactly half way; of a wider ball the floor encloses both neighbours
+        half_way = x.is_exact() and x + self.half == y
+        return y - 1 if half_way and (y / 2).floor() != y / 2 else y
 
     def root(self, element: Any) -> Any:
         return element.sqrt()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import cupy
 import cupyx
+from cupyx.scipy import special
 
 from refgrad.backend import plain
 from refgrad.backend.base import Backend
@@ -36,6 +37,23 @@ class CuPy(Backend):
     arctan = staticmethod(cupy.arctan)
     sin = staticmethod(cupy.sin)
     cos = staticmethod(cupy.cos)
+    tan = staticmethod(cupy.tan)
+    sinh = staticmethod(cupy.sinh)
+    cosh = staticmethod(cupy.cosh)
+    arcsin = staticmethod(cupy.arcsin)
+    arccos = staticmethod(cupy.arccos)
+    arcsinh = staticmethod(cupy.arcsinh)
+    arctanh = staticmethod(cupy.arctanh)
+    log2 = staticmethod(cupy.log2)
+    log10 = staticmethod(cupy.log10)
+    exp2 = staticmethod(cupy.exp2)
+    cbrt = staticmethod(cupy.cbrt)
+    floor = staticmethod(cupy.floor)
+    ceil = staticmethod(cupy.ceil)
+    rint = staticmethod(cupy.rint)
+    arctan2 = staticmethod(cupy.arctan2)
+    hypot = staticmethod(cupy.hypot)
+    logaddexp = staticmethod(cupy.logaddexp)
     abs = staticmethod(cupy.absolute)
     sign = staticmethod(cupy.sign)
     isfinite = staticmethod(cupy.isfinite)
@@ -43,6 +61,16 @@ class CuPy(Backend):
     minimum = staticmethod(cupy.minimum)
     where = staticmethod(cupy.where)
     matmul = staticmethod(cupy.matmul)
+    sinc = staticmethod(plain.sinc)  # of NumPy's names, which CuPy's arrays take as their own
+
+    def erf(self, x: Array) -> Array:
+        return special.erf(x)
+
+    def lgamma(self, x: Array) -> Array:
+        return special.gammaln(x)
+
+    def polygamma(self, n: int, x: Array) -> Array:
+        return special.polygamma(n, x).astype(x.dtype)
 
     def cumsum(self, x: Array, axis: int) -> Array:
         return cupy.cumsum(x, axis=axis)

@@ -96,6 +96,35 @@ class ElementBackend(LinearAlgebra, NumPyNames, Backend):
     def softplus(self, x: Array) -> Array:
         return self.log1p(self.exp(x))
 
+    def arctan2(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return self._applied("arctan2", a, b)
+
+    def polygamma(self, n: int, x: Array) -> Array:  # type: ignore[override]
+        return self._applied("polygamma", x, n=n)
+
+    def sinc(self, x: Array, n: int) -> Array:  # type: ignore[override]
+        return self._applied("sinc", x, n=n)
+
+    def _applied(self, name: str, *arrays: Array, **params: int) -> Array:
+        others = tuple(params.values())
+        return self.array(lifted(lambda *e: self.field.apply(name, *e, *others), *map(self._data, arrays)))
+
+    def hypot(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        a, b = self.asarray(a), self.asarray(b)
+        return self.sqrt(a * a + b * b)
+
+    def logaddexp(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return self.log(self.exp(a) + self.exp(b))
+
+    def floor(self, x: Array) -> Array:  # type: ignore[override]
+        return self.array(lifted(self.field.floor, self._data(x)))
+
+    def ceil(self, x: Array) -> Array:  # type: ignore[override]
+        return -self.floor(-self.asarray(x))
+
+    def rint(self, x: Array) -> Array:  # type: ignore[override]
+        return self.array(lifted(self.field.rint, self._data(x)))
+
     def cumsum(self, x: Array, axis: int | None = None) -> Array:  # type: ignore[override]
         return self.array(np.cumsum(self._data(x), axis=axis))
 

@@ -344,7 +344,12 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "conjugate": lambda xp, a: xp.conj(a),
     "isnan": lambda xp, a: xp.isnan(a),
     "vecdot": lambda xp, a, b: xp.vecdot(a, b),
-    "logaddexp": lambda xp, a, b: xp.log(xp.exp(a) + xp.exp(b)),
+    "logaddexp": lambda xp, a, b: xp.logaddexp(a, b),
+    "arctan2": lambda xp, a, b: xp.arctan2(a, b),
+    "hypot": lambda xp, a, b: xp.hypot(a, b),
+    "floor": lambda xp, a: xp.floor(a),
+    "ceil": lambda xp, a: xp.ceil(a),
+    "rint": lambda xp, a: xp.rint(a),
     **{name: lambda xp, a, name=name: getattr(xp, name)(a) for name in FUNCTIONS},
 }
 """What a NumPy ufunc does to exact arrays, by the ufunc's name."""

@@ -81,7 +81,7 @@ class Rationals(Field):
     def fraction(self, element: Any) -> Fraction:
         return Fraction(int(element.numerator), int(element.denominator))
 
-    def apply(self, name: str, element: Any) -> Any:
+    def apply(self, name: str, element: Any, *others: Any) -> Any:
         raise NotRational(
             f"{name} of a rational number is not rational; refgrad.exact.balls(x) gives a certified enclosure."
         )

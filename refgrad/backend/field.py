@@ -15,7 +15,10 @@ from refgrad.errors import InvalidInput, SingularMatrix
 
 __all__ = ["FUNCTIONS", "Field", "boxed", "lifted", "nearest"]
 
-FUNCTIONS = ("exp", "log", "tanh", "sqrt", "sin", "cos", "arctan", "expm1", "log1p")
+FUNCTIONS = (
+    "exp", "log", "tanh", "sqrt", "sin", "cos", "arctan", "expm1", "log1p", "tan", "sinh", "cosh", "arcsin", "arccos",
+    "arcsinh", "arctanh", "log2", "log10", "exp2", "cbrt", "erf", "lgamma",
+)  # fmt: skip
 """Functions of one real number, which balls have and rationals have not."""
 
 
@@ -45,8 +48,8 @@ class Field(ABC):
         """The rational number equal to `element`."""
 
     @abstractmethod
-    def apply(self, name: str, element: Any) -> Any:
-        """One of `FUNCTIONS` of one element."""
+    def apply(self, name: str, element: Any, *others: Any) -> Any:
+        """One of `FUNCTIONS` of one element; or ``arctan2`` of two, ``polygamma`` or ``sinc`` of one and an int."""
 
     @abstractmethod
     def compare(self, symbol: str, a: Any, b: Any) -> bool:
@@ -63,6 +66,14 @@ class Field(ABC):
     def maximum(self, a: Any, b: Any) -> Any:
         """The larger of two elements."""
         return b if self.compare("<", a, b) else a
+
+    def floor(self, x: Any) -> Any:
+        """The largest integer that is not above an element."""
+        return self.element(math.floor(self.fraction(x)))
+
+    def rint(self, x: Any) -> Any:
+        """The nearest integer; half way between two the even one."""
+        return self.element(round(self.fraction(x)))
 
     def power(self, x: np.ndarray, n: int) -> np.ndarray:
         """The n-th power, n >= 0, of every element."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from refgrad.backend import plain
@@ -27,6 +29,23 @@ class NumPy(Backend):
     arctan = staticmethod(np.arctan)
     sin = staticmethod(np.sin)
     cos = staticmethod(np.cos)
+    tan = staticmethod(np.tan)
+    sinh = staticmethod(np.sinh)
+    cosh = staticmethod(np.cosh)
+    arcsin = staticmethod(np.arcsin)
+    arccos = staticmethod(np.arccos)
+    arcsinh = staticmethod(np.arcsinh)
+    arctanh = staticmethod(np.arctanh)
+    log2 = staticmethod(np.log2)
+    log10 = staticmethod(np.log10)
+    exp2 = staticmethod(np.exp2)
+    cbrt = staticmethod(np.cbrt)
+    floor = staticmethod(np.floor)
+    ceil = staticmethod(np.ceil)
+    rint = staticmethod(np.rint)
+    arctan2 = staticmethod(np.arctan2)
+    hypot = staticmethod(np.hypot)
+    logaddexp = staticmethod(np.logaddexp)
     abs = staticmethod(np.absolute)
     sign = staticmethod(np.sign)
     isfinite = staticmethod(np.isfinite)
@@ -46,6 +65,16 @@ class NumPy(Backend):
     recurrence = staticmethod(plain.recurrence)
     cofactor = staticmethod(plain.cofactor)
     ratio = staticmethod(plain.ratio)
+    sinc = staticmethod(plain.sinc)
+
+    def erf(self, x: Array) -> Array:
+        return _special().erf(x)
+
+    def lgamma(self, x: Array) -> Array:
+        return _special().lgamma(x)
+
+    def polygamma(self, n: int, x: Array) -> Array:
+        return _special().polygamma(n, x)
 
     def sum(self, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
         return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
@@ -92,6 +121,13 @@ class NumPy(Backend):
 
     def is_real(self, x: Array) -> bool:
         return x.dtype.kind == "f"  # type: ignore[no-any-return]
+
+
+def _special() -> Any:
+    # SciPy is loaded by the first who needs it
+    from refgrad.backend import special
+
+    return special
 
 
 NUMPY = NumPy()

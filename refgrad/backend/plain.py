@@ -19,6 +19,7 @@ __all__ = [
     "ratio",
     "recurrence",
     "scatter_add",
+    "sinc",
     "softplus",
     "solve_triangular",
     "sum_to",
@@ -42,6 +43,26 @@ def logistic(x):
 def softplus(x):
     """``log(1 + exp(x))`` without overflow."""
     return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, np.zeros_like(x))
+
+
+def sinc(x, n):
+    """``j_n(x) / x**n`` with the spherical Bessel function j_n: for n = 0, sin(x) / x. At 0: 1 / (1 3 ... (2n + 1)).
+
+    Near 0 by its power series, which has no cancellation there; elsewhere by the recurrence from n = 0 upwards.
+    """
+    near = np.abs(x) < n + 2 if n else x == 0
+    z = np.where(near, np.ones_like(x), x)
+    before, y = np.cos(z), np.sin(z) / z
+    for m in range(n):
+        before, y = y, ((2 * m + 1) * y - before) / (z * z)
+    z = np.where(near, x, np.zeros_like(x))
+    term = series = np.ones_like(z)
+    for m in range(1, n + 1):
+        term = series = term / (2 * m + 1)
+    for k in range(1, 31 if n else 1):
+        term = term * (z * z) / (-2 * k * (2 * n + 2 * k + 1))
+        series = series + term
+    return np.where(near, series, y)
 
 
 def logsumexp(x, axis, keepdims):

@@ -5,16 +5,33 @@ Nothing here goes beyond the standard, so that a rule which runs on this table r
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from refgrad.backend import plain
 from refgrad.backend.base import Backend
+from refgrad.backend.numpy import NUMPY
 from refgrad.errors import SingularMatrix
 from refgrad.typing import Array, Shape
 
 __all__ = ["Standard"]
+
+
+_NAMES = (
+    "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "arctan",
+    "arcsin", "arccos", "arcsinh", "arctanh", "abs", "sign", "floor", "ceil", "rint", "isfinite", "matmul",
+)  # fmt: skip
+_RENAMED = {
+    "arctan": "atan",
+    "arcsin": "asin",
+    "arccos": "acos",
+    "arcsinh": "asinh",
+    "arctanh": "atanh",
+    "rint": "round",
+}
 
 
 class Standard(Backend):
@@ -24,9 +41,23 @@ class Standard(Backend):
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp
-        for name in ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "abs", "sign", "isfinite", "matmul"):
-            setattr(self, name, getattr(xp, name))
-        self.arctan = xp.atan
+        for name in _NAMES:
+            setattr(self, name, getattr(xp, _RENAMED.get(name, name)))
+        for name in ("cbrt", "erf", "lgamma"):
+            setattr(self, name, self._by_numpy(name))
+
+    def _by_numpy(self, name: str) -> Callable[[Array], Array]:
+        """A function that the standard has not, by way of NumPy."""
+        return lambda x: self.xp.asarray(getattr(NUMPY, name)(np.asarray(x)))
+
+    def polygamma(self, n: int, x: Array) -> Array:  # type: ignore[override]
+        return self.xp.asarray(NUMPY.polygamma(n, np.asarray(x)))
+
+    def sinc(self, x: Array, n: int) -> Array:  # type: ignore[override]
+        return self.xp.asarray(NUMPY.sinc(np.asarray(x), n))
+
+    def exp2(self, x: Array) -> Array:  # type: ignore[override]
+        return self.xp.exp(x * math.log(2))
 
     # the standard asks for arrays of one kind where NumPy takes Python numbers too
     def where(self, condition: Array, a: Array, b: Array) -> Array:  # type: ignore[override]
@@ -40,6 +71,15 @@ class Standard(Backend):
 
     def ratio(self, a: Array, b: Array) -> Array:
         return super().ratio(*self._arrays(a, b))
+
+    def arctan2(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return self.xp.atan2(*self._arrays(a, b))
+
+    def hypot(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return self.xp.hypot(*self._arrays(a, b))
+
+    def logaddexp(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return self.xp.logaddexp(*self._arrays(a, b))
 
     def _arrays(self, a: Array, b: Array) -> tuple[Array, Array]:
         if not hasattr(a, "dtype"):

@@ -10,10 +10,10 @@ import numpy as np
 
 from refgrad import backend
 from refgrad.autodiff import primitive
-from refgrad.autodiff.rules import elementwise
+from refgrad.autodiff.rules import discrete, elementwise, smooth, special
 from refgrad.autodiff.trace import PRIMITIVES, Tracer, primal
 from refgrad.backend import shape_of
-from refgrad.errors import NoDerivative, NotRational
+from refgrad.errors import InvalidInput, NoDerivative, NotRational
 from refgrad.typing import Array, DType
 
 
@@ -83,8 +83,56 @@ relu = _unary(elementwise.relu, "relu", "``max(x, 0)`` with derivative 0 at 0")
 sign = _unary(elementwise.sign, "sign", "-1, 0 or 1; its derivative is taken to be 0")
 isfinite = _unary(elementwise.isfinite, "isfinite", "Whether x is neither infinite nor NaN")
 isnan = _unary(elementwise.isnan, "isnan", "Whether x is not a number; of a ball, whether nothing is known of it")
+log2 = _unary(smooth.log2, "log2", "The logarithm to base 2")
+log10 = _unary(smooth.log10, "log10", "The logarithm to base 10")
+exp2 = _unary(smooth.exp2, "exp2", "``2 ** x``")
+cbrt = _unary(smooth.cbrt, "cbrt", "The cube root, of negative numbers too")
+tan = _unary(smooth.tan, "tan", "The tangent")
+arcsin = asin = _unary(smooth.arcsin, "arcsin", "The inverse of the sine")
+arccos = acos = _unary(smooth.arccos, "arccos", "The inverse of the cosine")
+sinh = _unary(smooth.sinh, "sinh", "The hyperbolic sine")
+cosh = _unary(smooth.cosh, "cosh", "The hyperbolic cosine")
+arcsinh = asinh = _unary(smooth.arcsinh, "arcsinh", "The inverse of the hyperbolic sine")
+arctanh = atanh = _unary(smooth.arctanh, "arctanh", "The inverse of the hyperbolic tangent")
+arctan2 = atan2 = _binary(smooth.arctan2, "arctan2", "The angle of the point (b, a) with the first axis")
+hypot = _binary(smooth.hypot, "hypot", "``sqrt(a * a + b * b)``, without overflow")
+logaddexp = _binary(smooth.logaddexp, "logaddexp", "``log(exp(a) + exp(b))``, without overflow")
+sinc = _unary(lambda x: special.sinc(smooth.pi_like(x) * x, n=0), "sinc", "``sin(pi x) / (pi x)``, and 1 at 0")
+erf = _unary(special.erf, "erf", "The error function, by SciPy")
+lgamma = _unary(special.lgamma, "lgamma", "The logarithm of the absolute value of gamma, by SciPy")
+digamma = _unary(lambda x: special.polygamma(x, n=0), "digamma", "The derivative of `lgamma`, by SciPy")
+floor = _unary(discrete.floor, "floor", "The largest integer that is not above x; its derivative is taken to be 0")
+ceil = _unary(discrete.ceil, "ceil", "The smallest integer that is not below x; its derivative is taken to be 0")
+rint = _unary(discrete.rint, "rint", "The integer nearest to x, of two the even one; its derivative is taken to be 0")
+logical_and = _binary(lambda a, b: discrete.bitwise["and"](_mask(a), _mask(b)), "logical_and", "Whether both hold")
+logical_or = _binary(lambda a, b: discrete.bitwise["or"](_mask(a), _mask(b)), "logical_or", "Whether one of both holds")
+logical_xor = _binary(lambda a, b: discrete.bitwise["xor"](_mask(a), _mask(b)), "logical_xor", "Whether just one holds")
+logical_not = _unary(lambda x: discrete.invert(_mask(x)), "logical_not", "Whether x is false, or 0")
+bitwise_and = _binary(discrete.bitwise["and"], "bitwise_and", "``a & b``")
+bitwise_or = _binary(discrete.bitwise["or"], "bitwise_or", "``a | b``")
+bitwise_xor = _binary(discrete.bitwise["xor"], "bitwise_xor", "``a ^ b``")
+invert = bitwise_invert = _unary(discrete.invert, "invert", "``~x``")
+rsqrt = _unary(lambda x: 1 / elementwise.sqrt(x), "rsqrt", "``1 / sqrt(x)``")
 square = _unary(lambda x: x * x, "square", "``x * x``")
 reciprocal = _unary(lambda x: 1 / x, "reciprocal", "``1 / x``")
+
+
+def polygamma(n: int, x: Any, /) -> Array:
+    """The n-th derivative of `digamma`, element by element, by SciPy; n is a Python integer, not negative."""
+    if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 0:
+        raise InvalidInput(f"polygamma: expected an order that is an int of at least 0, got {n!r}")
+    return special.polygamma(asarray(x), n=int(n))
+
+
+def round(x: Any, /) -> Array:
+    """The integer nearest to x, of two the even one, element by element; its derivative is taken to be 0."""
+    return discrete.rint(asarray(x))
+
+
+def _mask(x: Any) -> Array:
+    """x itself if it is of booleans, else where it is not 0."""
+    x = np.asarray(x) if isinstance(x, bool) else x
+    return x if "bool" in str(getattr(x, "dtype", "")) else x != 0
 
 
 def power(x: Any, y: Any, /) -> Array:

@@ -338,8 +338,8 @@ def test_errors_say_what_to_write_instead():
         grad(lambda x: (x * x, 1))(2.0)
     with pytest.raises(NoDerivative, match=r"numpy.fft.fft has no derivative rule"):
         grad(lambda x: np.fft.fft(x))(x)
-    with pytest.raises(NoDerivative, match=r"numpy.arctan2 has no derivative rule"):
-        grad(lambda x: np.sum(np.arctan2(x, 1.0)))(x)
+    with pytest.raises(NoDerivative, match=r"numpy.heaviside has no derivative rule"):
+        grad(lambda x: np.sum(np.heaviside(x, 1.0)))(x)
     with pytest.raises(NoDerivative, match=r"complex128"):
         grad(lambda x: rnp.sum(x))(x + 1j)
     with pytest.raises(TracedAssignment, match=r"refgrad.numpy.where"):

@@ -3,7 +3,8 @@
 A jet is ``x0 + x1 t + x2 t^2 + x3 t^3`` modulo t^4, with rationals or balls as coefficients. The *implementation* of a
 primitive, run on jets along ``x + t v``, gives the directional derivatives ``D^k f(x)[v, ..., v] = k! y_k`` of every
 order at once. The functions exp, log, tanh, sqrt, sin and cos follow from the differential equation each satisfies, by
-recurrence on the coefficients [griewank2008]_, table 13.2.
+recurrence on the coefficients [griewank2008]_, table 13.2; others from these, from their power series, or are
+python-flint's own.
 
 .. [griewank2008] A. Griewank and A. Walther, Evaluating Derivatives (2008).
 """
@@ -21,6 +22,11 @@ from refgrad.backend.element_backend import ElementBackend
 from refgrad.backend.elements import ElementArray
 from refgrad.backend.exact import RATIONAL
 from refgrad.backend.field import Field, lifted
+
+try:
+    from flint import arb, arb_series
+except ImportError:  # then balls are missing too, and every test that would use these is skipped
+    arb = arb_series = None
 
 ORDER = 4
 
@@ -117,6 +123,69 @@ class Jet:
     def sqrt(self):
         return self.integral(self.c[0].sqrt(), lambda y: 1 / (2 * y))
 
+    def log2(self):
+        return self.log() / arb(2).log()
+
+    def log10(self):
+        return self.log() / arb(10).log()
+
+    def exp2(self):
+        return (self * arb(2).log()).exp()
+
+    def cbrt(self):
+        root = -(-self.c[0]).root(3) if self.c[0] < 0 else self.c[0].root(3)
+        return self.integral(root, lambda y: 1 / (3 * y * y))
+
+    def tan(self):
+        return self.integral(self.c[0].tan(), lambda y: 1 + y * y)
+
+    def arcsin(self):
+        return self.integral(self.c[0].asin(), lambda y: 1 / (1 - self * self).sqrt())
+
+    def arccos(self):
+        return arb.pi() / 2 - self.arcsin()
+
+    def sinh(self):
+        return (self.exp() - (-self).exp()) / 2
+
+    def cosh(self):
+        return (self.exp() + (-self).exp()) / 2
+
+    def arcsinh(self):
+        return (self + (self * self + 1).sqrt()).log()
+
+    def arctanh(self):
+        return ((1 + self) / (1 - self)).log() / 2
+
+    def arctan2(self, other):
+        # the angle of (x, y) differs from arctan(y / x) by a constant
+        angle = (self / other).arctan()
+        return Jet((arb.atan2(self.c[0], other.c[0]), *angle.c[1:]))
+
+    def erf(self):
+        return Jet(coefficients(arb_series(list(map(arb, self.c)), prec=ORDER).erf()))
+
+    def lgamma(self):
+        return Jet(coefficients(arb_series(list(map(arb, self.c)), prec=ORDER).lgamma()))
+
+    def polygamma(self, n):
+        # python-flint's series of log gamma about the constant term, differentiated, at the rest of the jet
+        series = arb_series([self.c[0], 1], prec=ORDER + n + 1).lgamma()
+        for _ in range(n + 1):
+            series = series.derivative()
+        y, rest = Jet.of(0), self - self.c[0]
+        for c in reversed(coefficients(series)):
+            y = y * rest + c
+        return y
+
+    def sinc(self, n):
+        # j_n(x) / x^n = sum over k of (-x^2 / 2)^k / (k! 1 3 ... (2 n + 2 k + 1)); what follows 60 terms is below 1e-60
+        term = y = Jet.of(1 / arb(math.prod(range(1, 2 * n + 2, 2))))
+        for k in range(1, 60):
+            term = term * self * self / (-2 * k * (2 * n + 2 * k + 1))
+            y = y + term
+        return y
+
     def sin_cos(self):
         s, c = [self.c[0].sin()], [self.c[0].cos()]
         for k in range(1, ORDER):
@@ -131,6 +200,10 @@ class Jet:
         return self.sin_cos()[1]
 
 
+def coefficients(series):
+    return [*series.coeffs(), *[arb(0)] * ORDER][:ORDER]
+
+
 class Jets(Field):
     name = "jet"
     zero, one = Jet((0, 0, 0, 0)), Jet((1, 0, 0, 0))
@@ -143,8 +216,8 @@ class Jets(Field):
     def fraction(self, element):
         raise TypeError("a series is no number")
 
-    def apply(self, name, element):
-        return getattr(element, name)()
+    def apply(self, name, element, *others):
+        return getattr(element, name)(*others)
 
     def root(self, element):
         return element.integral(field_of(element).root(element.c[0]), lambda y: 1 / (2 * y))

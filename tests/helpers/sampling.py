@@ -1,9 +1,9 @@
 """Inputs for primitives, drawn from their domains: exact rationals that are also exact floats.
 
 ``real`` values are distinct over one whole draw (each is a half plus its own sixty-fourth), so no maximum is tied and
-no kink is hit; ``positive`` and ``nonzero`` keep away from 0 by construction; ``invertible`` matrices are
-``L D U`` with unit triangular L, U and a diagonal D of non-zero integers. Matrices to be factored are made of their
-factors, with Cayley's rational orthogonal matrices.
+no kink is hit; ``positive`` and ``nonzero`` keep away from 0 by construction, and ``inside`` values are quarters of
+``real`` ones; ``invertible`` matrices are ``L D U`` with unit triangular L, U and a diagonal D of non-zero integers.
+Matrices to be factored are made of their factors, with Cayley's rational orthogonal matrices.
 """
 
 from __future__ import annotations
@@ -15,6 +15,14 @@ from hypothesis import strategies as st
 
 from refgrad import exact
 from refgrad.backend.exact import RATIONAL
+
+IRRATIONAL = {
+    "exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "arctan", "logistic", "softplus", "logsumexp",
+    "pow_real", "exp2", "log2", "log10", "cbrt", "tan", "arcsin", "arccos", "sinh", "cosh", "arcsinh", "arctanh",
+    "hypot", "arctan2", "logaddexp", "erf", "lgamma", "polygamma", "sinc",
+    "log_abs_det", "norm",
+}  # fmt: skip
+"""Primitives that leave the rationals: they are evaluated in balls."""
 
 
 @st.composite
@@ -33,14 +41,14 @@ def arguments(draw, case):
         elif domain.kind in MATRICES:
             arrays.append(draw(stacks(MATRICES[domain.kind], domain.shape)))
         else:
-            low = {"real": -4, "positive": 1, "nonzero": 1}[domain.kind]
+            low = {"real": -4, "inside": -4, "positive": 1, "nonzero": 1}[domain.kind]
             halves = draw(st.lists(st.integers(low, 4), min_size=size, max_size=size))
             signs = draw(st.lists(st.sampled_from([1, -1]), min_size=size, max_size=size))
             values = []
             for half, sign in zip(halves, signs, strict=True):
                 taken += 1
                 value = Fraction(half, 2) + Fraction(taken, 64)
-                values.append(value * sign if domain.kind == "nonzero" else value)
+                values.append({"nonzero": value * sign, "inside": value / 4}.get(domain.kind, value))
             arrays.append(exact.asarray(np.array([*values, None], object)[:-1].reshape(domain.shape)))
     return arrays
 

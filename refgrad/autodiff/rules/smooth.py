@@ -1,0 +1,110 @@
+"""Further smooth functions of one or two numbers.
+
+Logarithms and powers of 2 and 10, the cube root, trigonometric and hyperbolic functions and their inverses; the polar
+angle, length and log-sum of two numbers. Derivatives are written so that they are accurate where the function is:
+``(1 - x) (1 + x)`` and not ``1 - x^2``, of which near 1 only the rounding error is left; a hypotenuse and not a square
+root of a sum of squares, which overflows. At the ends of their domains the derivatives are infinite, as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from refgrad.autodiff.primitive import (
+    Case,
+    Primitive,
+    case,
+    elementwise,
+    inside,
+    nonzero,
+    number_like,
+    positive,
+    real,
+)
+from refgrad.autodiff.rules.elementwise import arctan, isfinite, log, logistic, sqrt, where
+from refgrad.autodiff.trace import primal
+from refgrad.backend import of
+from refgrad.typing import Array
+
+__all__ = [
+    "arccos",
+    "arcsin",
+    "arcsinh",
+    "arctan2",
+    "arctanh",
+    "cbrt",
+    "cosh",
+    "exp2",
+    "hypot",
+    "log2",
+    "log10",
+    "logaddexp",
+    "pi_like",
+    "sinh",
+    "tan",
+]
+
+_REAL = (case(real(2, 3)), case(real()))
+_POSITIVE = (case(positive(2, 3)),)
+_INSIDE = (case(inside(2, 3)), case(inside()))
+_PAIRS = (case(nonzero(2, 3), nonzero(2, 3)), case(nonzero(2, 1), nonzero(3)), case(nonzero(), nonzero(2)))
+
+
+def pi_like(x: Array) -> Array:
+    """The number pi, in the dtype of `x`, or enclosed if that is a ball."""
+    return 4 * arctan(number_like(x, 1))
+
+
+def _of_one(name: str, d: Callable[..., Array], cases: Sequence[Case]) -> Primitive:
+    return elementwise(name, lambda xp, x: getattr(xp, name)(x), d=[d], source=f"np.{name}({{0}})", cases=cases)
+
+
+def _of_two(name: str, d: Sequence[Callable[..., Array]], cases: Sequence[Case]) -> Primitive:
+    source = f"np.{name}({{0}}, {{1}})"
+    return elementwise(name, lambda xp, a, b: getattr(xp, name)(a, b), d=d, source=source, cases=cases)
+
+
+def _log_of(n: int, x: Array) -> Array:
+    return log(number_like(x, n))
+
+
+exp2: Primitive = _of_one("exp2", lambda t, y, x: t * (y * _log_of(2, x)), _REAL)
+log2: Primitive = _of_one("log2", lambda t, y, x: t / (x * _log_of(2, x)), _POSITIVE)
+log10: Primitive = _of_one("log10", lambda t, y, x: t / (x * _log_of(10, x)), _POSITIVE)
+cbrt: Primitive = _of_one("cbrt", lambda t, y, x: t / (3 * (y * y)), (case(nonzero(2, 3)), case(nonzero())))
+
+tan: Primitive = _of_one("tan", lambda t, y, x: t * (1 + y * y), _INSIDE)
+arcsin: Primitive = _of_one("arcsin", lambda t, y, x: t / sqrt((1 - x) * (1 + x)), _INSIDE)
+arccos: Primitive = _of_one("arccos", lambda t, y, x: -t / sqrt((1 - x) * (1 + x)), _INSIDE)
+
+sinh: Primitive = _of_one("sinh", lambda t, y, x: t * cosh(x), _REAL)
+cosh: Primitive = _of_one("cosh", lambda t, y, x: t * sinh(x), _REAL)
+arcsinh: Primitive = _of_one("arcsinh", lambda t, y, x: t / hypot(x, number_like(x, 1)), _REAL)
+arctanh: Primitive = _of_one("arctanh", lambda t, y, x: t / ((1 - x) * (1 + x)), _INSIDE)
+
+hypot: Primitive = _of_two("hypot", [lambda t, y, a, b: t * (a / y), lambda t, y, a, b: t * (b / y)], _PAIRS)
+
+
+def _turn(t: Array, across: Array, a: Array, b: Array) -> Array:
+    """``t * across / (a^2 + b^2)``, without the overflow of the squares."""
+    r = hypot(a, b)
+    return t * (across / r) / r
+
+
+arctan2: Primitive = _of_two(
+    "arctan2", [lambda t, y, a, b: _turn(t, b, a, b), lambda t, y, a, b: -_turn(t, a, a, b)], _PAIRS
+)
+
+
+def _share(t: Array, a: Array, b: Array) -> Array:
+    """``t * exp(a) / (exp(a) + exp(b))``; of two equal infinities each has half."""
+    difference: Any = a - b
+    if not of(primal(difference)).exact:  # an exact number is never infinite
+        difference = where(isfinite(a), difference, where(a == b, 0, difference))
+    return t * logistic(difference)
+
+
+logaddexp: Primitive = _of_two(
+    "logaddexp", [lambda t, y, a, b: _share(t, a, b), lambda t, y, a, b: _share(t, b, a)], _PAIRS
+)
