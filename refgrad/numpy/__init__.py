@@ -119,6 +119,7 @@ from refgrad.numpy.reductions import (
     min,
     prod,
     softmax,
+    std,
     sum,
     var,
 )
@@ -156,7 +157,7 @@ __all__ = [
     "min", "minimum", "moveaxis", "multiply", "nan", "ndim", "negative", "newaxis", "not_equal", "ones_like", "outer",
     "pad", "permute_dims", "pi", "polygamma", "positive", "pow", "power", "prod", "put_along_axis_add", "ravel",
     "reciprocal", "relu", "reshape", "rint", "round", "rsqrt", "scatter_add", "shape", "sign", "sin", "sinc", "sinh",
-    "size", "softmax", "softplus", "sqrt", "square", "squeeze", "stack", "subtract", "sum", "swapaxes", "take",
+    "size", "softmax", "softplus", "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take",
     "take_along_axis", "tan", "tanh", "trace", "transpose", "tril", "triu", "true_divide", "var", "vdot", "where",
     "windows", "zeros_like",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from refgrad.autodiff.rules import reduce, scan, shape
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray, exp
+from refgrad.numpy.elementwise import asarray, exp, sqrt
 from refgrad.typing import Array, Axes
 
 
@@ -46,6 +46,11 @@ def var(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     x = asarray(x)
     centred = x - mean(x, axis, keepdims=True)
     return mean(centred * centred, axis, keepdims=keepdims)
+
+
+def std(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
+    """The square root of `var`; its derivative does not exist where all elements are equal, and is NaN there."""
+    return sqrt(var(x, axis, keepdims=keepdims))
 
 
 def max(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:

@@ -1,8 +1,7 @@
 """Elementwise primitives: arithmetic, powers, smooth functions, and choices between values.
 
 Each carries one linear map per argument, ``t * dy/dx``, which is its tangent and its cotangent rule alike.
-At kinks: ``abs`` and ``relu`` have derivative 0 at 0; ``maximum`` and ``minimum`` split evenly between equal arguments.
-``x ** 0`` has derivative 0 everywhere, at 0 too; ``sqrt`` has derivative inf at 0.
+What they do at kinks, at the ends of domains and at NaN is listed in `refgrad.autodiff.conventions`.
 """
 
 from __future__ import annotations
@@ -115,7 +114,8 @@ pow_real: Primitive = elementwise(
     operator.pow,
     d=[
         lambda t, y, a, b: where(b == 0, 0, t * b) * pow_real(a, where(b == 0, 1, b - 1)),
-        lambda t, y, a, b: t * where(a == 0, 0, log(where(a == 0, 1, a)) * y),
+        # 0 ** b is 0 for all b > 0, so its derivative by b is 0 there; at b = 0 it is -inf
+        lambda t, y, a, b: t * (log(where(a == 0, where(b > 0, 1, a), a)) * y),
     ],
     source="{0} ** {1}",
     cases=(case(positive(2, 3), real(2, 3)), case(positive(3), real()), case(positive(2, 1), real(3))),
@@ -185,10 +185,16 @@ softplus: Primitive = elementwise(
     "softplus", lambda xp, x: xp.softplus(x), d=[lambda t, y, x: t * logistic(x)], source="softplus({0})", cases=_SINGLE
 )
 
+
+def _signed(t: Array, x: Array) -> Array:
+    zero = x == 0
+    return where(zero, 0, t * where(zero, 1, sign(x)))
+
+
 abs_: Primitive = elementwise(
     "abs",
     lambda xp, x: xp.abs(x),
-    d=[lambda t, y, x: where(x > 0, t, where(x < 0, -t, 0))],
+    d=[lambda t, y, x: _signed(t, x)],
     source="np.abs({0})",
     cases=(case(nonzero(2, 3)),),
 )
@@ -196,7 +202,8 @@ abs_: Primitive = elementwise(
 relu: Primitive = elementwise(
     "relu",
     lambda xp, x: xp.maximum(x, 0),
-    d=[lambda t, y, x: where(x > 0, t, 0)],
+    # divided by 1, or by NaN
+    d=[lambda t, y, x: where(x <= 0, 0, t / where(isnan(x), x, 1))],
     source="np.maximum({0}, 0)",
     cases=(case(nonzero(2, 3)),),
 )
@@ -211,14 +218,15 @@ where: Primitive = elementwise(
 )
 
 
-def _larger(t: Array, a: Array, b: Array) -> Array:
-    return where(a > b, t, where(a == b, t / 2, 0))
+def _larger(t: Array, y: Array, a: Array, b: Array) -> Array:
+    # what is neither larger nor smaller is equal, or y is NaN
+    return where(a > b, t, where(a < b, 0, t / where(isnan(y), y, 2)))
 
 
 maximum: Primitive = elementwise(
     "maximum",
     lambda xp, a, b: xp.maximum(a, b),
-    d=[lambda t, y, a, b: _larger(t, a, b), lambda t, y, a, b: _larger(t, b, a)],
+    d=[lambda t, y, a, b: _larger(t, y, a, b), lambda t, y, a, b: _larger(t, y, b, a)],
     source="np.maximum({0}, {1})",
     cases=_PAIRS,
 )
@@ -226,7 +234,7 @@ maximum: Primitive = elementwise(
 minimum: Primitive = elementwise(
     "minimum",
     lambda xp, a, b: xp.minimum(a, b),
-    d=[lambda t, y, a, b: _larger(t, b, a), lambda t, y, a, b: _larger(t, a, b)],
+    d=[lambda t, y, a, b: _larger(t, y, b, a), lambda t, y, a, b: _larger(t, y, a, b)],
     source="np.minimum({0}, {1})",
     cases=_PAIRS,
 )

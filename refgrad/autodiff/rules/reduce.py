@@ -1,7 +1,7 @@
 """Reductions: sum, the largest element, and log-sum-exp.
 
-`axis` is a tuple of non-negative integers. Equal largest elements share the derivative of `amax` evenly; where the
-largest is NaN, so is the derivative by all. Where all terms of `logsumexp` are -inf, it is -inf and its derivative 0.
+`axis` is a tuple of non-negative integers. What the derivatives are where largest elements are equal, infinite or NaN
+is listed in `refgrad.autodiff.conventions`.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ def _amax_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array], axis: tuple[in
 def _amax_vjp(i: int, g: Array, y: Array, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
     hits, count, elsewhere = _argmax_weights(y, x, axis)
     g = _spread(g, x, axis)
+    if of(primal(g)).exact:  # no exact number is NaN, and whether a ball is 0 may be unknown
+        return where(hits, g / count, 0)
     return where(hits, g / count, where(g == 0, 0, elsewhere))
 
 

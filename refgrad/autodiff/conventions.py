@@ -1,0 +1,108 @@
+"""What a derivative is taken to be where there is none, or where a formula for it would give the wrong number.
+
+Every row is evaluated by the tests. Where a function has a kink, its derivative is one of those next to it or their
+mean; where a derivative is infinite or does not exist, it is infinite or NaN.
+
+Kinks. Equal arguments share evenly; a rectifier of its own has 0, as elsewhere [bertoin2021]_; inside a closed interval
+clipping is the identity. The norm has 0 at 0: it is even there, so the only odd choice is 0.
+
+===========================================================================  =====================================
+derivative                                                                   value
+===========================================================================  =====================================
+``grad(np.abs)(0.0)``                                                        ``0.0``
+``grad(np.abs)(-0.0)``                                                       ``0.0``
+``grad(rnp.relu)(0.0)``                                                      ``0.0``
+``grad(lambda x: np.maximum(x, 0.0))(0.0)``                                  ``0.5``
+``grad(lambda x: np.minimum(x, 0.0))(0.0)``                                  ``0.5``
+``grad(np.max)(np.array([3.0, 1.0, 3.0]))``                                  ``[0.5, 0.0, 0.5]``
+``grad(np.min)(np.array([3.0, 1.0, 1.0]))``                                  ``[0.0, 0.5, 0.5]``
+``grad(lambda x: np.clip(x, 0.0, 1.0))(0.0)``                                ``1.0``
+``grad(lambda x: np.clip(x, 0.0, 1.0))(1.0)``                                ``1.0``
+``grad(np.sign)(0.0)``                                                       ``0.0``
+``grad(np.floor)(1.0)``                                                      ``0.0``
+``grad(np.linalg.norm)(np.zeros(2))``                                        ``[0.0, 0.0]``
+===========================================================================  =====================================
+
+Ends of a domain, and points without a direction. A square root has an infinite slope at 0, and zero times that is NaN:
+the derivatives of a length and of a standard deviation do not exist there. ``where`` does not undo it in reverse mode,
+where 0 comes first and is then multiplied; choose the argument before the root is taken, as in the last row.
+
+===========================================================================  =====================================
+derivative                                                                   value
+===========================================================================  =====================================
+``grad(np.sqrt)(0.0)``                                                       ``inf``
+``grad(np.cbrt)(0.0)``                                                       ``inf``
+``grad(np.log)(0.0)``                                                        ``inf``
+``grad(np.arcsin)(1.0)``                                                     ``inf``
+``grad(np.arccos)(1.0)``                                                     ``-inf``
+``grad(np.arctanh)(1.0)``                                                    ``inf``
+``grad(lambda x: np.sqrt(np.sum(x * x)))(np.zeros(2))``                      ``[nan, nan]``
+``grad(lambda x: np.hypot(x, 0.0))(0.0)``                                    ``nan``
+``grad(lambda x: np.arctan2(x, 0.0))(0.0)``                                  ``nan``
+``grad(np.std)(np.ones(2))``                                                 ``[nan, nan]``
+``vjp(lambda x: np.where(x > 0, np.sqrt(x), 0.0), 0.0)[1](1.0)[0]``          ``nan``
+``jvp(lambda x: np.where(x > 0, np.sqrt(x), 0.0), (0.0,), (1.0,))[1]``       ``0.0``
+``grad(lambda x: np.where(x > 0, np.sqrt(np.where(x > 0, x, 1)), 0))(0.0)``  ``0.0``
+===========================================================================  =====================================
+
+Zeros that a formula divides by, or takes the logarithm of. The derivative of a product is the product of the others.
+
+===========================================================================  =====================================
+derivative                                                                   value
+===========================================================================  =====================================
+``grad(np.prod)(np.array([0.0, 2.0, 3.0]))``                                 ``[6.0, 0.0, 0.0]``
+``grad(np.prod)(np.array([0.0, 0.0, 3.0]))``                                 ``[0.0, 0.0, 0.0]``
+``hessian(np.prod)(np.array([0.0, 0.0, 3.0]))``                              ``[[0, 3, 0], [3, 0, 0], [0, 0, 0]]``
+``hessian(lambda x: np.cumprod(x)[1])(np.array([0.0, 5.0]))``                ``[[0.0, 1.0], [1.0, 0.0]]``
+``grad(lambda x: x**0)(0.0)``                                                ``0.0``
+``grad(lambda x: x**0.0)(0.0)``                                              ``0.0``
+``grad(lambda x: np.sum(x ** np.zeros(1)))(np.zeros(1))``                    ``[0.0]``
+``grad(lambda x: np.sum(x ** np.ones(1)))(np.zeros(1))``                     ``[1.0]``
+``grad(grad(lambda x: x**1.0))(0.0)``                                        ``0.0``
+``hessian(lambda x: np.sum(x ** np.ones(1)))(np.zeros(1))``                  ``[[0.0]]``
+``grad(lambda y: 0.0**y)(2.0)``                                              ``0.0``
+``grad(lambda y: 0.0**y)(0.0)``                                              ``-inf``
+``grad(np.sinc)(0.0)``                                                       ``0.0``
+``grad(grad(np.sinc))(0.0)``                                                 ``-(pi**2) / 3``
+``grad(grad(np.tanh))(1e-300)``                                              ``-2e-300``
+===========================================================================  =====================================
+
+NaN and infinity. A choice between numbers of which one is NaN is NaN, and so is its derivative. What was not chosen has
+derivative 0, NaN or not. Logarithms of sums take -inf for a probability of 0, which has no influence.
+
+===========================================================================  =====================================
+derivative                                                                   value
+===========================================================================  =====================================
+``grad(np.abs)(nan)``                                                        ``nan``
+``grad(rnp.relu)(nan)``                                                      ``nan``
+``grad(lambda x: np.maximum(x, 0.0))(nan)``                                  ``nan``
+``grad(lambda x: np.maximum(x, nan))(0.0)``                                  ``nan``
+``grad(lambda x: np.minimum(nan, x))(0.0)``                                  ``nan``
+``grad(lambda x: np.maximum(x, -inf))(0.0)``                                 ``1.0``
+``grad(lambda x: np.maximum(x, inf))(inf)``                                  ``0.5``
+``grad(np.max)(np.array([1.0, nan]))``                                       ``[nan, nan]``
+``grad(lambda x: rnp.where(True, x, nan))(1.0)``                             ``1.0``
+``grad(rnp.logsumexp)(np.array([-inf, 0.0]))``                               ``[0.0, 1.0]``
+``grad(rnp.logsumexp)(np.array([-inf, -inf]))``                              ``[0.0, 0.0]``
+``grad(lambda x: np.logaddexp(x, 0.0))(inf)``                                ``1.0``
+``grad(lambda x: np.logaddexp(x, 0.0))(-inf)``                               ``0.0``
+``grad(lambda x: np.logaddexp(x, inf))(0.0)``                                ``0.0``
+``grad(lambda x: np.logaddexp(x, -inf))(-inf)``                              ``0.5``
+``grad(grad(lambda x: np.logaddexp(x, 0.0)))(0.0)``                          ``0.25``
+===========================================================================  =====================================
+
+Indices and dtypes. Repeated indices accumulate. Rules contain no floating-point constants, so the dtype of the argument
+is that of the derivative; an integer has no derivative.
+
+===========================================================================  =====================================
+derivative                                                                   value
+===========================================================================  =====================================
+``grad(lambda x: np.sum(x[np.array([0, 0, -1])]))(np.ones(3))``              ``[2.0, 0.0, 1.0]``
+``grad(np.var)(np.ones(3, np.float32)).dtype``                               ``np.float32``
+``grad(lambda x: np.sum(x * np.ones(2)))(np.ones(2, np.float32)).dtype``     ``np.float32``
+``grad(np.tanh)(1)``                                                         ``TypeError``
+===========================================================================  =====================================
+
+.. [bertoin2021] D. Bertoin, J. Bolte, S. Gerchinovitz and E. Pauwels, Numerical influence of ReLU'(0) on
+   backpropagation, NeurIPS 2021.
+"""
