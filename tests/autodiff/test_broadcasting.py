@@ -80,10 +80,7 @@ def test_each_argument_gathers_the_derivatives_of_all_elements_it_was_repeated_t
         u, v = (exact.balls(u), tuple(map(exact.balls, v))) if balls else (u, v)
         cotangents, tangent = back(u), jvp(f, xs, v)[1]
         # along one argument at a time, the others being constants
-        partial = [
-            jvp(lambda x, k=k: f(*xs[:k], x, *xs[k + 1 :]), (xs[k],), (v[k],))[1]  # noqa: B023  (called at once)
-            for k in range(len(xs))
-        ]
+        partial = [jvp(lambda x, k=k: f(*xs[:k], x, *xs[k + 1 :]), (xs[k],), (v[k],))[1] for k in range(len(xs))]
         assert [g.shape for g in cotangents] == [x.shape for x in xs], shapes
         assert {t.shape for t in (tangent, *partial)} == {whole}, shapes
 
