@@ -3,7 +3,8 @@
 * A sum of products of factors each of which spans only some of the axes is a contraction. With it the gradients of
   single examples, outer products ``a_n b_n^T`` in a dense layer, never come to be:
   ``sum_n w_n (a_n b_n^T)^2 = (A^2)^T (w B^2)``, squares element by element.
-* What is added up is added up early: ``P Q + P R = P (Q + R)``, ``sum(a) + sum(b) = sum(a + b)``.
+* What is added up is added up early: ``P Q + P R = P (Q + R)``, ``sum(a) + sum(b) = sum(a + b)``,
+  ``a / n + b / n = (a + b) / n``; ``0 + a = a`` (for a = -0.0 the sign changes).
 * A stack of matrices times one matrix is one product of matrices.
 
 Error bound: a sum of m terms, each a product of k factors, is within ``gamma Sum |term|`` of its exact value in any
@@ -28,7 +29,7 @@ import numpy as np
 from refgrad.autodiff.record import Atom, Constant, Equation, Variable
 from refgrad.autodiff.rules import PRIMITIVES
 from refgrad.staging.program import Program
-from refgrad.staging.simplify import hand_on_name, simplified
+from refgrad.staging.simplify import hand_on_name, key_of, simplified
 from refgrad.typing import Shape
 
 __all__ = ["reassociated"]
@@ -175,14 +176,19 @@ class _Rewriter:
     def _common_factor(self, equation: Equation) -> Atom | None:
         """``P Q + P R = P (Q + R)`` and ``Q P + R P = (Q + R) P``, for products that nobody else reads."""
         y = equation.output
-        made = [self.made.get(a) for a in equation.inputs]
-        first, second = made
+        for zero, other in (equation.inputs, equation.inputs[::-1]):  # where sum() begins
+            same = isinstance(other, Variable) and (other.type, other.shape, other.dtype) == (y.type, y.shape, y.dtype)
+            if same and isinstance(zero, Constant) and type(zero.value) is int and zero.value == 0:
+                return other
+        first, second = (self.made.get(a) for a in equation.inputs)
         if first is None or second is None or first.primitive is not second.primitive or y.type is not np.ndarray:
             return None
         if self.uses[first.output] != 1 or self.uses[second.output] != 1:
             return None
         if first.primitive.name in ("sum", "sum_to", "reshape") and first.params == second.params:
             return self._sum_of_terms(first, second, y)
+        if first.primitive.name == "div":
+            return self._common_divisor(first, second, y)
         if first.primitive.name != "matmul":
             return None
         (p, q), (s, r) = first.inputs, second.inputs
@@ -203,6 +209,14 @@ class _Rewriter:
             return None
         total = self._new("add", [a, b], _shape(a), y.dtype)
         return self._new(first.primitive.name, [total], y.shape, y.dtype, **first.params)
+
+    def _common_divisor(self, first: Equation, second: Equation, y: Variable) -> Atom | None:
+        """``a / n + b / n = (a + b) / n``."""
+        (a, n), (b, m) = first.inputs, second.inputs
+        if key_of(n) != key_of(m) or _shape(a) != y.shape or _shape(b) != y.shape or _dtype(a) != _dtype(b):
+            return None
+        total = self._new("add", [a, b], y.shape, _dtype(a))
+        return self._new("div", [total, n], y.shape, y.dtype)
 
     def _one_product(self, equation: Equation) -> Atom | None:
         """A stack of matrices times one matrix: the rows of all of them at once."""

@@ -25,7 +25,7 @@ from refgrad.staging.buffers import row_major
 from refgrad.staging.expressions import is_uniform
 from refgrad.staging.program import Program
 
-__all__ = ["hand_on_name", "simplified", "without_dead", "without_repeats"]
+__all__ = ["hand_on_name", "key_of", "simplified", "without_dead", "without_repeats"]
 
 BROADCASTING = {"add", "sub", "mul", "div", "maximum", "minimum", "lt", "le", "gt", "ge", "eq", "ne"}
 """Primitives that are rounded exactly, so that an operand's layout in memory cannot show in the result."""

@@ -180,6 +180,10 @@ TABLE = {
 """``[cephes]`` S. Moshier, Cephes mathematical library, the comments of gamma.c and psi.c."""
 
 
+OF_MATRICES = {"norm", "log_abs_det"}
+"""Their rounding follows the conditioning of the matrix, not a number of units: tests/autodiff/test_linalg.py."""
+
+
 def units(found, truth, scale):
     """The distance of a float from a ball, or a little more, in spacings of floats at the larger of truth and scale."""
     spacing = np.spacing(max(abs(float(truth.mid())), scale))
@@ -187,7 +191,7 @@ def units(found, truth, scale):
 
 
 def test_every_function_that_leaves_the_rationals_has_its_row():
-    assert set(TABLE) == IRRATIONAL & set(PRIMITIVES)
+    assert set(TABLE) == (IRRATIONAL - OF_MATRICES) & set(PRIMITIVES)
     assert all(row.why for row in TABLE.values())
 
 
