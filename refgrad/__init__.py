@@ -35,8 +35,10 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(
         (
+            "check_derivatives",
             "checkpoint",
             "custom_rule",
+            "debug",
             "grad",
             "grad_and_hvp",
             "hessian",

@@ -10,6 +10,7 @@ from numpy.linalg import LinAlgError
 
 __all__ = [
     "BatchedValue",
+    "ChangedValue",
     "EscapedTracer",
     "Inconclusive",
     "IndefiniteHessian",
@@ -17,6 +18,7 @@ __all__ = [
     "MissingExtra",
     "NoDerivative",
     "NotConverged",
+    "NotFinite",
     "NotPositiveDefinite",
     "NotRational",
     "RefgradError",
@@ -86,6 +88,14 @@ class WrongDerivative(RefgradError, ArithmeticError):
 
 class EscapedTracer(RefgradError, RuntimeError):
     """A traced value was used after the transformation that made it had ended."""
+
+
+class ChangedValue(RefgradError, RuntimeError):
+    """An array that a derivative needs was changed in place before the derivative was taken."""
+
+
+class NotFinite(RefgradError, ArithmeticError):
+    """An operation on finite numbers gave infinity or NaN; `refgrad.debug` looks for it."""
 
 
 class BatchedValue(RefgradError, TypeError):

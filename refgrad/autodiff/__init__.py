@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from refgrad.autodiff import rules
 from refgrad.autodiff.batch import per_example_grad, vmap
+from refgrad.autodiff.check import check_derivatives
 from refgrad.autodiff.checkpoint import checkpoint
 from refgrad.autodiff.constants import stop_gradient
 from refgrad.autodiff.custom import custom_rule
+from refgrad.autodiff.debug import debug
 from refgrad.autodiff.forward import jvp
 from refgrad.autodiff.linearize import linearize
 from refgrad.autodiff.reverse import grad, value_and_grad, vjp
@@ -25,8 +27,10 @@ from refgrad.autodiff.second_order import grad_and_hvp, hessian, hvp, jacfwd, ja
 from refgrad.autodiff.trace import value_of
 
 __all__ = [
+    "check_derivatives",
     "checkpoint",
     "custom_rule",
+    "debug",
     "grad",
     "grad_and_hvp",
     "hessian",

@@ -62,7 +62,7 @@ def pair(out: Any, f: Callable[..., Any]) -> tuple[Any, Any]:
 def check_result(out: Any, f: Callable[..., Any], what: str) -> Any:
     """`out`, a result that is not traced here, if it is a real constant; raises otherwise."""
     if isinstance(out, Tracer) and not out.owner.alive:
-        raise out.owner.escaped()
+        raise out.owner.escaped(out)
     value = primal(out)
     if not is_real(value):
         raise NoDerivative(
@@ -75,7 +75,7 @@ def real_leaves(tree: Tree, what: str) -> tuple[list[Array], Structure]:
     """The leaves of `tree` and its structure; raises if one of them is not real."""
     leaves, structure = flatten(tree)
     for i, leaf in enumerate(leaves):
-        value = primal(leaf)
+        value = leaf if type(leaf) is ndarray else primal(leaf)
         if (type(value) is ndarray and value.dtype.kind == "f") or is_real(value):
             continue
         hint = "Write 3.0 for 3, x.astype(float) for an integer array; leave labels and indices out of argnums."

@@ -168,7 +168,7 @@ def _whole(trace: BatchTrace, result: Any, what: str) -> Any:
     if isinstance(result, Tracer) and result.owner is trace:
         raise ShapeError(f"{what}: expected a result that all examples share, since its out_axes is None; got one each")
     if isinstance(result, Tracer) and not result.owner.alive:
-        raise result.owner.escaped()
+        raise result.owner.escaped(result)
     return result
 
 

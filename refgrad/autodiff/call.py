@@ -122,6 +122,8 @@ def recorded(top: Trace, call: Call, leaves: Sequence[Any], values: Sequence[Any
     """
     parents = [(i, a) for i, a in enumerate(leaves) if isinstance(a, ReverseTracer) and a.owner is top]
     node = ReverseTracer(top, ys, call, parents, values)  # type: ignore[arg-type]
+    if top.watch is not None:
+        top.watch.record(node)
     return [
         ReverseTracer(top, y, Part(k, len(ys)), [(0, node)], [ys]) if has_derivative(y) else y  # type: ignore[arg-type]
         for k, y in enumerate(ys)

@@ -44,7 +44,7 @@ class ForwardTrace(Trace):
                 plain = False
             values.append(a)
             tangents.append(t)
-        y = primitive.evaluate(values, params) if plain else primitive(*values, **params)
+        y = primitive.evaluate(values, params) if plain else primitive.apply(*values, **params)
         if primitive.jvp is None:
             return y
         if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":

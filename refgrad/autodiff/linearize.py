@@ -76,7 +76,8 @@ def linearize(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[..
             for i, a in node.parents:
                 ts[i] = found.get(a.number)
             if any(t is not None for t in ts):
-                t = node.primitive.jvp(node.value, node.values, ts, **node.params)  # type: ignore[misc]
+                rule = node.primitive.jvp if trace.watch is None else trace.watch.push(node)  # type: ignore[union-attr]
+                t = rule(node.value, node.values, ts, **node.params)  # type: ignore[misc]
                 if t is not None:
                     found[node.number] = t
         taken = held(vs)

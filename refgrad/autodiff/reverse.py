@@ -62,7 +62,7 @@ class ReverseTrace(Trace):
             if isinstance(a, Tracer):
                 plain = False
             values.append(a)
-        y = primitive.evaluate(values, params) if plain else primitive(*values, **params)
+        y = primitive.evaluate(values, params) if plain else primitive.apply(*values, **params)
         if primitive.vjp is None:
             return y
         if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
@@ -86,6 +86,7 @@ def pull(
     trace: Trace, outputs: Sequence[Any], cotangents: Sequence[Any], inputs: Sequence[ReverseTracer]
 ) -> list[Array | None]:
     """The cotangents of `inputs`, given those of `outputs`; None for zero."""
+    watch = trace.watch
     sums: dict[int, Any] = {}
     for out, g in zip(outputs, cotangents, strict=True):
         if type(out) is ReverseTracer and out.owner is trace:
@@ -94,7 +95,8 @@ def pull(
         g = sums.pop(node.number, None) if node.parents else None
         if g is None:
             continue
-        rule, y, values, params = node.primitive.vjp, node.value, node.values, node.params  # type: ignore[union-attr]
+        rule = node.primitive.vjp if watch is None else watch.pull(node)  # type: ignore[union-attr]
+        y, values, params = node.value, node.values, node.params
         for i, a in node.parents:
             term = rule(i, g, y, *values, **params)  # type: ignore[misc]
             if term is not None:
@@ -194,8 +196,11 @@ def gradient_at(
     inputs = [ReverseTracer(trace, x) for x in xs]
     traced = structure.unflatten(inputs)
     filled = list(args)
-    for place, value in zip(places, (traced,) if single else traced, strict=True):
-        filled[place] = value
+    if single:
+        filled[places[0]] = traced
+    else:
+        for place, value in zip(places, traced, strict=True):
+            filled[place] = value
     try:
         out = f(*filled, **kwargs)
         if has_aux:

@@ -11,18 +11,23 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from refgrad.errors import EscapedTracer, NoDerivative, TracedAssignment
 from refgrad.typing import Array, DType, Shape
 
 if TYPE_CHECKING:
+    from refgrad.autodiff.debug import Watch
     from refgrad.autodiff.primitive import Primitive
 
-__all__ = ["PRIMITIVES", "Trace", "Tracer", "primal", "value_of"]
+__all__ = ["PRIMITIVES", "Trace", "Tracer", "primal", "value_of", "watching"]
 
 PRIMITIVES: dict[str, Primitive] = {}
 """Every primitive by its name."""
+
+watching: ContextVar[Callable[[], Watch] | None] = ContextVar("refgrad.debug", default=None)
+"""Inside `refgrad.debug`, what makes the watch over a run that begins."""
 
 _levels = itertools.count(1)
 
@@ -38,37 +43,45 @@ class Trace(ABC):
         False once the run has ended; its tracers may not be computed with any more.
     label : tuple
         The transformation's name and the function it was given, for messages.
+    watch : Watch or None
+        What looks at every operation, if the run began inside `refgrad.debug`.
     """
 
-    __slots__ = ("alive", "label", "level")
+    __slots__ = ("alive", "label", "level", "watch")
 
     def __init__(self, transformation: str, f: Callable[..., Any]) -> None:
         self.level = next(_levels)
         self.alive = True
         self.label = (transformation, f)
+        watch = watching.get()
+        self.watch = None if watch is None else watch()
 
     @abstractmethod
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Apply a primitive to arguments of which at least one is a tracer of this trace."""
 
-    def escaped(self) -> EscapedTracer:
+    def escaped(self, tracer: Tracer | None = None) -> EscapedTracer:
         """The error for a tracer that is used after the run."""
         transformation, f = self.label
         name = getattr(f, "__qualname__", repr(f))
+        where = (
+            " Inside refgrad.debug() this message names the line." if self.watch is None else self.watch.where(tracer)
+        )
         return EscapedTracer(
             f"a value traced by {transformation}({name}) was used after that call had ended. It escaped through a "
             "global, a cache, a generator or a container. Return it from the function instead, with has_aux=True if "
-            "it is not the result; inside the function, refgrad.value_of(x) is its plain value."
+            f"it is not the result; inside the function, refgrad.value_of(x) is its plain value.{where}"
         )
 
 
 class Tracer:
     """A traced value: an array for every purpose but assignment and conversion to a plain array."""
 
-    __slots__ = ("owner", "value")
+    __slots__ = ("origin", "owner", "value")  # the origin is set inside refgrad.debug only
     __hash__ = None  # type: ignore[assignment]
     __array_priority__ = 1000
 
+    origin: Any
     owner: Trace
     value: Any
 
@@ -95,37 +108,37 @@ class Tracer:
         return size
 
     def __add__(self, other: Any) -> Any:
-        return PRIMITIVES["add"](self, other)
+        return PRIMITIVES["add"].apply(self, other)
 
     def __radd__(self, other: Any) -> Any:
-        return PRIMITIVES["add"](other, self)
+        return PRIMITIVES["add"].apply(other, self)
 
     def __sub__(self, other: Any) -> Any:
-        return PRIMITIVES["sub"](self, other)
+        return PRIMITIVES["sub"].apply(self, other)
 
     def __rsub__(self, other: Any) -> Any:
-        return PRIMITIVES["sub"](other, self)
+        return PRIMITIVES["sub"].apply(other, self)
 
     def __mul__(self, other: Any) -> Any:
-        return PRIMITIVES["mul"](self, other)
+        return PRIMITIVES["mul"].apply(self, other)
 
     def __rmul__(self, other: Any) -> Any:
-        return PRIMITIVES["mul"](other, self)
+        return PRIMITIVES["mul"].apply(other, self)
 
     def __truediv__(self, other: Any) -> Any:
-        return PRIMITIVES["div"](self, other)
+        return PRIMITIVES["div"].apply(self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return PRIMITIVES["div"](other, self)
+        return PRIMITIVES["div"].apply(other, self)
 
     def __neg__(self) -> Any:
-        return PRIMITIVES["neg"](self)
+        return PRIMITIVES["neg"].apply(self)
 
     def __pos__(self) -> Any:
         return self
 
     def __abs__(self) -> Any:
-        return PRIMITIVES["abs"](self)
+        return PRIMITIVES["abs"].apply(self)
 
     def __pow__(self, other: Any) -> Any:
         return _namespace().power(self, other)
@@ -140,22 +153,22 @@ class Tracer:
         return _namespace().matmul(other, self)
 
     def __lt__(self, other: Any) -> Any:
-        return PRIMITIVES["lt"](self, other)
+        return PRIMITIVES["lt"].apply(self, other)
 
     def __le__(self, other: Any) -> Any:
-        return PRIMITIVES["le"](self, other)
+        return PRIMITIVES["le"].apply(self, other)
 
     def __gt__(self, other: Any) -> Any:
-        return PRIMITIVES["gt"](self, other)
+        return PRIMITIVES["gt"].apply(self, other)
 
     def __ge__(self, other: Any) -> Any:
-        return PRIMITIVES["ge"](self, other)
+        return PRIMITIVES["ge"].apply(self, other)
 
     def __eq__(self, other: Any) -> Any:
-        return PRIMITIVES["eq"](self, other)
+        return PRIMITIVES["eq"].apply(self, other)
 
     def __ne__(self, other: Any) -> Any:
-        return PRIMITIVES["ne"](self, other)
+        return PRIMITIVES["ne"].apply(self, other)
 
     def __and__(self, other: Any) -> Any:
         return PRIMITIVES["bitwise_and"](self, other)
