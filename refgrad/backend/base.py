@@ -290,6 +290,10 @@ class Backend:
         """The factor Q, with orthonormal columns, of ``a = Q R``."""
         return self.xp.linalg.qr(a)[0]
 
+    def triangular_factor(self, a: Array) -> Array:
+        """The factor R, upper triangular, of ``a = Q R``."""
+        return self.xp.linalg.qr(a)[1]
+
     def euclidean_norm(self, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
         """The square root of the sum of squares over `axis`."""
         return self.sqrt(self.sum(x * x, axis, keepdims))

@@ -103,6 +103,10 @@ class LinearAlgebra:
             q[:, j] = rest / self.field.root(square)
         return q
 
+    def triangular_factor(self, a: Array) -> Any:
+        """R of ``a = Q R``."""
+        return self.each(lambda m: np.triu(self._orthonormal(m).T @ m) * self.field.one, a)
+
     def log_abs_det(self, a: Array) -> Any:
         """The logarithm of the absolute value of the determinant, which balls have."""
         return self.log(self.abs(self.det(a)))

@@ -21,6 +21,7 @@ from refgrad.numpy.norms import matrix_norm, norm, svdvals, vector_norm
 from refgrad.numpy.products import matmul
 from refgrad.numpy.products import outer as outer_product
 from refgrad.numpy.reductions import sum
+from refgrad.numpy.shapes import concatenate
 from refgrad.typing import Array
 
 __all__ = [
@@ -200,8 +201,10 @@ def qr(a: Any, mode: str = "reduced") -> QRResult | Array:
     if mode not in ("reduced", "r"):
         raise InvalidInput(f"qr: expected mode 'reduced' or 'r', got {mode!r}")
     m, n = shape_of(a)[-2:]
-    q = orthogonal.orthonormal(getitem(a, (..., slice(0, m))) if m < n else a)
-    r = orthogonal.triangular_factor(q, a)
+    square = getitem(a, (..., slice(0, m))) if m < n else a
+    q, r = orthogonal.orthonormal(square), orthogonal.triangular_factor(square)
+    if m < n:
+        r = concatenate([r, matmul(matrix_transpose(q), getitem(a, (..., slice(m, n))))], axis=-1)
     return r if mode == "r" else QRResult(q, r)
 
 
