@@ -4,7 +4,7 @@ Every row is evaluated by the tests. Where a function has a kink, its derivative
 mean; where a derivative is infinite or does not exist, it is infinite or NaN.
 
 Kinks. Equal arguments share evenly; a rectifier of its own has 0, as elsewhere [bertoin2021]_; inside a closed interval
-clipping is the identity. The norm has 0 at 0: it is even there, so the only odd choice is 0.
+clipping is the identity. The norm has 0 at 0: it is even there, so the only odd choice is 0; it has no second one.
 
 ===========================================================================  =====================================
 derivative                                                                   value
@@ -21,6 +21,9 @@ derivative                                                                   val
 ``grad(np.sign)(0.0)``                                                       ``0.0``
 ``grad(np.floor)(1.0)``                                                      ``0.0``
 ``grad(np.linalg.norm)(np.zeros(2))``                                        ``[0.0, 0.0]``
+``hessian(np.linalg.norm)(np.zeros(2))``                                     ``[[nan, nan], [nan, nan]]``
+``grad(lambda x: np.hypot(x, 0.0))(0.0)``                                    ``0.0``
+``grad(grad(lambda x: np.hypot(x, 0.0)))(0.0)``                              ``nan``
 ===========================================================================  =====================================
 
 Ends of a domain, and points without a direction. A square root has an infinite slope at 0, and zero times that is NaN:
@@ -37,7 +40,6 @@ derivative                                                                   val
 ``grad(np.arccos)(1.0)``                                                     ``-inf``
 ``grad(np.arctanh)(1.0)``                                                    ``inf``
 ``grad(lambda x: np.sqrt(np.sum(x * x)))(np.zeros(2))``                      ``[nan, nan]``
-``grad(lambda x: np.hypot(x, 0.0))(0.0)``                                    ``nan``
 ``grad(lambda x: np.arctan2(x, 0.0))(0.0)``                                  ``nan``
 ``grad(np.std)(np.ones(2))``                                                 ``[nan, nan]``
 ``vjp(lambda x: np.where(x > 0, np.sqrt(x), 0.0), 0.0)[1](1.0)[0]``          ``nan``

@@ -49,6 +49,7 @@ def test_the_tables_have_rows_and_every_line_of_code_is_one_of_them():
     assert len(ROWS) == len(lines) > 50
 
 
+@pytest.mark.trap(12)
 @pytest.mark.parametrize(("expression", "value"), ROWS, ids=[row[0] for row in ROWS])
 def test_the_convention_holds(expression, value):
     expected = eval(value, NAMES)

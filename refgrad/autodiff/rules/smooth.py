@@ -23,6 +23,7 @@ from refgrad.autodiff.primitive import (
     real,
 )
 from refgrad.autodiff.rules.elementwise import arctan, isfinite, log, logistic, sqrt, where
+from refgrad.autodiff.rules.norm import ratio
 from refgrad.autodiff.trace import primal
 from refgrad.backend import of
 from refgrad.typing import Array
@@ -83,7 +84,7 @@ cosh: Primitive = _of_one("cosh", lambda t, y, x: t * sinh(x), _REAL)
 arcsinh: Primitive = _of_one("arcsinh", lambda t, y, x: t / hypot(x, number_like(x, 1)), _REAL)
 arctanh: Primitive = _of_one("arctanh", lambda t, y, x: t / ((1 - x) * (1 + x)), _INSIDE)
 
-hypot: Primitive = _of_two("hypot", [lambda t, y, a, b: t * (a / y), lambda t, y, a, b: t * (b / y)], _PAIRS)
+hypot: Primitive = _of_two("hypot", [lambda t, y, a, b: t * ratio(a, y), lambda t, y, a, b: t * ratio(b, y)], _PAIRS)
 
 
 def _turn(t: Array, across: Array, a: Array, b: Array) -> Array:
