@@ -96,6 +96,10 @@ class Backend:
         """The first index of the largest element along `axis`."""
         return self.xp.argmax(x, axis=axis)
 
+    def argsort(self, x: Array, axis: int) -> Array:
+        """The places of the elements along `axis` in ascending order; equal ones stay in their order."""
+        return self.xp.argsort(x, axis=axis)
+
     def logsumexp(self, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
         """``log(sum(exp(x)))`` without overflow; -inf where all terms are -inf."""
         top = self.amax(x, axis, True)

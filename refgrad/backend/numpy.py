@@ -82,6 +82,9 @@ class NumPy(Backend):
     def amax(self, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
         return np.maximum.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
 
+    def argsort(self, x: Array, axis: int) -> Array:
+        return np.argsort(x, axis=axis, kind="stable")
+
     def reshape(self, x: Array, shape: Shape) -> Array:
         return x.reshape(shape) if isinstance(x, np.ndarray) else np.reshape(x, shape)
 

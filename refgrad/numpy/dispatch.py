@@ -1,25 +1,37 @@
 """NumPy's own functions on traced values: which function of this namespace each of them is.
 
 ``np.tanh(x)`` on a traced x reaches `apply_ufunc` and ``np.sum(x, axis=0)`` reaches `apply_function`. A function
-without a counterpart here raises and is named; so does an option, such as ``out=``, that makes no sense for a traced
-value.
+without a counterpart here raises and is named, and so is an option that makes no sense for a traced value, such as
+``out=``. Functions that are piecewise constant, or ask for a shape or a dtype, are applied to the plain value: they
+have no derivative to lose. Inside `vmap` there is no single plain value, and they raise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from refgrad import numpy as namespace
+from refgrad.autodiff.trace import Tracer, value_of
 from refgrad.errors import NoDerivative
 from refgrad.numpy.sliding import sliding_window_view
 
 __all__ = ["apply_function", "apply_ufunc"]
 
-_REDUCTIONS = {"add": "sum", "maximum": "max", "minimum": "min"}
+_REDUCTIONS = {"add": "sum", "maximum": "max", "minimum": "min", "multiply": "prod", "logaddexp": "logsumexp"}
+_RUNNING = {"add": "cumsum", "multiply": "cumprod"}
+_GENERALIZED = {"vecdot"}  # ufuncs with an option that is ours too
+
+PIECEWISE_CONSTANT = {
+    "allclose", "argpartition", "array2string", "array_equal", "array_equiv", "array_repr", "array_str", "can_cast",
+    "ceil", "digitize", "floor", "floor_divide", "isclose", "iscomplexobj", "isin", "isinf", "isneginf", "isposinf",
+    "isrealobj", "lexsort", "logical_and", "logical_not", "logical_or", "logical_xor", "result_type", "rint",
+    "searchsorted", "signbit", "trunc",
+}  # fmt: skip
+"""Functions of NumPy that are applied to plain values where this namespace has no function of that name."""
 
 
 @cache
@@ -27,19 +39,31 @@ def _ufunc(ufunc: np.ufunc) -> Callable[..., Any] | None:
     name = ufunc.__name__
     if getattr(np, name, None) is not ufunc:  # somebody else's ufunc, which may have a name of ours
         return None
-    return getattr(namespace, name, None) if name in namespace.__all__ else None
+    if name in namespace.__all__:
+        return getattr(namespace, name)  # type: ignore[no-any-return]
+    return _on_plain_values(ufunc) if name in PIECEWISE_CONSTANT else None
+
+
+def _on_plain_values(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **kwargs: function(*_plain(args), **{key: _plain(value) for key, value in kwargs.items()})
+
+
+def _plain(x: Any) -> Any:
+    return type(x)(map(_plain, x)) if type(x) in (list, tuple) else value_of(x)
 
 
 def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """``ufunc(*inputs)`` or ``ufunc.reduce(*inputs)`` by the function of the same name here."""
-    if method == "__call__" and not kwargs:
+    """``ufunc(*inputs)``, or its reduction, by the function of the same name here."""
+    if kwargs:
+        kwargs = _telling(kwargs, inputs)
+    if method == "__call__" and (not kwargs or ufunc.__name__ in _GENERALIZED):
         function = _ufunc(ufunc)
         if function is not None:
-            return function(*inputs)
+            return function(*inputs, **kwargs)
     name = ufunc.__name__
-    if method == "reduce" and name in _REDUCTIONS:
-        options = {key: value for key, value in kwargs.items() if value is not None or key == "axis"}
-        return getattr(namespace, _REDUCTIONS[name])(inputs[0], **{"axis": 0, **options})
+    over = {"reduce": _REDUCTIONS, "accumulate": _RUNNING}.get(method, {})
+    if name in over and "out" not in kwargs:
+        return _called(getattr(namespace, over[name]), f"{name}.{method}", inputs[:1], {"axis": 0, **kwargs})
     if kwargs.get("out") is not None:
         raise NoDerivative(
             f"numpy.{name}(..., out=...): a traced value cannot be written into an array that exists, and x += y on a "
@@ -52,6 +76,8 @@ def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[s
 @cache
 def _counterparts() -> dict[Any, Callable[..., Any]]:
     table: dict[Any, Callable[..., Any]] = {np.lib.stride_tricks.sliding_window_view: sliding_window_view}
+    for name in PIECEWISE_CONSTANT:
+        table[getattr(np, name)] = _on_plain_values(getattr(np, name))
     for library, own in ((np, namespace), (np.linalg, namespace.linalg)):
         for name in own.__all__:
             theirs, ours = getattr(library, name, None), getattr(own, name)
@@ -64,19 +90,45 @@ def apply_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: 
     """``function(*args, **kwargs)`` by its counterpart here."""
     ours = _counterparts().get(function)
     if ours is None:
-        raise _no_rule(_name(function).removeprefix("numpy."))
+        raise _no_rule(_name(function))
+    return _called(ours, function, args, _telling(kwargs, args) if kwargs else kwargs)
+
+
+def _called(ours: Callable[..., Any], theirs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     try:
         return ours(*args, **kwargs)
     except TypeError as error:
         if isinstance(error, NoDerivative) or "argument" not in str(error):
             raise
         raise NoDerivative(
-            f"{_name(function)}: on traced values expected the arguments of refgrad.numpy.{ours.__name__}; {error}"
+            f"numpy.{_name(theirs)}: on traced values expected the arguments of refgrad.numpy.{ours.__name__}; {error}"
         ) from None
 
 
-def _name(function: Callable[..., Any]) -> str:
-    return f"{getattr(function, '__module__', 'numpy')}.{getattr(function, '__name__', function)}"
+def _name(function: Any) -> str:
+    if isinstance(function, str):
+        return function
+    name = f"{getattr(function, '__module__', 'numpy')}.{getattr(function, '__name__', function)}"
+    return name.removeprefix("numpy.")
+
+
+def _telling(kwargs: dict[str, Any], args: tuple[Any, ...]) -> dict[str, Any]:
+    """The options that ask for something: not ``out=None``, nor the dtype that a result has anyway."""
+    return {key: value for key, value in kwargs.items() if not _is_default(key, value, args)}
+
+
+def _is_default(key: str, value: Any, args: tuple[Any, ...]) -> bool:
+    if key == "dtype":
+        return value is None or all(np.dtype(value) == x.dtype for x in _traced(args))
+    return (key == "out" and value is None) or (key == "where" and value is True)
+
+
+def _traced(args: Any) -> Iterator[Tracer]:
+    for x in args:
+        if isinstance(x, (list, tuple)):
+            yield from _traced(x)
+        elif isinstance(x, Tracer):
+            yield x
 
 
 def _no_rule(name: str) -> NoDerivative:

@@ -168,6 +168,42 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     return x if high is None else where(x > high, high, x)
 
 
+def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Array:
+    """x with NaN and the infinities replaced, those by the largest numbers of the dtype; the derivative there is 0."""
+    x = asarray(x)
+    plain = primal(x)
+    if backend.of(plain).exact or getattr(getattr(plain, "dtype", None), "kind", "f") in "iub":
+        return x
+    top = float(np.finfo(getattr(plain, "dtype", float)).max)
+    ends = where(x > 0, top if posinf is None else posinf, -top if neginf is None else neginf)
+    return where(isfinite(x), x, where(isnan(x), nan, ends))
+
+
+def real(x: Any) -> Array:
+    """The real part; a traced or exact x is real."""
+    return _complex_part(np.real, x)
+
+
+def imag(x: Any) -> Array:
+    """The imaginary part: zeros if x is traced or exact."""
+    return _complex_part(np.imag, x)
+
+
+def conjugate(x: Any) -> Array:
+    """The complex conjugate; a traced or exact x is real, so x itself."""
+    return _complex_part(np.conjugate, x)
+
+
+conj = conjugate
+
+
+def _complex_part(part: Callable[[Any], Any], x: Any) -> Array:
+    x = asarray(x)
+    if getattr(getattr(x, "dtype", None), "kind", "f") == "c":
+        return part(x)
+    return zeros_like(x) if part is np.imag else x
+
+
 def astype(x: Any, dtype: DType) -> Array:
     """x in another floating dtype; a traced x only in one, since integers have no derivative."""
     differentiable = isinstance(x, Tracer) and getattr(x.dtype, "kind", "f") == "f"

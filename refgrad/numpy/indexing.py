@@ -11,8 +11,8 @@ from refgrad import backend
 from refgrad.autodiff.rules import elementwise, index, shape
 from refgrad.autodiff.trace import Tracer, primal, value_of
 from refgrad.backend import shape_of
-from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray, where
+from refgrad.errors import InvalidInput, ShapeError
+from refgrad.numpy.elementwise import asarray, clip, where
 from refgrad.numpy.reductions import axes_of
 from refgrad.numpy.shapes import ravel, reshape
 from refgrad.typing import Array
@@ -38,10 +38,16 @@ def getitem(x: Array, key: Any) -> Array:
     # any other key: look up which elements it picks, then take those
     value = primal(x)
     everything = backend.of(value).indices(math.prod(dims), value)
-    positions = everything.reshape(dims)[keys] if hasattr(everything, "reshape") else None
-    if positions is None:
-        raise IndexError(f"x[{key!r}]: this array library has no such index; use take or take_along_axis")
-    return index.take(reshape(x, -1), positions, axis=0)
+    if not hasattr(everything, "reshape"):  # a library with the standard's few kinds of keys
+        everything, keys = np.arange(math.prod(dims)), tuple(np.asarray(k) if hasattr(k, "dtype") else k for k in keys)
+    return index.take(reshape(x, -1), beside(everything.reshape(dims)[keys], x), axis=0)
+
+
+def beside(indices: Array, x: Array) -> Array:
+    """Plain NumPy indices as an array of the library of x."""
+    table = backend.of(primal(x))
+    foreign = isinstance(indices, np.ndarray) and table is not backend.NUMPY and not table.exact
+    return table.xp.asarray(indices) if foreign else indices
 
 
 def _is_basic(k: Any) -> bool:
@@ -85,12 +91,23 @@ def _basic(x: Array, keys: tuple[Any, ...]) -> Array:
     return x if shape_of(x) == tuple(result) else shape.reshape(x, shape=tuple(result))
 
 
-def take(x: Any, indices: Any, axis: int | None = None) -> Array:
-    """The elements of x at `indices` along `axis`, or of the raveled x."""
+def take(x: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") -> Array:
+    """The elements of x at `indices` along `axis`, or of the raveled x.
+
+    An index out of bounds raises; with `mode` "wrap" it counts on from the other end, with "clip" it is the nearest.
+    """
     x = asarray(x)
     if axis is None:
         x, axis = ravel(x), 0
-    return index.take(x, _wide(indices), axis=axes_of(x, axis, "take")[0])
+    place = axes_of(x, axis, "take")[0]
+    indices, n = beside(_wide(indices), x), shape_of(x)[place]
+    if mode == "wrap":
+        indices = value_of(indices) % n
+    elif mode == "clip":
+        indices = clip(indices, 0, n - 1)
+    elif mode != "raise":
+        raise InvalidInput(f"take: expected mode raise, wrap or clip, got {mode!r}")
+    return index.take(x, indices, axis=place)
 
 
 def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Array:

@@ -9,6 +9,7 @@ from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.elementwise import asarray
 from refgrad.numpy.shapes import expand_dims, ravel, transpose
+from refgrad.numpy.tensor_products import tensordot
 from refgrad.typing import Array
 
 
@@ -40,13 +41,11 @@ def matmul(a: Any, b: Any) -> Array:
 
 
 def dot(a: Any, b: Any) -> Array:
-    """The product of two numbers, vectors or matrices."""
+    """The sum of products over the last axis of a and the last but one of b; of two vectors, one number."""
     a, b = asarray(a), asarray(b)
     if not shape_of(a) or not shape_of(b):
         return a * b
-    if len(shape_of(b)) > 2:
-        raise ShapeError("dot: expected at most two axes on the right; use matmul for stacks of matrices")
-    return matmul(a, b)
+    return tensordot(a, b, (-1, -2)) if len(shape_of(b)) > 2 else matmul(a, b)
 
 
 def inner(a: Any, b: Any) -> Array:
@@ -54,9 +53,7 @@ def inner(a: Any, b: Any) -> Array:
     a, b = asarray(a), asarray(b)
     if not shape_of(a) or not shape_of(b):
         return a * b
-    if len(shape_of(b)) > 2:
-        raise ShapeError(f"inner: expected at most two axes on the right, got shape {shape_of(b)}")
-    return matmul(a, transpose(b))
+    return tensordot(a, b, (-1, -1)) if len(shape_of(b)) > 2 else matmul(a, transpose(b))
 
 
 def vdot(a: Any, b: Any) -> Array:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from refgrad import backend
+from refgrad.autodiff.primitive import Primitive
 from refgrad.autodiff.rules import reduce, scan, shape
+from refgrad.autodiff.trace import Tracer, primal
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray, exp, sqrt
+from refgrad.numpy.elementwise import asarray, exp, where
 from refgrad.typing import Array, Axes
 
 
@@ -41,18 +44,6 @@ def mean(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     return reduce.sum_(x, axis=axes, keepdims=keepdims) / math.prod([dims[a] for a in axes])
 
 
-def var(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
-    """The mean squared deviation from the mean over `axis` (divided by N, not N - 1)."""
-    x = asarray(x)
-    centred = x - mean(x, axis, keepdims=True)
-    return mean(centred * centred, axis, keepdims=keepdims)
-
-
-def std(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
-    """The square root of `var`; its derivative does not exist where all elements are equal, and is NaN there."""
-    return sqrt(var(x, axis, keepdims=keepdims))
-
-
 def max(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The largest element over `axis`; equal ones share its derivative evenly."""
     x = asarray(x)
@@ -61,16 +52,63 @@ def max(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
 
 def min(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The smallest element over `axis`; equal ones share its derivative evenly."""
-    return -max(-asarray(x), axis, keepdims=keepdims)
+    x = asarray(x)
+    if _has_no_negative(x):
+        return x.min(axis=axis, keepdims=keepdims)
+    return -max(-x, axis, keepdims=keepdims)
+
+
+def _has_no_negative(x: Array) -> bool:
+    """Whether x is of unsigned integers or booleans, whose order is not reversed by the minus sign."""
+    return not isinstance(x, Tracer) and getattr(getattr(x, "dtype", None), "kind", "f") in "ub"
 
 
 amax, amin = max, min
+
+
+def count_nonzero(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
+    """The number of elements over `axis` that are not zero, or that are True; an integer, without a derivative."""
+    return sum(where(asarray(x), 1, 0), axis, keepdims=keepdims)
+
+
+def any(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
+    """Whether an element over `axis` is not zero, or is True."""
+    return count_nonzero(x, axis, keepdims=keepdims) > 0
+
+
+def all(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
+    """Whether no element over `axis` is zero, or is False."""
+    return sum(where(asarray(x), 0, 1), axis, keepdims=keepdims) == 0
 
 
 def cumsum(x: Any, axis: int | None = None) -> Array:
     """The running sums along `axis`, or of the raveled x."""
     x, axis = _line(x, axis, "cumsum")
     return scan.cumsum(x, axis=axis) if shape_of(x)[axis] else x
+
+
+def cumulative_sum(x: Any, /, *, axis: int | None = None, include_initial: bool = False) -> Array:
+    """The running sums along `axis`, which a vector need not name; with `include_initial` after a 0."""
+    return _cumulative(x, axis, include_initial, scan.cumsum, 0, "cumulative_sum")
+
+
+def cumulative_prod(x: Any, /, *, axis: int | None = None, include_initial: bool = False) -> Array:
+    """The running products along `axis`, which a vector need not name; with `include_initial` after a 1."""
+    return _cumulative(x, axis, include_initial, scan.cumprod, 1, "cumulative_prod")
+
+
+def _cumulative(x: Any, axis: int | None, initial: bool, running: Primitive, start: int, what: str) -> Array:
+    x = asarray(x)
+    if axis is None and len(shape_of(x)) != 1:
+        raise ShapeError(f"{what}: expected an axis for an array of shape {shape_of(x)}")
+    place = axes_of(x, 0 if axis is None else axis, what)[0]
+    dims = shape_of(x)
+    y = running(x, axis=place) if dims[place] else x
+    if not initial:
+        return y
+    plain = primal(x)
+    first = backend.of(plain).zeros((*dims[:place], 1, *dims[place + 1 :]), plain) + start
+    return shape.concat(first, y, axis=place)
 
 
 def cumprod(x: Any, axis: int | None = None) -> Array:
@@ -109,7 +147,8 @@ def argmax(x: Any, axis: int | None = None) -> Array:
 
 def argmin(x: Any, axis: int | None = None) -> Array:
     """The first index of the smallest element along `axis`, or in the raveled array."""
-    return argmax(-asarray(x), axis)
+    x = asarray(x)
+    return x.argmin(axis=axis) if _has_no_negative(x) else argmax(-x, axis)
 
 
 def logsumexp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:

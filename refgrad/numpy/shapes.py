@@ -1,10 +1,10 @@
-"""Functions that rearrange, repeat and join arrays."""
+"""Functions that give an array another shape, or its axes another order."""
 
 from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,7 @@ def matrix_transpose(x: Any) -> Array:
 
 def swapaxes(x: Any, a: int, b: int) -> Array:
     """x with axes a and b exchanged."""
+    x = asarray(x)
     n = len(shape_of(x))
     a, b = axis_of(a, n, "swapaxes"), axis_of(b, n, "swapaxes")
     order = list(range(n))
@@ -73,20 +74,33 @@ def swapaxes(x: Any, a: int, b: int) -> Array:
     return transpose(x, order)
 
 
-def moveaxis(x: Any, source: int, destination: int) -> Array:
-    """x with the axis `source` moved to the place `destination`."""
+def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Array:
+    """x with the axes `source` moved to the places `destination`, one axis or as many as there are places."""
+    x = asarray(x)
     n = len(shape_of(x))
-    source, destination = axis_of(source, n, "moveaxis"), axis_of(destination, n, "moveaxis")
-    order = [i for i in range(n) if i != source]
-    order.insert(destination, source)
+    sources, places = (
+        [axis_of(a, n, "moveaxis") for a in ([axes] if isinstance(axes, (int, np.integer)) else axes)]
+        for axes in (source, destination)
+    )
+    if not len(set(sources)) == len(sources) == len(places) == len(set(places)):
+        raise ShapeError(f"moveaxis: expected as many different places as axes, got {source!r} and {destination!r}")
+    order = [i for i in range(n) if i not in sources]
+    for place, a in sorted(zip(places, sources, strict=True)):
+        order.insert(place, a)
     return transpose(x, order)
 
 
-def expand_dims(x: Any, axis: int) -> Array:
-    """x with an axis of length 1 in the place `axis`."""
-    dims = list(shape_of(x))
-    dims.insert(axis_of(axis, len(dims) + 1, "expand_dims"), 1)
-    return reshape(x, dims)
+def expand_dims(x: Any, axis: int | Sequence[int]) -> Array:
+    """x with axes of length 1 in the places of the result that `axis` names."""
+    x = asarray(x)
+    dims = shape_of(x)
+    axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    rank = len(dims) + len(axes)
+    places = {axis_of(a, rank, "expand_dims") for a in axes}
+    if len(places) != len(axes):
+        raise ShapeError(f"expand_dims: expected different axes, got {axis!r}")
+    rest = iter(dims)
+    return reshape(x, [1 if i in places else next(rest) for i in range(rank)])
 
 
 def flip(x: Any, axis: Axes = None) -> Array:
@@ -115,9 +129,29 @@ def squeeze(x: Any, axis: Axes = None) -> Array:
     return reshape(x, [n for i, n in enumerate(dims) if i not in drop])
 
 
-def atleast_1d(x: Any) -> Array:
-    """x, as an array of shape (1,) if it is a number."""
-    return reshape(x, 1) if shape_of(x) == () else asarray(x)
+def atleast_1d(*xs: Any) -> Any:
+    """x, as an array of shape (1,) if it is a number; of several x, a tuple."""
+    return _each(xs, lambda x: x if shape_of(x) else reshape(x, 1))
+
+
+def atleast_2d(*xs: Any) -> Any:
+    """x, as a matrix of one row if it is a number or a vector; of several x, a tuple."""
+    return _each(xs, lambda x: x if len(shape_of(x)) > 1 else reshape(x, (1, -1)))
+
+
+def atleast_3d(*xs: Any) -> Any:
+    """x, of shape (1, n, 1) if it is a vector and (m, n, 1) if a matrix; of several x, a tuple."""
+
+    def three(x: Array) -> Array:
+        dims = shape_of(x)
+        return x if len(dims) > 2 else reshape(x, ((1,), (1,), ())[len(dims)] + (dims or (1,)) + (1,))
+
+    return _each(xs, three)
+
+
+def _each(xs: tuple[Any, ...], f: Callable[[Array], Array]) -> Any:
+    ys = tuple(f(asarray(x)) for x in xs)
+    return ys[0] if len(ys) == 1 else ys
 
 
 def broadcast_to(x: Any, shape: Shape) -> Array:
@@ -125,34 +159,11 @@ def broadcast_to(x: Any, shape: Shape) -> Array:
     return rules.broadcast_to(asarray(x), shape=tuple(shape))
 
 
-def concatenate(parts: Sequence[Any], axis: int | None = 0) -> Array:
-    """The parts end to end along `axis`; raveled first if `axis` is None."""
-    arrays = [asarray(p) for p in parts]
-    if not arrays:
-        raise ShapeError("concatenate: expected at least one array, got none")
-    if axis is None:
-        arrays, axis = [ravel(a) for a in arrays], 0
-    return rules.concat(*arrays, axis=axes_of(arrays[0], axis, "concatenate")[0])
-
-
-concat = concatenate
-
-
-def stack(parts: Sequence[Any], axis: int = 0) -> Array:
-    """Arrays of one shape side by side along a new axis in the place `axis`."""
-    arrays = [asarray(p) for p in parts]
-    if len({shape_of(a) for a in arrays}) != 1:
-        raise ShapeError(f"stack: expected arrays of one shape, got {[shape_of(a) for a in arrays]}")
-    return concatenate([expand_dims(a, axis) for a in arrays], axis)
-
-
-def pad(x: Any, pad_width: Any, mode: str = "constant") -> Array:
-    """x with zeros round it: ``(before, after)`` for every axis, or one such pair for each."""
-    if mode != "constant":
-        raise ShapeError(f"pad: expected mode 'constant', which fills with zeros; got {mode!r}")
-    x = asarray(x)
-    dims = shape_of(x)
-    widths = np.broadcast_to(np.asarray(pad_width, int), (len(dims), 2)).tolist()
-    spans = tuple(slice(before, before + n) for (before, _), n in zip(widths, dims, strict=True))
-    total = tuple(before + n + after for (before, after), n in zip(widths, dims, strict=True))
-    return rules.pad(x, shape=total, index=spans)
+def broadcast_arrays(*xs: Any) -> tuple[Array, ...]:
+    """The arrays repeated to the shape that they have in common by the broadcasting rules."""
+    arrays = [asarray(x) for x in xs]
+    try:
+        common = np.broadcast_shapes(*map(shape_of, arrays))
+    except ValueError:
+        raise ShapeError(f"broadcast_arrays: shapes {[shape_of(a) for a in arrays]} do not fit one another") from None
+    return tuple(a if shape_of(a) == common else rules.broadcast_to(a, shape=common) for a in arrays)

@@ -94,6 +94,21 @@ class Jet:
 
     __hash__ = None
 
+    def __lt__(self, other):
+        return self.c[0] < Jet.of(other).c[0]
+
+    def __gt__(self, other):
+        return self.c[0] > Jet.of(other).c[0]
+
+    def __le__(self, other):
+        return self.c[0] <= Jet.of(other).c[0]
+
+    def __ge__(self, other):
+        return self.c[0] >= Jet.of(other).c[0]
+
+    def conjugate(self):
+        return self
+
     def integral(self, first, derivative):
         """The series with constant term `first` whose derivative is ``derivative(series so far) * self'``."""
         y = [first]

@@ -1,0 +1,17 @@
+"""The order of elements along an axis. It is piecewise constant, so it has no derivative, but it can be batched."""
+
+from __future__ import annotations
+
+from refgrad.autodiff.primitive import Primitive, case, real
+
+__all__ = ["argsort"]
+
+argsort: Primitive = Primitive(
+    "argsort",
+    lambda xp, x, axis: xp.argsort(x, axis),
+    jvp=None,
+    vjp=None,
+    batch=lambda size, mapped, args, params: argsort(args[0], axis=params["axis"] + 1),
+    source="np.argsort({0}, axis={axis}, kind='stable')",
+    cases=(case(real(4), axis=0), case(real(2, 3), axis=1), case(real(3, 2), axis=0)),
+)

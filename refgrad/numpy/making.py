@@ -1,0 +1,71 @@
+"""Arrays made from a few numbers, which may be traced: constants, equal distances, rows of the identity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refgrad import backend
+from refgrad.autodiff import primitive
+from refgrad.autodiff.rules import elementwise
+from refgrad.autodiff.rules import shape as rules
+from refgrad.autodiff.trace import Tracer, primal
+from refgrad.backend import shape_of
+from refgrad.errors import InvalidInput
+from refgrad.numpy.elementwise import asarray
+from refgrad.numpy.joining import concatenate
+from refgrad.numpy.shapes import moveaxis
+from refgrad.typing import Array, DType
+
+
+def full_like(x: Any, value: Any) -> Array:
+    """`value` in every place of an array of the shape and dtype of x; a traced value keeps its derivative."""
+    ones, value = primitive.ones_like(asarray(x)), asarray(value)
+    if not isinstance(value, Tracer):
+        return backend.of(ones).xp.full_like(ones, value)
+    return ones * (elementwise.astype(value, dtype=ones.dtype) if value.dtype != ones.dtype else value)
+
+
+def linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, *, axis: int = 0
+) -> Any:
+    """`num` numbers at equal distances from `start` to `stop`, along a new axis if those are arrays.
+
+    Parameters
+    ----------
+    start, stop : numbers or arrays
+        Broadcast against each other; both may be traced.
+    num : int
+    endpoint : bool
+        Whether the last number is `stop`, or one step before it.
+    retstep : bool
+        Whether to return the pair of the numbers and the step.
+    axis : int
+        The place of the new axis in the result.
+    """
+    if num < 0:
+        raise InvalidInput(f"linspace: expected a count that is not negative, got {num}")
+    start, stop = asarray(start), asarray(stop)
+    gaps = num - 1 if endpoint else num
+    step = (stop - start) / (gaps if gaps > 0 else 1)
+    plain = primal(step)
+    xp = backend.of(plain)
+    places = rules.reshape(xp.indices(num, plain), shape=(num,) + (1,) * len(shape_of(step)))
+    if not xp.exact and hasattr(plain, "dtype"):
+        places = xp.astype(places, plain.dtype)
+    y = start + places * step
+    if endpoint and num > 1:  # the last one exactly, whatever rounding did
+        last = rules.reshape(stop * primitive.ones_like(step), shape=(1, *shape_of(step)))
+        y = concatenate([y[:-1], last], 0)
+    y = moveaxis(y, 0, axis)
+    return (y, step) if retstep else y
+
+
+def one_hot(labels: Any, size: int, dtype: DType = np.float64) -> Array:
+    """Rows of the identity, one for each label from 0 to ``size - 1``, along a new last axis; zeros for others."""
+    labels = asarray(labels)
+    value = primal(np.asarray(labels) if isinstance(labels, int) else labels)
+    xp = backend.of(value)
+    hits = rules.reshape(labels, shape=(*shape_of(labels), 1)) == xp.indices(size, value)
+    return elementwise.astype(hits, dtype=dtype)

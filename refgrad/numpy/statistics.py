@@ -1,0 +1,102 @@
+"""Averages and spreads over axes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from refgrad.autodiff.rules import shape as rules
+from refgrad.backend import shape_of
+from refgrad.errors import ShapeError
+from refgrad.numpy.elementwise import asarray, isnan, ones_like, sqrt, where
+from refgrad.numpy.reductions import axes_of, max, mean, min, sum
+from refgrad.numpy.shapes import transpose
+from refgrad.typing import Array, Axes
+
+
+def var(
+    x: Any, axis: Axes = None, *, ddof: float = 0, correction: float | None = None, keepdims: bool = False
+) -> Array:
+    """The variance over `axis`: the sum of squared deviations from the mean over ``N - ddof``.
+
+    Parameters
+    ----------
+    x : array
+    axis : int, tuple of ints, or None for all axes
+    ddof : number
+        What is taken from the number N of elements; 0 for the mean squared deviation, 1 for Bessel's correction.
+    correction : number
+        The array API's name for `ddof`.
+    """
+    x = asarray(x)
+    axes = axes_of(x, axis, "var")
+    centred = x - mean(x, axes, keepdims=True)
+    count = math.prod(tuple(shape_of(x)[a] for a in axes)) - (ddof if correction is None else correction)
+    return sum(centred * centred, axes, keepdims=keepdims) / (count if count > 0 else 0)
+
+
+def std(
+    x: Any, axis: Axes = None, *, ddof: float = 0, correction: float | None = None, keepdims: bool = False
+) -> Array:
+    """The square root of `var`; where all elements are equal, its derivative is NaN."""
+    return sqrt(var(x, axis, ddof=ddof, correction=correction, keepdims=keepdims))
+
+
+def ptp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
+    """The largest element over `axis` less the smallest."""
+    return max(x, axis, keepdims=keepdims) - min(x, axis, keepdims=keepdims)
+
+
+def average(x: Any, axis: Axes = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:
+    """The weighted mean over `axis`, ``sum(weights * x) / sum(weights)``.
+
+    Parameters
+    ----------
+    x : array
+    axis : int, tuple of ints, or None for all axes
+    weights : array, optional
+        Of the shape of x, or with one axis for each that `axis` names, in its order; differentiable like x. Without
+        weights, the mean.
+    returned : bool
+        Whether to return the pair of the mean and the sums of weights.
+    """
+    x = asarray(x)
+    axes = axes_of(x, axis, "average")
+    if weights is None:
+        weights = ones_like(x)
+        y = mean(x, axes, keepdims=keepdims)
+    else:
+        weights = _spread(asarray(weights), x, axis)
+        y = sum(x * weights, axes, keepdims=keepdims) / sum(weights, axes, keepdims=keepdims)
+    if not returned:
+        return y
+    return y, rules.broadcast_to(sum(weights, axes, keepdims=keepdims), shape=shape_of(y))
+
+
+def _spread(weights: Array, x: Array, axis: Axes) -> Array:
+    """Weights of the axes that `axis` names, as an array of the shape of x."""
+    dims = shape_of(x)
+    if shape_of(weights) == dims:
+        return weights
+    named = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    places = [a % len(dims) for a in named]
+    if axis is None or shape_of(weights) != tuple(dims[p] for p in places):
+        raise ShapeError(
+            f"average: expected weights of the shape {dims} of x or of the axes {axis!r} of it, got {shape_of(weights)}"
+        )
+    ascending = transpose(weights, sorted(range(len(places)), key=places.__getitem__))
+    aligned = rules.reshape(ascending, shape=tuple(n if i in places else 1 for i, n in enumerate(dims)))
+    return rules.broadcast_to(aligned, shape=dims)
+
+
+def nansum(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
+    """The sum over `axis` of what is not NaN; the derivative by a NaN is 0."""
+    x = asarray(x)
+    return sum(where(isnan(x), 0, x), axis, keepdims=keepdims)
+
+
+def nanmean(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
+    """The mean over `axis` of what is not NaN; NaN where nothing else is."""
+    x = asarray(x)
+    count = sum(where(isnan(x), 0, ones_like(x)), axis, keepdims=keepdims)
+    return nansum(x, axis, keepdims=keepdims) / count
