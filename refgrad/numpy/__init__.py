@@ -3,6 +3,9 @@
 Everything here is a primitive or written with primitives, so it needs no derivative rules of its own. NumPy's own
 functions on traced values (``np.tanh(x)``, ``np.sum(x, axis=0)``, ``np.linalg.solve(a, x)``) end up here as well.
 
+Every other name is NumPy's own: ``rnp.arange(3)``, ``rnp.histogram(x)`` and ``rnp.fft.fft(x)`` work on plain arrays, on
+CuPy's and exact ones as far as these take part in NumPy's protocols, and on a traced value they raise and are named.
+
 >>> import refgrad
 >>> import refgrad.numpy as rnp
 >>> from refgrad import exact
@@ -13,6 +16,9 @@ ExactArray([0, 12/25, -3/25])
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy
 from numpy import e, float32, float64, inf, int64, nan, newaxis, pi
 
 from refgrad.numpy import linalg
@@ -366,3 +372,16 @@ __all__ = [
 ]  # fmt: skip
 
 from refgrad.numpy.dispatch import apply_function, apply_ufunc  # noqa: F401  (needs the names above)
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        value = getattr(numpy, name)
+    except AttributeError:
+        raise AttributeError(f"neither refgrad.numpy nor numpy has {name!r}") from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in dir(numpy) if not name.startswith("_"))})

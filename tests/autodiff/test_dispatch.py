@@ -1,0 +1,210 @@
+"""Which function a name stands for: ours, NumPy's own, or none, for plain and for traced values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import refgrad.numpy as rnp
+from refgrad import exact, grad, jvp, vjp, vmap
+from refgrad.errors import BatchedValue, InvalidInput, NoDerivative, ShapeError
+
+X = np.array([1.5, -2.5, 2.0])
+
+
+def test_names_that_are_not_ours_are_numpys_own():
+    assert rnp.arange(3).tolist() == [0, 1, 2]
+    assert rnp.histogram(X, bins=2)[0].tolist() == [1, 2]
+    assert (rnp.fft.fft(X) == np.fft.fft(X)).all()
+    assert rnp.median is np.median
+    assert rnp.int32 is np.int32
+    assert {"sum", "fft", "median"} <= set(dir(rnp))
+    assert rnp.sort(exact.asarray([2, 1]))[0] == 1
+
+
+def test_a_name_that_nobody_has_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"neither refgrad\.numpy nor numpy has 'gradient_descent'"):
+        rnp.gradient_descent
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("histogram", lambda x: rnp.histogram(x)[0][0] * x[0]),
+        ("median", lambda x: rnp.median(x)),
+        ("fft.fft", lambda x: rnp.fft.fft(x)),
+        ("interp", lambda x: rnp.sum(rnp.interp(x, X, X))),
+        ("nonzero", lambda x: np.nonzero(x)),
+        ("unique", lambda x: rnp.unique(x)),
+        ("percentile", lambda x: np.percentile(x, 3)),
+        ("remainder", lambda x: np.sum(np.mod(x, 2.0))),
+        ("multiply.outer", lambda x: np.multiply.outer(x, x)),
+    ],
+)
+def test_a_function_without_a_derivative_refuses_a_traced_value_by_name(name, call):
+    for transformation in (grad, lambda f: lambda x: jvp(f, (x,), (x,))):
+        with pytest.raises(NoDerivative, match=rf"numpy\.{name} has no derivative rule"):
+            transformation(call)(X)
+
+
+def test_piecewise_constant_functions_of_a_traced_value_are_those_of_its_value():
+    seen = []
+
+    def f(x):
+        seen.append(
+            [
+                np.floor(x).tolist(),
+                np.argsort(x).tolist(),
+                rnp.argsort(x, axis=None).tolist(),
+                np.sign(x).tolist(),
+                np.count_nonzero(x),
+                bool(np.any(x > 1.0)),
+                bool(np.all(x > 1.0)),
+                np.searchsorted([0.0, 1.0], x).tolist(),
+                np.isclose(x, 2.0).tolist(),
+                np.allclose(x, x),
+                np.isin([2.0, 3.0], x).tolist(),
+                np.result_type(x, np.float32) == np.float64,
+                np.array_equal(x, x),
+            ]
+        )
+        return np.sum(np.floor(x) * x)
+
+    below, order = np.floor(X).tolist(), np.argsort(X).tolist()
+    assert grad(f)(X).tolist() == below
+    expected = [
+        below, order, order, np.sign(X).tolist(), 3, True, False, [2, 0, 2], [False, False, True], True, [True, False],
+        True, True,
+    ]  # fmt: skip
+    assert seen == [expected]
+
+
+def test_a_piecewise_constant_function_refuses_a_value_that_stands_for_many():
+    with pytest.raises(BatchedValue, match="single"):
+        vmap(lambda x: np.searchsorted(np.zeros(1), x))(X)
+    # what is batched needs no single value
+    assert vmap(lambda x: np.count_nonzero(x > 1.0))(np.stack([X, -X])).tolist() == [2, 1]
+    assert vmap(lambda x: np.any(x > 2.1))(np.stack([X, -X])).tolist() == [False, True]
+    assert vmap(lambda x: np.all(x > -2.1))(np.stack([X, -X])).tolist() == [False, True]
+    assert vmap(np.argsort)(np.stack([X, -X])).tolist() == np.argsort(np.stack([X, -X])).tolist()
+
+
+def test_options_that_say_nothing_pass_and_others_are_refused_by_name():
+    f = lambda x: np.sum(x, dtype=np.float64, out=None, where=True) + np.sum(np.add(x, 1.0, dtype="f8", where=True))
+    assert grad(f)(X).tolist() == [2.0, 2.0, 2.0]
+    for call, name in (
+        (lambda x: np.sum(x, dtype=np.float32), "dtype"),
+        (lambda x: np.sum(x, where=X > 0), "where"),
+        (lambda x: np.max(x, initial=0.0), "initial"),
+        (lambda x: np.sum(np.add(x, 1.0, dtype=np.float32)), "dtype"),
+        (lambda x: np.sum(np.exp(x, out=np.zeros(3))), "out"),
+        (lambda x: np.add.reduce(x, where=X > 0), "where"),
+        (lambda x: np.stack([x, x], dtype=np.float32), "dtype"),
+    ):
+        with pytest.raises(NoDerivative, match=name):
+            grad(lambda x, f=call: rnp.sum(f(x)))(X)
+    with pytest.raises(NoDerivative, match="where"):
+        grad(lambda x: np.where(x))(X)
+
+
+def test_reductions_and_running_values_of_ufuncs_are_ours():
+    assert grad(lambda x: np.multiply.reduce(x))(X).tolist() == [-5.0, 3.0, -3.75]
+    assert grad(lambda x: np.add.accumulate(x)[-1])(X).tolist() == [1.0, 1.0, 1.0]
+    assert grad(lambda x: np.multiply.accumulate(x)[1])(X).tolist() == [-2.5, 1.5, 0.0]
+    assert grad(lambda x: np.maximum.reduce(np.stack([x, -x]), axis=0).sum())(X).tolist() == [1.0, -1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: rnp.tile(x, -1),
+        lambda x: rnp.repeat(x, -1),
+        lambda x: rnp.repeat(x, [1, 2]),
+        lambda x: rnp.repeat(x, 1.5),
+        lambda x: rnp.rot90(rnp.outer(x, x), axes=(0, -2)),
+        lambda x: rnp.pad(x, -1),
+        lambda x: rnp.pad(x, 1.5),
+        lambda x: rnp.concatenate([]),
+        lambda x: rnp.concatenate([x, rnp.outer(x, x)]),
+        lambda x: rnp.vstack([x, x[:2]]),
+        lambda x: rnp.stack([x, x[:2]]),
+        lambda x: rnp.split(x, 2),
+        lambda x: rnp.array_split(x, 0),
+        lambda x: rnp.vsplit(x, 1),
+        lambda x: rnp.moveaxis(x, (0, 0), (0, 0)),
+        lambda x: rnp.expand_dims(x, (0, 0)),
+        lambda x: rnp.broadcast_arrays(x, x[:2]),
+        lambda x: rnp.tensordot(x, x[:2], 1),
+        lambda x: rnp.vecdot(x, x[:2]),
+        lambda x: rnp.cross(x[:2], x[:2]),
+        lambda x: rnp.convolve(x, x[:0]),
+        lambda x: rnp.average(x, weights=x[:2]),
+        lambda x: rnp.cumulative_sum(rnp.outer(x, x)),
+    ],
+)
+def test_arguments_that_do_not_fit_are_a_shape_error_for_plain_and_traced_values(call):
+    for f in (call, lambda x: vjp(call, x)):
+        with pytest.raises(ShapeError, match=r"expected|parts|fit|differ"):
+            f(X)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: rnp.pad(x, 1, mode="linear_ramp"),
+        lambda x: rnp.diff(x, n=-1),
+        lambda x: rnp.meshgrid(x, indexing="yx"),
+        lambda x: rnp.take(x, [0], mode="nearest"),
+        lambda x: rnp.convolve(x, x, mode="half"),
+        lambda x: rnp.sort(x, kind="bogo"),
+        lambda x: rnp.linspace(x, x, num=-1),
+    ],
+)
+def test_options_that_are_none_of_numpys_or_not_ours_are_named(call):
+    with pytest.raises(InvalidInput, match="expected"):
+        call(X)
+
+
+def test_plain_arrays_of_any_dtype_are_moved_and_ordered_as_numpy_does():
+    for x in (np.array([3, 0, 255], np.uint8), np.array([True, False]), np.array([2, -5]), np.array([1 + 2j, 0j])):
+        assert rnp.tile(x, (2, 1)).dtype == x.dtype
+        assert (rnp.roll(x, 1) == np.roll(x, 1)).all()
+        assert (rnp.pad(x, 1) == np.pad(x, 1)).all()
+        assert (rnp.sort(x) == np.sort(x)).all()
+        if x.dtype.kind != "c":
+            assert rnp.min(x) == np.min(x)
+            assert rnp.argmin(x) == np.argmin(x)
+        assert (rnp.real(x) == np.real(x)).all()
+        assert (rnp.imag(x) == np.imag(x)).all()
+        assert (rnp.conj(x) == np.conj(x)).all()
+        assert (rnp.nan_to_num(x) == np.nan_to_num(x)).all()
+
+
+def test_numbers_that_are_not_finite_are_replaced_without_a_derivative():
+    x = np.array([np.nan, np.inf, -np.inf, 2.0], np.float32)
+    assert (rnp.nan_to_num(x) == np.nan_to_num(x)).all()
+    assert (rnp.nan_to_num(x, nan=3.0, posinf=1.0, neginf=-1.0) == np.nan_to_num(x, True, 3.0, 1.0, -1.0)).all()
+    _, back = vjp(lambda x: np.nan_to_num(x) ** 2, np.array([np.nan, 1.0, 3.0]))
+    assert back(np.ones(3))[0].tolist() == [0.0, 2.0, 6.0]
+    assert rnp.nansum(x[[0, 3]]) == 2.0
+    assert rnp.nanmean(np.array([[1.0, np.nan], [3.0, 5.0]]), axis=0).tolist() == [2.0, 5.0]
+    assert rnp.nanmean(x[[0, 3]]).dtype == np.float32
+    assert grad(lambda x: np.nanmean(x) ** 2)(np.array([1.0, np.nan, 3.0])).tolist() == [2.0, 0.0, 2.0]
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(rnp.nanmean(x[:1]))
+
+
+def test_arrays_like_another_have_its_dtype():
+    x = np.arange(3, dtype=np.float32)
+    for value in (2, 0.5, np.float64(0.5), -0.0, np.nan):
+        found, expected = rnp.full_like(x, value), np.full_like(x, value)
+        assert found.dtype == np.float32
+        assert found.tobytes() == expected.tobytes()
+    assert rnp.full_like(np.arange(3), 2.5).tolist() == np.full_like(np.arange(3), 2.5).tolist()
+    assert grad(lambda v: np.sum(rnp.full_like(x, v)))(2.0) == 3.0
+    assert np.signbit(vjp(lambda v: rnp.full_like(x, v), np.array(-0.0))[0]).all()
+    assert grad(lambda x: np.sum(np.full_like(x, 2.0)))(x).tolist() == [0.0, 0.0, 0.0]
+    assert (rnp.one_hot([[1], [0]], 2) == np.eye(2)[[[1], [0]]]).all()
+    assert rnp.one_hot(1, 3, np.float32).dtype == np.float32
+    assert rnp.one_hot(np.array([-1, 3]), 3).tolist() == [[0.0] * 3] * 2
+    assert vmap(lambda i: rnp.one_hot(i, 2))(np.array([1, 0])).tolist() == [[0.0, 1.0], [1.0, 0.0]]
