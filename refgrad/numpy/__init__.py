@@ -5,6 +5,7 @@ functions on traced values (``np.tanh(x)``, ``np.sum(x, axis=0)``, ``np.linalg.s
 
 Every other name is NumPy's own: ``rnp.arange(3)``, ``rnp.histogram(x)`` and ``rnp.fft.fft(x)`` work on plain arrays, on
 CuPy's and exact ones as far as these take part in NumPy's protocols, and on a traced value they raise and are named.
+`refgrad.numpy.nn` has the layers and losses of machine learning.
 
 >>> import refgrad
 >>> import refgrad.numpy as rnp
@@ -16,6 +17,7 @@ ExactArray([0, 12/25, -3/25])
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy
@@ -305,6 +307,7 @@ __all__ = [
     "ndim",
     "negative",
     "newaxis",
+    "nn",
     "not_equal",
     "one_hot",
     "ones_like",
@@ -375,6 +378,8 @@ from refgrad.numpy.dispatch import apply_function, apply_ufunc  # noqa: F401  (n
 
 
 def __getattr__(name: str) -> Any:
+    if name == "nn":  # when it is first used
+        return importlib.import_module("refgrad.numpy.nn")
     try:
         value = getattr(numpy, name)
     except AttributeError:

@@ -27,6 +27,12 @@ def full_like(x: Any, value: Any) -> Array:
     return ones * (elementwise.astype(value, dtype=ones.dtype) if value.dtype != ones.dtype else value)
 
 
+def number_like(x: Any, n: int) -> Array:
+    """The integer n as a number in the dtype of x, so that what is computed from it is as exact as x is."""
+    plain = primal(x)
+    return backend.of(plain).zeros((), plain) + n if hasattr(plain, "dtype") else n
+
+
 def linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, *, axis: int = 0
 ) -> Any:

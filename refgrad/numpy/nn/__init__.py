@@ -1,0 +1,56 @@
+"""Layers and losses of machine learning, as plain functions over the primitives: no rules of their own.
+
+Like the rest of `refgrad.numpy` they work on plain, traced, CuPy and exact arrays. Their constants are integers and
+what follows from integers, so the same code that trains in float32 has certified enclosures on balls.
+
+>>> import numpy as np
+>>> from refgrad import grad
+>>> from refgrad.numpy import nn
+>>> loss = lambda logits: nn.cross_entropy(logits, np.array([1]))
+>>> grad(loss)(np.zeros((1, 2))).tolist()
+[[0.5, -0.5]]
+"""
+
+from __future__ import annotations
+
+from refgrad.numpy.elementwise import logistic, relu, softplus
+from refgrad.numpy.making import one_hot
+from refgrad.numpy.nn.activations import elu, gelu, leaky_relu, log_logistic, log_softmax, sigmoid, silu
+from refgrad.numpy.nn.attention import dot_product_attention
+from refgrad.numpy.nn.losses import (
+    binary_cross_entropy,
+    cross_entropy,
+    gaussian_nll,
+    huber,
+    kl_divergence,
+    mean_squared_error,
+    poisson_nll,
+)
+from refgrad.numpy.nn.normalization import batch_norm, layer_norm, rms_norm
+from refgrad.numpy.reductions import softmax
+
+__all__ = [
+    "batch_norm",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "dot_product_attention",
+    "elu",
+    "gaussian_nll",
+    "gelu",
+    "huber",
+    "kl_divergence",
+    "layer_norm",
+    "leaky_relu",
+    "log_logistic",
+    "log_softmax",
+    "logistic",
+    "mean_squared_error",
+    "one_hot",
+    "poisson_nll",
+    "relu",
+    "rms_norm",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+]

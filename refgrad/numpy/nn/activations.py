@@ -1,0 +1,60 @@
+"""Activations beyond those that are primitives (`relu`, `logistic`, `softplus`, tanh), element by element.
+
+References
+----------
+.. [clevert2016] D.-A. Clevert, T. Unterthiner, S. Hochreiter, Fast and accurate deep network learning by exponential
+   linear units (ELUs), ICLR 2016.
+.. [hendrycks2016] D. Hendrycks, K. Gimpel, Gaussian error linear units (GELUs), arXiv:1606.08415.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from refgrad.numpy.elementwise import arctan, asarray, expm1, logistic, softplus, sqrt, where
+from refgrad.numpy.making import number_like
+from refgrad.numpy.reductions import logsumexp
+from refgrad.typing import Array
+
+sigmoid = logistic
+
+
+def log_logistic(x: Any) -> Array:
+    """``log(logistic(x))``, without overflow."""
+    return -softplus(-asarray(x))
+
+
+def leaky_relu(x: Any, slope: Any = 0.01) -> Array:
+    """x where it is positive and ``slope * x`` elsewhere; the derivative at 0 is `slope`."""
+    x = asarray(x)
+    return where(x > 0, x, slope * x)
+
+
+def elu(x: Any, alpha: Any = 1) -> Array:
+    """x where it is positive and ``alpha * (exp(x) - 1)`` elsewhere; the derivative at 0 is `alpha` [clevert2016]_."""
+    x = asarray(x)
+    # of a large x not even the branch that is not taken may overflow
+    return where(x > 0, x, alpha * expm1(where(x > 0, 0, x)))
+
+
+def silu(x: Any) -> Array:
+    """``x * logistic(x)``, also called swish."""
+    x = asarray(x)
+    return x * logistic(x)
+
+
+def gelu(x: Any) -> Array:
+    """``x * logistic(sqrt(8 / pi) * (x + 0.044715 * x**3))``: the tanh form of the Gaussian error linear unit.
+
+    The usual ``x / 2 * (1 + tanh(z))`` is ``x * logistic(2 * z)``, which loses no digits where tanh is nearly -1
+    [hendrycks2016]_.
+    """
+    x = asarray(x)
+    pi = 4 * arctan(number_like(x, 1))
+    return x * logistic(sqrt(8 / pi) * (x + 44715 * x * x * x / 1000000))
+
+
+def log_softmax(x: Any, axis: int = -1) -> Array:
+    """``log(softmax(x))`` along `axis`, without overflow."""
+    x = asarray(x)
+    return x - logsumexp(x, axis, keepdims=True)
