@@ -17,6 +17,7 @@ from refgrad.numpy.elementwise import logistic, relu, softplus
 from refgrad.numpy.making import one_hot
 from refgrad.numpy.nn.activations import elu, gelu, leaky_relu, log_logistic, log_softmax, sigmoid, silu
 from refgrad.numpy.nn.attention import dot_product_attention
+from refgrad.numpy.nn.convolution import avg_pool, conv1d, conv2d, max_pool
 from refgrad.numpy.nn.losses import (
     binary_cross_entropy,
     cross_entropy,
@@ -30,8 +31,11 @@ from refgrad.numpy.nn.normalization import batch_norm, layer_norm, rms_norm
 from refgrad.numpy.reductions import softmax
 
 __all__ = [
+    "avg_pool",
     "batch_norm",
     "binary_cross_entropy",
+    "conv1d",
+    "conv2d",
     "cross_entropy",
     "dot_product_attention",
     "elu",
@@ -44,6 +48,7 @@ __all__ = [
     "log_logistic",
     "log_softmax",
     "logistic",
+    "max_pool",
     "mean_squared_error",
     "one_hot",
     "poisson_nll",
