@@ -150,6 +150,7 @@ from refgrad.numpy.reductions import (
     cumsum,
     cumulative_prod,
     cumulative_sum,
+    logcumsumexp,
     logsumexp,
     max,
     mean,
@@ -158,6 +159,7 @@ from refgrad.numpy.reductions import (
     softmax,
     sum,
 )
+from refgrad.numpy.scaling import ldexp
 from refgrad.numpy.shapes import (
     atleast_1d,
     atleast_2d,
@@ -274,6 +276,7 @@ __all__ = [
     "isfinite",
     "isnan",
     "kron",
+    "ldexp",
     "less",
     "less_equal",
     "lgamma",
@@ -284,6 +287,7 @@ __all__ = [
     "log2",
     "log10",
     "logaddexp",
+    "logcumsumexp",
     "logical_and",
     "logical_not",
     "logical_or",

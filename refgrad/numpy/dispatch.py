@@ -22,7 +22,7 @@ from refgrad.numpy.sliding import sliding_window_view
 __all__ = ["apply_function", "apply_ufunc"]
 
 _REDUCTIONS = {"add": "sum", "maximum": "max", "minimum": "min", "multiply": "prod", "logaddexp": "logsumexp"}
-_RUNNING = {"add": "cumsum", "multiply": "cumprod"}
+_RUNNING = {"add": "cumsum", "multiply": "cumprod", "logaddexp": "logcumsumexp"}
 _GENERALIZED = {"vecdot"}  # ufuncs with an option that is ours too
 
 PIECEWISE_CONSTANT = {

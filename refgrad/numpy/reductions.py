@@ -157,6 +157,23 @@ def logsumexp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     return reduce.logsumexp(x, axis=axes_of(x, axis, "logsumexp"), keepdims=keepdims)
 
 
+def logcumsumexp(x: Any, axis: int | None = None) -> Array:
+    """``log(cumsum(exp(x)))`` along `axis`, or of the raveled x, without overflow.
+
+    Every sum is taken relative to its own largest term: one maximum for the whole axis would lose the first sums, and
+    their derivatives, wherever later elements are much larger.
+    """
+    y, axis = _line(x, axis, "logcumsumexp")
+    n, reach = shape_of(y)[axis], 1
+    while reach < n:  # after each round, element k holds the sum over the last 2 * reach elements up to k
+        ends, starts = scan.along(y, axis, slice(reach, None)), scan.along(y, axis, slice(None, n - reach))
+        pairs = shape.concat(*(shape.reshape(p, shape=(1, *shape_of(p))) for p in (starts, ends)), axis=0)
+        sums = reduce.logsumexp(pairs, axis=(0,), keepdims=False)
+        y = shape.concat(scan.along(y, axis, slice(None, reach)), sums, axis=axis)
+        reach *= 2
+    return y
+
+
 def softmax(x: Any, axis: int = -1) -> Array:
     """``exp(x) / sum(exp(x))`` along `axis`, without overflow."""
     x = asarray(x)

@@ -5,15 +5,18 @@ The inputs are those of public reports; the truth is derived by hand in each tes
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from helpers.compositions import along, assert_derivatives, compositions
 from helpers.jets import JETS, coefficient, line
 from helpers.modes import directional
 
 import refgrad.numpy as rnp
-from refgrad import exact, grad, hessian, hvp, jacfwd, jacrev
+from refgrad import exact, grad, hessian, hvp, jacfwd, jacrev, jvp
+from refgrad.numpy import nn
 
 ONE = exact.asarray(1)
 
@@ -203,3 +206,119 @@ def test_the_norm_at_zero_has_gradient_0_and_no_second_derivative():
     assert grad(rnp.linalg.norm)(x).tolist() == [0.0, 0.0, 0.0]
     for modes, found in directional(rnp.linalg.norm, x, np.array([1.0, 2.0, 3.0]), 2).items():
         assert np.isnan(found), modes
+
+
+def vector(entries):
+    return rnp.stack([e * rnp.ones_like(entries[0]) for e in entries])
+
+
+def test_layer_norm_has_the_second_derivative_of_an_odd_function_of_one_number():
+    # pytorch#196700: -0.3849. Of [t, 0], mean t/2 and variance t^2/4, with epsilon 1/4, the sum with the gain [1, 2] is
+    # (t/2 - 2 t/2) / sqrt((t^2 + 1)/4) = -t / sqrt(1 + t^2), whose second derivative is 3 t / (1 + t^2)^(5/2)
+    def f(t):
+        gain = exact.asarray([1, 2])
+        return rnp.sum(nn.layer_norm(rnp.reshape(vector([t, 0 * t]), (1, 2)), gain, epsilon=Fraction(1, 4)))
+
+    t = Fraction(7, 10)
+    with exact.precision(200):
+        root = exact.balls(1 + t**2).table.sqrt(exact.balls(1 + t**2)).data.item()
+        for modes, found in compositions(f, [exact.balls(t)], [exact.balls(1)], orders=(2,)):
+            truth = 3 * exact.balls(t).data.item() / root**5
+            assert found.data.item().overlaps(truth), modes
+            assert found.data.item().rad() < 1e-50
+    assert abs(float(truth.mid()) - 0.7749142079590942) < 1e-15
+
+
+def test_batch_norm_has_its_second_derivative_where_the_statistics_depend_on_the_input():
+    # pytorch#196699: -2.132. The input is quadratic in t; the truth is the Taylor series of the definition
+    shape, weights = (2, 2, 2), np.arange(1, 9).reshape(2, 2, 2)
+    gain, bias = [3, -1], [1, 4]  # halves and quarters
+
+    def x(t):
+        return [(i + 1) * t + (i % 3 - 1) * t * t + i for i in range(8)]
+
+    def f(t):
+        images, halves, quarters = rnp.reshape(vector(x(t)), shape), exact.asarray(gain) / 2, exact.asarray(bias) / 4
+        y, _, _ = nn.batch_norm(images, halves, quarters, epsilon=Fraction(1, 4))
+        return rnp.sum(exact.asarray(weights) * y)
+
+    def by_hand(t):
+        images = np.array(x(t), object).reshape(shape)
+        total = 0
+        for channel in range(2):
+            entries = images[:, channel].ravel()
+            mean = sum(entries) / 4
+            deviation = ((sum((e - mean) ** 2 for e in entries) + 1) / 4).sqrt()
+            for e, w in zip(entries, weights[:, channel].ravel().tolist(), strict=True):
+                total = total + (2 * (e - mean) / deviation * gain[channel] + bias[channel]) * w / 4
+        return total
+
+    with exact.precision(200):
+        t, v = exact.balls(-6), exact.balls(1)
+        series = by_hand(along([t], [v])[0].item())
+        assert_derivatives(f, [t], [v], np.array(series, object))
+        assert abs(float((2 * series.c[2]).mid()) + 0.20703015646993195) < 1e-15
+
+
+def test_running_products_with_a_zero_among_the_factors_have_their_second_derivative():
+    # pytorch#196701: 68 by jvp of jvp, NaN by two reverse passes
+    def f(t):
+        rows = rnp.reshape(vector([t, t + 1, 2 - t, t - 1, 2 * t + 1, t + 3]), (2, 3))
+        return rnp.sum(np.cumprod(rows, axis=-1) * exact.asarray([[1, 2, 3], [4, 5, 6]]))
+
+    # t + 2 t (t + 1) + 3 t (t + 1)(2 - t) + 4 (t - 1) + 5 (t - 1)(2 t + 1) + 6 (t - 1)(2 t + 1)(t + 3)
+    #   = 9 t^3 + 45 t^2 - 16 t - 27, whose derivatives at 1 are 101, 144 and 54
+    assert f(ONE) == 9 + 45 - 16 - 27
+    for modes, found in compositions(f, [ONE], [ONE]):
+        assert found == {1: 101, 2: 144, 3: 54}[len(modes)], modes
+
+
+def test_running_log_sums_keep_the_first_ones_where_later_elements_are_far_larger():
+    # pytorch#196705: -6. At t = -400 each running sum is its largest term: row t, 1 - t, 2 t + 3 gives t, 1 - t, 1 - t
+    # with weights 1, 2, -1 and row -t, t + 2, 3 t - 1 gives -t three times with weights 3, -2, 4:
+    # 1 - 2 + 1 - 5 = -5, but for terms of exp(-800)
+    weights = np.array([[1.0, 2.0, -1.0], [3.0, -2.0, 4.0]])
+
+    def f(t):
+        rows = rnp.reshape(rnp.stack([t, 1 - t, 2 * t + 3, -t, t + 2, 3 * t - 1]), (2, 3))
+        return rnp.sum(rnp.logcumsumexp(rows, axis=-1) * weights)
+
+    t, one = np.array(-400.0), np.array(1.0)
+    assert f(t) == 2001.0
+    for modes, found in compositions(f, [t], [one]):
+        assert found == {1: -5.0, 2: 0.0, 3: 0.0}[len(modes)], modes
+
+
+def test_running_log_sums_have_the_derivatives_of_their_definition():
+    x, v = exact.balls([[1, -2, "1/2", 3, 0], [0, 1, 1, -1, 2]]), exact.balls([[1, 2, -1, 3, 1], [0, 1, -2, 1, 1]])
+    with exact.precision(200):
+        series = np.log(np.cumsum(np.exp(along([x], [v])[0]), axis=1))
+        assert_derivatives(lambda x: rnp.logcumsumexp(x, axis=1), [x], [v], series)
+    floats = np.random.default_rng(0).normal(size=(3, 7))
+    for axis in (0, -1):
+        found = jvp(lambda x, a=axis: np.logaddexp.accumulate(x, axis=a), (floats,), (floats,))[0]
+        assert np.abs(found - np.logaddexp.accumulate(floats, axis=axis)).max() <= 8 * 2.0**-52
+    assert rnp.logcumsumexp(floats).shape == (21,)
+    assert rnp.logcumsumexp(np.zeros((2, 0)), axis=1).shape == (2, 0)
+
+
+def test_scaling_by_a_negative_power_of_two_has_its_derivative():
+    # pytorch#196680: 2, with 2**-2 taken in integers. 2 t + t^2/4 has derivative 2 + t/2 = 2.35 at 0.7
+    exponents = np.array([1, -2], np.int32)
+    t = exact.asarray("7/10")
+    f = lambda t: rnp.sum(rnp.ldexp(rnp.stack([t, t * t]), exponents))
+    for modes, found in compositions(f, [t], [ONE]):
+        assert found == {1: Fraction(47, 20), 2: Fraction(1, 2), 3: 0}[len(modes)], modes
+    assert grad(lambda t: np.sum(np.ldexp(np.stack([t, t * t]), exponents)))(0.5) == 2.25
+
+
+def test_scaling_by_powers_of_two_is_numpys_over_the_whole_range():
+    for dtype in (np.float32, np.float64):
+        smallest, largest = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
+        x = np.array([1, -3, 0, smallest, largest, np.inf], dtype)
+        for n in (0, 5, -7, 200, -200, 2000, -2000, 100_000, -100_000, [3, -1, 4, 1, -5, 9]):
+            with np.errstate(over="ignore", under="ignore"):
+                found, expected = rnp.ldexp(x, n), np.ldexp(x, n)
+            assert found.dtype == dtype
+            assert (found == expected).all(), (dtype, n)
+    assert math.isinf(rnp.ldexp(np.inf, -3))
