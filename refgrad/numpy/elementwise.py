@@ -175,8 +175,10 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
     if backend.of(plain).exact or getattr(getattr(plain, "dtype", None), "kind", "f") in "iub":
         return x
     top = float(np.finfo(getattr(plain, "dtype", float)).max)
-    ends = where(x > 0, top if posinf is None else posinf, -top if neginf is None else neginf)
-    return where(isfinite(x), x, where(isnan(x), nan, ends))
+    # each `where` has an array among its branches: two Python numbers alone would make float64 of float32
+    y = where(isnan(x), nan, x)
+    y = where(x > top, top if posinf is None else posinf, y)
+    return where(x < -top, -top if neginf is None else neginf, y)
 
 
 def real(x: Any) -> Array:
