@@ -14,6 +14,7 @@ from refgrad.autodiff.rules import discrete, elementwise, smooth, special
 from refgrad.autodiff.trace import PRIMITIVES, Tracer, primal
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, NoDerivative, NotRational
+from refgrad.numpy.plain import numpys
 from refgrad.typing import Array, DType
 
 
@@ -159,6 +160,7 @@ def where(condition: Any, a: Any, b: Any, /) -> Array:
     return elementwise.where(condition, asarray(a), asarray(b))
 
 
+@numpys
 def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Array:
     """x limited to [a_min, a_max], NaN kept; the derivative is 1 inside the closed interval and 0 outside."""
     low, high = a_min if min is None else min, a_max if max is None else max

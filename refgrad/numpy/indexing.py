@@ -13,6 +13,7 @@ from refgrad.autodiff.trace import Tracer, primal, value_of
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy.elementwise import asarray, clip, where
+from refgrad.numpy.plain import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.numpy.shapes import ravel, reshape
 from refgrad.typing import Array
@@ -91,6 +92,7 @@ def _basic(x: Array, keys: tuple[Any, ...]) -> Array:
     return x if shape_of(x) == tuple(result) else shape.reshape(x, shape=tuple(result))
 
 
+@numpys
 def take(x: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") -> Array:
     """The elements of x at `indices` along `axis`, or of the raveled x.
 
@@ -132,7 +134,7 @@ def put_along_axis_add(g: Any, indices: Any, axis: int, size: int) -> Array:
 
 def _wide(indices: Any) -> Array:
     """Indices as an int64 array: a narrower or an unsigned one cannot hold what is added to it."""
-    indices = np.asarray(indices) if isinstance(indices, (int, list, tuple)) else indices
+    indices = asarray(np.asarray(indices) if isinstance(indices, int) else indices)
     narrow = isinstance(indices.dtype, np.dtype) and indices.dtype.kind in "iu" and indices.dtype != np.int64
     return elementwise.astype(indices, dtype=np.int64) if narrow else indices
 

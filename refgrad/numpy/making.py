@@ -15,10 +15,12 @@ from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput
 from refgrad.numpy.elementwise import asarray
 from refgrad.numpy.joining import concatenate
+from refgrad.numpy.plain import numpys
 from refgrad.numpy.shapes import moveaxis
 from refgrad.typing import Array, DType
 
 
+@numpys
 def full_like(x: Any, value: Any) -> Array:
     """`value` in every place of an array of the shape and dtype of x; a traced value keeps its derivative."""
     ones, value = primitive.ones_like(asarray(x)), asarray(value)
@@ -33,6 +35,7 @@ def number_like(x: Any, n: int) -> Array:
     return backend.of(plain).zeros((), plain) + n if hasattr(plain, "dtype") else n
 
 
+@numpys
 def linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, *, axis: int = 0
 ) -> Any:

@@ -10,6 +10,7 @@ from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput
 from refgrad.numpy.elementwise import asarray
 from refgrad.numpy.indexing import take_along_axis
+from refgrad.numpy.plain import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.typing import Array
 
@@ -20,6 +21,7 @@ def argsort(x: Any, axis: int | None = -1, *, kind: str | None = None, stable: b
     return order.argsort(x, axis=place)
 
 
+@numpys
 def sort(x: Any, axis: int | None = -1, *, kind: str | None = None, stable: bool | None = None) -> Array:
     """The elements in ascending order along `axis`, or those of the raveled x.
 

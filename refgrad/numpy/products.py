@@ -8,6 +8,7 @@ from refgrad.autodiff.rules import contract, shape
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.elementwise import asarray
+from refgrad.numpy.plain import numpys
 from refgrad.numpy.shapes import expand_dims, ravel, transpose
 from refgrad.numpy.tensor_products import tensordot
 from refgrad.typing import Array
@@ -40,6 +41,7 @@ def matmul(a: Any, b: Any) -> Array:
     return shape.reshape(y, shape=tuple(dims))
 
 
+@numpys
 def dot(a: Any, b: Any) -> Array:
     """The sum of products over the last axis of a and the last but one of b; of two vectors, one number."""
     a, b = asarray(a), asarray(b)
@@ -48,6 +50,7 @@ def dot(a: Any, b: Any) -> Array:
     return tensordot(a, b, (-1, -2)) if len(shape_of(b)) > 2 else matmul(a, b)
 
 
+@numpys
 def inner(a: Any, b: Any) -> Array:
     """The inner products of the rows of a with the rows of b; of two vectors, one number."""
     a, b = asarray(a), asarray(b)
@@ -56,11 +59,13 @@ def inner(a: Any, b: Any) -> Array:
     return tensordot(a, b, (-1, -1)) if len(shape_of(b)) > 2 else matmul(a, transpose(b))
 
 
+@numpys
 def vdot(a: Any, b: Any) -> Array:
     """The inner product of all elements of a and b."""
     return matmul(ravel(a), ravel(b))
 
 
+@numpys
 def outer(a: Any, b: Any) -> Array:
     """The matrix ``a[i] * b[j]``."""
     return expand_dims(ravel(a), 1) * ravel(b)

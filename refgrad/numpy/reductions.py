@@ -8,10 +8,11 @@ from typing import Any
 from refgrad import backend
 from refgrad.autodiff.primitive import Primitive
 from refgrad.autodiff.rules import reduce, scan, shape
-from refgrad.autodiff.trace import Tracer, primal
+from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.elementwise import asarray, exp, where
+from refgrad.numpy.plain import numpys
 from refgrad.typing import Array, Axes
 
 
@@ -50,32 +51,28 @@ def max(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     return reduce.amax(x, axis=axes_of(x, axis, "max"), keepdims=keepdims)
 
 
+@numpys
 def min(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The smallest element over `axis`; equal ones share its derivative evenly."""
-    x = asarray(x)
-    if _has_no_negative(x):
-        return x.min(axis=axis, keepdims=keepdims)
-    return -max(-x, axis, keepdims=keepdims)
-
-
-def _has_no_negative(x: Array) -> bool:
-    """Whether x is of unsigned integers or booleans, whose order is not reversed by the minus sign."""
-    return not isinstance(x, Tracer) and getattr(getattr(x, "dtype", None), "kind", "f") in "ub"
+    return -max(-asarray(x), axis, keepdims=keepdims)
 
 
 amax, amin = max, min
 
 
+@numpys
 def count_nonzero(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The number of elements over `axis` that are not zero, or that are True; an integer, without a derivative."""
     return sum(where(asarray(x), 1, 0), axis, keepdims=keepdims)
 
 
+@numpys
 def any(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """Whether an element over `axis` is not zero, or is True."""
     return count_nonzero(x, axis, keepdims=keepdims) > 0
 
 
+@numpys
 def all(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """Whether no element over `axis` is zero, or is False."""
     return sum(where(asarray(x), 0, 1), axis, keepdims=keepdims) == 0
@@ -137,6 +134,7 @@ def _line(x: Any, axis: int | None, what: str) -> tuple[Array, int]:
     return x, axes_of(x, axis, what)[0]
 
 
+@numpys
 def argmax(x: Any, axis: int | None = None) -> Array:
     """The first index of the largest element along `axis`, or in the raveled array."""
     x = asarray(x)
@@ -145,10 +143,10 @@ def argmax(x: Any, axis: int | None = None) -> Array:
     return reduce.argmax(x, axis=axes_of(x, axis, "argmax")[0])
 
 
+@numpys
 def argmin(x: Any, axis: int | None = None) -> Array:
     """The first index of the smallest element along `axis`, or in the raveled array."""
-    x = asarray(x)
-    return x.argmin(axis=axis) if _has_no_negative(x) else argmax(-x, axis)
+    return argmax(-asarray(x), axis)
 
 
 def logsumexp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:

@@ -14,6 +14,7 @@ from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.elementwise import asarray
+from refgrad.numpy.plain import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.typing import Array, Axes, Shape
 
@@ -37,6 +38,7 @@ def ravel(x: Any) -> Array:
     return reshape(x, -1)
 
 
+@numpys
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Array:
     """x with its axes permuted, reversed if `axes` is None."""
     x = asarray(x)
@@ -64,6 +66,7 @@ def matrix_transpose(x: Any) -> Array:
     return contract.matrix_transpose(asarray(x))
 
 
+@numpys
 def swapaxes(x: Any, a: int, b: int) -> Array:
     """x with axes a and b exchanged."""
     x = asarray(x)
@@ -74,6 +77,7 @@ def swapaxes(x: Any, a: int, b: int) -> Array:
     return transpose(x, order)
 
 
+@numpys
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Array:
     """x with the axes `source` moved to the places `destination`, one axis or as many as there are places."""
     x = asarray(x)
@@ -90,6 +94,7 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
     return transpose(x, order)
 
 
+@numpys
 def expand_dims(x: Any, axis: int | Sequence[int]) -> Array:
     """x with axes of length 1 in the places of the result that `axis` names."""
     x = asarray(x)
@@ -119,6 +124,7 @@ def fliplr(x: Any) -> Array:
     return flip(x, 1)
 
 
+@numpys
 def squeeze(x: Any, axis: Axes = None) -> Array:
     """x without the axes of length 1 that `axis` names, or without all of them."""
     x = asarray(x)
@@ -129,16 +135,19 @@ def squeeze(x: Any, axis: Axes = None) -> Array:
     return reshape(x, [n for i, n in enumerate(dims) if i not in drop])
 
 
+@numpys
 def atleast_1d(*xs: Any) -> Any:
     """x, as an array of shape (1,) if it is a number; of several x, a tuple."""
     return _each(xs, lambda x: x if shape_of(x) else reshape(x, 1))
 
 
+@numpys
 def atleast_2d(*xs: Any) -> Any:
     """x, as a matrix of one row if it is a number or a vector; of several x, a tuple."""
     return _each(xs, lambda x: x if len(shape_of(x)) > 1 else reshape(x, (1, -1)))
 
 
+@numpys
 def atleast_3d(*xs: Any) -> Any:
     """x, of shape (1, n, 1) if it is a vector and (m, n, 1) if a matrix; of several x, a tuple."""
 

@@ -12,12 +12,14 @@ from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy.elementwise import asarray
 from refgrad.numpy.joining import stack
+from refgrad.numpy.plain import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.numpy.shapes import atleast_1d, flip, moveaxis, reshape, transpose
 from refgrad.numpy.sliding import windows
 from refgrad.typing import Array
 
 
+@numpys
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Array:
     """The sum of ``a * b`` over pairs of axes.
 
@@ -58,6 +60,7 @@ def _paired_axes(a: Array, b: Array, axes: Any) -> tuple[list[int], list[int]]:
     return places
 
 
+@numpys
 def vecdot(a: Any, b: Any, *, axis: int = -1) -> Array:
     """The sums of products along `axis`, with broadcasting over the others."""
     a, b = asarray(a), asarray(b)
@@ -82,6 +85,7 @@ def kron(a: Any, b: Any) -> Array:
     return rules.reshape(spread_a * spread_b, shape=tuple(n * m for n, m in zip(dims_a, dims_b, strict=True)))
 
 
+@numpys
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Array:
     """The cross product of vectors of three components, which lie along `axis`, or along an axis of their own each."""
     if axis is not None:
@@ -94,6 +98,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     return stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axisc)
 
 
+@numpys
 def convolve(a: Any, v: Any, mode: str = "full") -> Array:
     """The discrete convolution ``y[k] = sum_j a[k - j] * v[j]`` of two vectors; `mode` as for `correlate`."""
     a, v = _vectors(a, v, "convolve")
@@ -102,6 +107,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Array:
     return _correlation(a, flip(v, 0), mode)
 
 
+@numpys
 def correlate(a: Any, v: Any, mode: str = "valid") -> Array:
     """The cross-correlation ``y[k] = sum_j a[k + j] * v[j]`` of two vectors.
 

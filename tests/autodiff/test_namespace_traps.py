@@ -10,7 +10,6 @@ from helpers.compositions import along, assert_derivatives
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hvp, jvp, vjp, vmap
-from refgrad.errors import ShapeError
 
 REDUCTIONS = ["sum", "mean", "var", "max", "min", "prod", "ptp", "average"]
 AXES = [None, 0, -1, np.int64(1), (0,), (0, -1), (2, 0, 1), ()]
@@ -54,7 +53,7 @@ def test_a_number_is_its_own_reduction(name, axis, keepdims):
 def test_an_axis_that_is_not_there_or_named_twice_is_refused(name):
     for axis in (2, -3, (0, 2), (0, 0), (0, -2)):
         for f in (getattr(rnp, name), lambda x: vjp(lambda x: getattr(np, name, getattr(rnp, name))(x, axis=axis), x)):
-            with pytest.raises((ShapeError, np.exceptions.AxisError)):
+            with pytest.raises(ValueError):  # ours, or on plain arrays NumPy's own
                 f(np.ones((2, 2)), axis=axis) if f is getattr(rnp, name) else f(np.ones((2, 2)))
 
 
