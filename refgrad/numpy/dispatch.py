@@ -27,9 +27,8 @@ _GENERALIZED = {"vecdot"}  # ufuncs with an option that is ours too
 
 PIECEWISE_CONSTANT = {
     "allclose", "argpartition", "array2string", "array_equal", "array_equiv", "array_repr", "array_str", "can_cast",
-    "ceil", "digitize", "floor", "floor_divide", "isclose", "iscomplexobj", "isin", "isinf", "isneginf", "isposinf",
-    "isrealobj", "lexsort", "logical_and", "logical_not", "logical_or", "logical_xor", "result_type", "rint",
-    "searchsorted", "signbit", "trunc",
+    "digitize", "floor_divide", "isclose", "iscomplexobj", "isin", "isinf", "isneginf", "isposinf", "isrealobj",
+    "lexsort", "result_type", "searchsorted", "signbit", "trunc",
 }  # fmt: skip
 """Functions of NumPy that are applied to plain values where this namespace has no function of that name."""
 

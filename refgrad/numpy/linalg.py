@@ -2,6 +2,7 @@
 
 Functions of symmetric matrices (`cholesky`, `eigh`, `eigvalsh`) are functions of the symmetric part ``(a + a^T) / 2``,
 so their gradients are symmetric; NumPy's read one triangle, which is the same where `a` is symmetric.
+Every other name is numpy.linalg's own, for plain arrays.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from refgrad.autodiff.rules import determinant, linalg, orthogonal, shape, spectral, triangular
 from refgrad.autodiff.rules.contract import matrix_transpose
@@ -22,12 +25,13 @@ from refgrad.numpy.products import matmul
 from refgrad.numpy.products import outer as outer_product
 from refgrad.numpy.reductions import sum
 from refgrad.numpy.shapes import concatenate
+from refgrad.numpy.tensor_products import cross, tensordot, vecdot
 from refgrad.typing import Array
 
 __all__ = [
-    "EighResult", "QRResult", "SlogdetResult", "cholesky", "det", "diagonal", "eigh", "eigvalsh", "inv", "matmul",
-    "matrix_norm", "matrix_power", "matrix_transpose", "multi_dot", "norm", "outer", "qr", "slogdet", "solve",
-    "solve_triangular", "svdvals", "trace", "vecdot", "vector_norm",
+    "EighResult", "QRResult", "SlogdetResult", "cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv",
+    "matmul", "matrix_norm", "matrix_power", "matrix_transpose", "multi_dot", "norm", "outer", "qr", "slogdet",
+    "solve", "solve_triangular", "svdvals", "tensordot", "trace", "vecdot", "vector_norm",
 ]  # fmt: skip
 
 
@@ -226,11 +230,6 @@ def outer(a: Any, b: Any) -> Array:
     return outer_product(a, b)
 
 
-def vecdot(a: Any, b: Any, *, axis: int = -1) -> Array:
-    """The inner products along `axis`, with broadcasting."""
-    return sum(asarray(a) * asarray(b), axis=axis)
-
-
 def matrix_power(a: Any, n: int) -> Array:
     """The n-th power of square matrices; of their inverses where n is negative."""
     a = _matrices(a, "matrix_power")
@@ -254,3 +253,10 @@ def multi_dot(arrays: Sequence[Any]) -> Array:
     if len(shape_of(arrays[-1])) == 1:
         return reduce(lambda x, a: matmul(a, x), reversed(arrays))
     return reduce(matmul, arrays)
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        return getattr(np.linalg, name)
+    except AttributeError:
+        raise AttributeError(f"neither refgrad.numpy.linalg nor numpy.linalg has {name!r}") from None

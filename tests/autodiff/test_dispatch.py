@@ -19,12 +19,15 @@ def test_names_that_are_not_ours_are_numpys_own():
     assert rnp.median is np.median
     assert rnp.int32 is np.int32
     assert {"sum", "fft", "median"} <= set(dir(rnp))
+    assert rnp.linalg.matrix_rank(np.eye(2)) == 2
     assert rnp.sort(exact.asarray([2, 1]))[0] == 1
 
 
 def test_a_name_that_nobody_has_is_an_attribute_error():
     with pytest.raises(AttributeError, match=r"neither refgrad\.numpy nor numpy has 'gradient_descent'"):
         rnp.gradient_descent
+    with pytest.raises(AttributeError, match=r"neither refgrad\.numpy\.linalg nor numpy\.linalg has 'solve_it'"):
+        rnp.linalg.solve_it
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,7 @@ def test_a_name_that_nobody_has_is_an_attribute_error():
         ("histogram", lambda x: rnp.histogram(x)[0][0] * x[0]),
         ("median", lambda x: rnp.median(x)),
         ("fft.fft", lambda x: rnp.fft.fft(x)),
+        ("linalg.eig", lambda x: rnp.linalg.eig(rnp.outer(x, x))),
         ("interp", lambda x: rnp.sum(rnp.interp(x, X, X))),
         ("nonzero", lambda x: np.nonzero(x)),
         ("unique", lambda x: rnp.unique(x)),
@@ -86,6 +90,7 @@ def test_a_piecewise_constant_function_refuses_a_value_that_stands_for_many():
     assert vmap(lambda x: np.count_nonzero(x > 1.0))(np.stack([X, -X])).tolist() == [2, 1]
     assert vmap(lambda x: np.any(x > 2.1))(np.stack([X, -X])).tolist() == [False, True]
     assert vmap(lambda x: np.all(x > -2.1))(np.stack([X, -X])).tolist() == [False, True]
+    assert vmap(np.floor)(np.stack([X, -X])).tolist() == [[1.0, -3.0, 2.0], [-2.0, 2.0, -2.0]]
     assert vmap(np.argsort)(np.stack([X, -X])).tolist() == np.argsort(np.stack([X, -X])).tolist()
 
 

@@ -529,6 +529,7 @@ STACK = np.random.default_rng(3).normal(size=(2, 3, 3)) + 3 * np.eye(3)
 CALLS = {
     "cholesky": lambda l: l.cholesky(S),
     "cholesky upper": lambda l: l.cholesky(S, upper=True),
+    "cross": lambda l: l.cross(STACK, A),
     "det": lambda l: l.det(STACK),
     "diagonal": lambda l: l.diagonal(STACK),
     "diagonal above": lambda l: l.diagonal(STACK[:, :, :2], offset=1),
@@ -553,6 +554,7 @@ CALLS = {
     "solve a vector": lambda l: l.solve(STACK, A[0]),
     "svdvals": lambda l: l.svdvals(A),
     "trace": lambda l: l.trace(STACK, offset=1),
+    "tensordot": lambda l: l.tensordot(STACK, A, axes=1),
     "vecdot": lambda l: l.vecdot(STACK, A, axis=-2),
     "vector_norm": lambda l: l.vector_norm(STACK, axis=(0, 1), ord=np.inf),
 }
