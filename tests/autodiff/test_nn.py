@@ -10,7 +10,7 @@ from helpers.compositions import along, assert_derivatives
 from helpers.strict import array_api_strict
 
 import refgrad.numpy as rnp
-from refgrad import exact, grad, hvp, jvp, stop_gradient, vjp, vmap
+from refgrad import exact, grad, hvp, jvp, stage, stop_gradient, vjp, vmap
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy import nn
 
@@ -26,6 +26,9 @@ def sigmoid(x):
 
 def softmax(x, axis=-1):
     return np.exp(x) / np.sum(np.exp(x), axis=axis, keepdims=True)
+
+
+erf = np.frompyfunc(lambda e: e.erf(), 1, 1)
 
 
 def normal(x, axis, epsilon=EPSILON):
@@ -57,11 +60,12 @@ CASES = [
     case("elu", lambda x: nn.elu(x, 2), lambda x: where_positive(x, lambda x: 2 * (np.exp(x) - 1)), (4,)),
     case("silu", nn.silu, lambda x: x * sigmoid(x), (3,)),
     case(
-        "gelu",
-        nn.gelu,
+        "gelu-tanh",
+        lambda x: nn.gelu(x, approximate=True),
         lambda x: x / 2 * (1 + np.tanh((2 / pi()).sqrt() * (x + x**3 * exact.balls("0.044715").data.item()))),
         (3,),
     ),
+    case("gelu", nn.gelu, lambda x: x / 2 * (1 + erf(x / exact.balls(2).data.item().sqrt())), (3,)),
     case("softmax", lambda x: nn.softmax(x, 0), lambda x: softmax(x, 0), (3, 2)),
     case("log_softmax", nn.log_softmax, lambda x: np.log(softmax(x)), (2, 3)),
     case("layer_norm", lambda x: nn.layer_norm(x, epsilon=EPSILON), lambda x: normal(x, -1), (2, 3)),
@@ -145,6 +149,12 @@ CASES = [
         lambda m, t, v: nn.gaussian_nll(m, t, v * v + 1),
         lambda m, t, v: np.mean(np.log(v * v + 1) + (m - t) ** 2 / (v * v + 1)) / 2,
         (2,), (2,), (),
+    ),
+    case(
+        "poisson_nll-full",
+        lambda x: nn.poisson_nll(x, 0 * x + 4, full=True),
+        lambda x: np.mean(np.exp(x) - 4 * x + exact.balls(24).data.item().log()),
+        (3,),
     ),
     case("poisson_nll", nn.poisson_nll, lambda x, t: np.mean(np.exp(x) - t * x), (3,), (3,)),
     case(
@@ -236,7 +246,8 @@ def test_nothing_overflows_far_away():
         assert np.isfinite(f(FAR)).all()
         assert np.isfinite(grad(lambda x, f=f: rnp.sum(f(x)))(FAR)).all()
     near = FAR[np.abs(FAR) < 1e3]
-    assert np.isfinite(grad(lambda x: rnp.sum(nn.gelu(x)))(near)).all()
+    for approximate in (False, True):
+        assert np.isfinite(grad(lambda x, a=approximate: rnp.sum(nn.gelu(x, approximate=a)))(near)).all()
     # minus the log-likelihood of what is all but certain keeps its digits: log(1 + exp(-50)) = exp(-50) - ...
     expected = math.exp(-50)
     for found in (
@@ -307,3 +318,18 @@ def test_what_does_not_fit_is_refused(error, call):
     for f in (call, lambda x: grad(lambda x: rnp.sum(call(x)))(x)):
         with pytest.raises(error, match="expected"):
             f(np.ones((2, 3)))
+
+
+def test_a_network_is_the_same_to_the_bit_when_it_is_staged():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 2, 6, 6)), np.array([0, 2])
+    p = {"w": rng.normal(size=(4, 2, 3, 3)), "b": rng.normal(size=4), "d": rng.normal(size=(16, 3))}
+
+    def loss(p):
+        h = nn.max_pool(nn.relu(nn.batch_norm(nn.conv2d(x, p["w"], p["b"], padding=1))[0]), 3)
+        h = nn.layer_norm(h.reshape(2, 2, 8))
+        h = nn.dot_product_attention(h, h, h, causal=True).reshape(2, 16)
+        return nn.cross_entropy(nn.gelu(h @ p["d"], approximate=True), y)
+
+    eager, staged = grad(loss)(p), stage(grad(loss))(p)
+    assert all(eager[k].tobytes() == staged[k].tobytes() for k in p)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from refgrad.numpy.elementwise import arctan, asarray, expm1, logistic, softplus, sqrt, where
+from refgrad.numpy.elementwise import arctan, asarray, erf, expm1, logistic, softplus, sqrt, where
 from refgrad.numpy.making import number_like
 from refgrad.numpy.reductions import logsumexp
 from refgrad.typing import Array
@@ -43,13 +43,20 @@ def silu(x: Any) -> Array:
     return x * logistic(x)
 
 
-def gelu(x: Any) -> Array:
-    """``x * logistic(sqrt(8 / pi) * (x + 0.044715 * x**3))``: the tanh form of the Gaussian error linear unit.
+def gelu(x: Any, *, approximate: bool = False) -> Array:
+    """``x / 2 * (1 + erf(x / sqrt(2)))``: x times the probability that a normal variable is below x [hendrycks2016]_.
 
-    The usual ``x / 2 * (1 + tanh(z))`` is ``x * logistic(2 * z)``, which loses no digits where tanh is nearly -1
-    [hendrycks2016]_.
+    Parameters
+    ----------
+    x : array
+    approximate : bool
+        Whether to compute ``x * logistic(sqrt(8 / pi) * (x + 0.044715 * x**3))`` in its place, the tanh form. The usual
+        ``x / 2 * (1 + tanh(z))`` is ``x * logistic(2 * z)``, which loses no digits where tanh is nearly -1; erf, by
+        SciPy, has such a loss: for large negative x the error is small beside x, not beside the result.
     """
     x = asarray(x)
+    if not approximate:
+        return x / 2 * (1 + erf(x / sqrt(number_like(x, 2))))
     pi = 4 * arctan(number_like(x, 1))
     return x * logistic(sqrt(8 / pi) * (x + 44715 * x * x * x / 1000000))
 

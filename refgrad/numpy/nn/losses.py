@@ -17,7 +17,7 @@ from refgrad.autodiff.rules import shape as rules
 from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
-from refgrad.numpy.elementwise import abs, arctan, asarray, exp, log, softplus, where
+from refgrad.numpy.elementwise import abs, arctan, asarray, exp, lgamma, log, softplus, where
 from refgrad.numpy.indexing import beside, take_along_axis
 from refgrad.numpy.making import number_like
 from refgrad.numpy.nn.activations import log_softmax
@@ -121,10 +121,20 @@ def gaussian_nll(mean: Any, target: Any, variance: Any, *, full: bool = False, r
     return _reduced(terms / 2, reduction)
 
 
-def poisson_nll(log_rate: Any, target: Any, *, reduction: str = "mean") -> Array:
-    """``exp(log_rate) - target * log_rate``: minus the log-likelihood of counts, but for the constant log(target!)."""
+def poisson_nll(log_rate: Any, target: Any, *, full: bool = False, reduction: str = "mean") -> Array:
+    """``exp(log_rate) - target * log_rate``: minus the log-likelihood of counts.
+
+    Parameters
+    ----------
+    log_rate, target : arrays of one shape
+    full : bool
+        Whether to add ``log(target!) = lgamma(target + 1)``, which does not depend on the rate.
+    reduction : str
+        The mean is over all elements.
+    """
     x, t = _same_shape(log_rate, target, "poisson_nll")
-    return _reduced(exp(x) - t * x, reduction)
+    losses = exp(x) - t * x
+    return _reduced(losses + lgamma(t + 1) if full else losses, reduction)
 
 
 def kl_divergence(logits_p: Any, logits_q: Any, *, axis: int = -1, reduction: str = "mean") -> Array:
