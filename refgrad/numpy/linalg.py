@@ -20,11 +20,11 @@ from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy import diagonals
 from refgrad.numpy.elementwise import asarray, zeros_like
 from refgrad.numpy.indexing import getitem
+from refgrad.numpy.joining import concatenate
 from refgrad.numpy.norms import matrix_norm, norm, svdvals, vector_norm
 from refgrad.numpy.products import matmul
 from refgrad.numpy.products import outer as outer_product
 from refgrad.numpy.reductions import sum
-from refgrad.numpy.shapes import concatenate
 from refgrad.numpy.tensor_products import cross, tensordot, vecdot
 from refgrad.typing import Array
 
