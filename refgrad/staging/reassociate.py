@@ -34,6 +34,12 @@ from refgrad.typing import Shape
 
 __all__ = ["reassociated"]
 
+Span = tuple[int, ...]
+"""Axes along which a factor is not the same all over, in ascending order."""
+
+Side = tuple[list[Atom], Span, Span]
+"""Factors, the axes that their product spans, and those of them that stay."""
+
 
 def reassociated(program: Program) -> Program:
     """The program after these rewrites and those that change nothing, until none applies."""
@@ -76,7 +82,7 @@ class _Rewriter:
         name = equation.primitive.name
         if name in ("sum", "sum_to"):
             return self._contraction(equation)
-        if name == "add":
+        if name in ("add", "sub"):
             return self._common_factor(equation)
         if name == "matmul":
             return self._one_product(equation)
@@ -105,28 +111,72 @@ class _Rewriter:
         return self._new("transpose", [x], tuple(_shape(x)[a] for a in axes), dtype, axes=axes)
 
     def _contraction(self, equation: Equation) -> Atom | None:
-        """A sum over the axes that two groups of factors share, as a product of matrices."""
+        """A sum of products of factors that do not span all axes, as products of matrices, one after the other."""
         x, y = equation.inputs[0], equation.output
-        summed = _summed_axes(equation)
-        if not isinstance(x, Variable) or not summed or x.dtype != y.dtype or y.type is not np.ndarray:
+        if not isinstance(x, Variable) or x.dtype != y.dtype or y.type is not np.ndarray:
             return None
-        factors = self._factors(x)
-        if len(factors) < 2 or any(_dtype(f) not in (None, x.dtype) for f in factors):
+        total = self._contracted(x, _summed_axes(equation), x)
+        return None if total is None else self._reshape(total, y.shape, x.dtype)
+
+    def _contracted(self, terms: Atom, summed: Span, x: Variable) -> Atom | None:
+        """The sum of `terms`, of the shape of `x`, without the summed axes; None if no contraction is found."""
+        made = self.made.get(terms)
+        if (
+            made is not None
+            and made.primitive.name in ("add", "sub")
+            and all(_shape(a) == x.shape for a in made.inputs)
+        ):
+            parts = [self._contracted(a, summed, x) for a in made.inputs]
+            if parts[0] is None or parts[1] is None:
+                return None
+            return self._new(made.primitive.name, [parts[0], parts[1]], _shape(parts[0]), x.dtype)
+        factors = [(f, _span(f, x.shape)) for f in self._factors(terms)]
+        if not summed or any(_dtype(f) not in (None, x.dtype) for f, _ in factors):
             return None
-        sides = self._sides(factors, x.shape)
-        if sides is None or set(sides[0][0]) & set(sides[1][0]) != set(summed):
-            return None
-        (left_axes, left), (right_axes, right) = sides
-        rows = tuple(a for a in left_axes if a not in summed)
-        columns = tuple(a for a in right_axes if a not in summed)
-        a = self._matrix(left, left_axes, rows, summed, x)
-        b = self._matrix(right, right_axes, summed, columns, x)
-        length = [math.prod(x.shape[i] for i in axes) for axes in (rows, columns)]
-        product: Atom = self._new("matmul", [a, b], tuple(length), x.dtype)
+        remaining = set(summed)
+        while remaining:
+            step = self._step(factors, remaining, x)
+            if step is None:
+                return None
+            factors, done = step
+            remaining -= done
+        kept = tuple(a for a in range(len(x.shape)) if a not in summed)
+        total = self._product([f for f, _ in factors], kept, x)
+        return total if _shape(total) == tuple(x.shape[a] for a in kept) else None
+
+    def _step(
+        self, factors: list[tuple[Atom, Span]], remaining: set[int], x: Variable
+    ) -> tuple[list[tuple[Atom, Span]], set[int]] | None:
+        """The factors after one product of matrices, and the axes over which it has summed."""
+        for axis in sorted(remaining):
+            involved = [(f, span) for f, span in factors if axis in span]
+            others = [(f, span) for f, span in factors if axis not in span]
+            sides = self._sides(involved)
+            if sides is None:
+                continue
+            (left_axes, left), (right_axes, right) = sides
+            shared = set(left_axes) & set(right_axes)
+            if not shared <= remaining or any(shared & set(span) for _, span in others):
+                continue
+            summed = tuple(sorted(shared))
+            rows = tuple(a for a in left_axes if a not in shared)
+            columns = tuple(a for a in right_axes if a not in shared)
+            product = self._matrix_product((left, left_axes, rows), (right, right_axes, columns), summed, x)
+            return [(product, tuple(sorted((*rows, *columns)))), *others], shared
+        return None
+
+    def _matrix_product(self, left: Side, right: Side, summed: Span, x: Variable) -> Atom:
+        """The sum over `summed` of two products of factors, spread over the axes of `x`."""
+        (left_factors, left_axes, rows), (right_factors, right_axes, columns) = left, right
+        a = self._matrix(left_factors, left_axes, rows, summed, x)
+        b = self._matrix(right_factors, right_axes, summed, columns, x)
+        lengths = [math.prod(x.shape[i] for i in axes) for axes in (rows, columns)]
+        product: Atom = self._new("matmul", [a, b], tuple(lengths), x.dtype)
         kept = (*rows, *columns)
         product = self._reshape(product, tuple(x.shape[i] for i in kept), x.dtype)
         order = tuple(kept.index(i) for i in sorted(kept))
-        return self._reshape(self._transpose(product, order, x.dtype), y.shape, x.dtype)
+        spread = tuple(n if i in kept else 1 for i, n in enumerate(x.shape))
+        return self._reshape(self._transpose(product, order, x.dtype), spread, x.dtype)
 
     def _factors(self, x: Atom) -> list[Atom]:
         made = self.made.get(x)
@@ -134,29 +184,37 @@ class _Rewriter:
             return [f for a in made.inputs for f in self._factors(a)]
         if made is not None and made.primitive.name == "pow_int" and 2 <= made.params["n"] <= 4:
             return self._factors(made.inputs[0]) * made.params["n"]
+        if made is not None and made.primitive.name == "reshape" and made.inputs[0] in self.made:
+            inside = self._factors(made.inputs[0])
+            if len(inside) > 1 and _long(_shape(made.inputs[0])) == _long(_shape(x)):
+                return [self._spread(f, _shape(made.inputs[0]), _shape(x)) for f in inside]
         return [x]
 
+    def _spread(self, factor: Atom, given: Shape, wanted: Shape) -> Atom:
+        """A factor of an array whose axes of length 1 are others now."""
+        own = (1,) * (len(given) - len(_shape(factor))) + tuple(_shape(factor))
+        lengths = iter(n for n, whole in zip(own, given, strict=True) if whole != 1)
+        return self._reshape(factor, tuple(1 if n == 1 else next(lengths) for n in wanted), _dtype(factor))
+
     def _sides(
-        self, factors: Sequence[Atom], shape: Shape
-    ) -> tuple[tuple[tuple[int, ...], list[Atom]], tuple[tuple[int, ...], list[Atom]]] | None:
+        self, factors: Sequence[tuple[Atom, Span]]
+    ) -> tuple[tuple[Span, list[Atom]], tuple[Span, list[Atom]]] | None:
         """The two groups of factors, each with the axes that it spans; None if there are not just two."""
-        spans = [_span(f, shape) for f in factors]
+        spans = [span for _, span in factors]
         widest = [s for s in dict.fromkeys(spans) if not any(set(s) < set(t) for t in spans)]
         if len(widest) != 2:
             return None
-        groups: dict[tuple[int, ...], list[Atom]] = {s: [] for s in widest}
-        latest = {s: max(self._origin(f) for f, t in zip(factors, spans, strict=True) if t == s) for s in widest}
-        for factor, span in zip(factors, spans, strict=True):
+        groups: dict[Span, list[Atom]] = {s: [] for s in widest}
+        latest = {s: max(self._origin(f) for f, t in factors if t == s) for s in widest}
+        for factor, span in factors:
             fitting = [s for s in widest if set(span) <= set(s)]
             # a weight goes to the side computed later: the other may be the same in several such sums
             groups[max(fitting, key=latest.__getitem__)].append(factor)
-        first, second = widest
+        first, second = sorted(widest)  # rows before columns, so that nothing has to be transposed afterwards
         return (first, groups[first]), (second, groups[second])
 
-    def _matrix(
-        self, factors: Sequence[Atom], axes: tuple[int, ...], rows: Sequence[int], columns: Sequence[int], x: Variable
-    ) -> Atom:
-        """The product of factors that span `axes`, as a matrix with the axes `rows` and `columns`."""
+    def _product(self, factors: Sequence[Atom], axes: Span, x: Variable) -> Atom:
+        """The product of factors, as an array with `axes` of those of `x`."""
         total: Atom | None = None
         for factor in factors:
             lead = len(x.shape) - len(_shape(factor))
@@ -167,18 +225,21 @@ class _Rewriter:
             else:
                 total = self._new("mul", [total, term], np.broadcast_shapes(_shape(total), _shape(term)), x.dtype)
         assert total is not None
+        return total
+
+    def _matrix(self, factors: Sequence[Atom], axes: Span, rows: Span, columns: Span, x: Variable) -> Atom:
+        """The product of factors that span `axes`, as a matrix with the axes `rows` and `columns`."""
+        total = self._product(factors, axes, x)
         order = tuple(axes.index(a) for a in (*rows, *columns))
         lengths = (math.prod(x.shape[a] for a in rows), math.prod(x.shape[a] for a in columns))
-        if len(rows) == 1 and len(columns) == 1:
-            return self._transpose(total, order, x.dtype)
         return self._reshape(self._transpose(total, order, x.dtype), lengths, x.dtype)
 
     def _common_factor(self, equation: Equation) -> Atom | None:
-        """``P Q + P R = P (Q + R)`` and ``Q P + R P = (Q + R) P``, for products that nobody else reads."""
-        y = equation.output
+        """``P Q + P R = P (Q + R)``, ``Q P + R P = (Q + R) P`` for products that nobody else reads; so with minus."""
+        y, name = equation.output, equation.primitive.name
         for zero, other in (equation.inputs, equation.inputs[::-1]):  # where sum() begins
             same = isinstance(other, Variable) and (other.type, other.shape, other.dtype) == (y.type, y.shape, y.dtype)
-            if same and isinstance(zero, Constant) and type(zero.value) is int and zero.value == 0:
+            if same and equation.primitive.name == "add" and isinstance(zero, Constant) and _is_zero(zero):
                 return other
         first, second = (self.made.get(a) for a in equation.inputs)
         if first is None or second is None or first.primitive is not second.primitive or y.type is not np.ndarray:
@@ -186,36 +247,36 @@ class _Rewriter:
         if self.uses[first.output] != 1 or self.uses[second.output] != 1:
             return None
         if first.primitive.name in ("sum", "sum_to", "reshape") and first.params == second.params:
-            return self._sum_of_terms(first, second, y)
+            return self._sum_of_terms(equation, first, second)
         if first.primitive.name == "div":
-            return self._common_divisor(first, second, y)
+            return self._common_divisor(equation, first, second)
         if first.primitive.name != "matmul":
             return None
         (p, q), (s, r) = first.inputs, second.inputs
         if any(len(_shape(a)) != 2 for a in (p, q, r, s)):
             return None
         if p is s and _shape(q) == _shape(r) and isinstance(p, Variable):
-            total = self._new("add", [q, r], _shape(q), y.dtype)
+            total = self._new(name, [q, r], _shape(q), y.dtype)
             return self._new("matmul", [p, total], y.shape, y.dtype)
         if q is r and _shape(p) == _shape(s) and isinstance(q, Variable):
-            total = self._new("add", [p, s], _shape(p), y.dtype)
+            total = self._new(name, [p, s], _shape(p), y.dtype)
             return self._new("matmul", [total, q], y.shape, y.dtype)
         return None
 
-    def _sum_of_terms(self, first: Equation, second: Equation, y: Variable) -> Atom | None:
+    def _sum_of_terms(self, equation: Equation, first: Equation, second: Equation) -> Atom | None:
         """``sum(a) + sum(b) = sum(a + b)``."""
-        a, b = first.inputs[0], second.inputs[0]
+        a, b, y = first.inputs[0], second.inputs[0], equation.output
         if _shape(a) != _shape(b) or _dtype(a) != y.dtype or _dtype(b) != y.dtype:
             return None
-        total = self._new("add", [a, b], _shape(a), y.dtype)
+        total = self._new(equation.primitive.name, [a, b], _shape(a), y.dtype)
         return self._new(first.primitive.name, [total], y.shape, y.dtype, **first.params)
 
-    def _common_divisor(self, first: Equation, second: Equation, y: Variable) -> Atom | None:
+    def _common_divisor(self, equation: Equation, first: Equation, second: Equation) -> Atom | None:
         """``a / n + b / n = (a + b) / n``."""
-        (a, n), (b, m) = first.inputs, second.inputs
+        (a, n), (b, m), y = first.inputs, second.inputs, equation.output
         if key_of(n) != key_of(m) or _shape(a) != y.shape or _shape(b) != y.shape or _dtype(a) != _dtype(b):
             return None
-        total = self._new("add", [a, b], y.shape, _dtype(a))
+        total = self._new(equation.primitive.name, [a, b], y.shape, _dtype(a))
         return self._new("div", [total, n], y.shape, y.dtype)
 
     def _one_product(self, equation: Equation) -> Atom | None:
@@ -244,6 +305,14 @@ class _Rewriter:
         return self.place.get(x, 0)
 
 
+def _is_zero(constant: Constant) -> bool:
+    return type(constant.value) is int and constant.value == 0
+
+
+def _long(shape: Shape) -> list[int]:
+    return [n for n in shape if n != 1]
+
+
 def _summed_axes(equation: Equation) -> tuple[int, ...]:
     given = _shape(equation.inputs[0])
     if equation.primitive.name == "sum":
@@ -253,7 +322,7 @@ def _summed_axes(equation: Equation) -> tuple[int, ...]:
     return tuple(i for i, n in enumerate(given) if i < extra or (shape[i - extra] == 1 and n != 1))
 
 
-def _span(factor: Atom, shape: Shape) -> tuple[int, ...]:
+def _span(factor: Atom, shape: Shape) -> Span:
     """The axes of `shape` along which a factor is not the same all over."""
     own = _shape(factor)
     lead = len(shape) - len(own)
