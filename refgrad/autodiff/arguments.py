@@ -147,11 +147,11 @@ def owned(g: Array, like: Array, taken: dict[int, Any]) -> Array:
             g = g.copy()
         taken[id(g)] = g
         return g
-    dtype = getattr(like, "dtype", None)
-    if dtype is not None and _kind(g) == "c" != _kind(like):
+    dtype, given = getattr(like, "dtype", None), getattr(g, "dtype", None)
+    if given is not dtype is not None and _kind(g) == "c" != _kind(like):
         raise NoDerivative(f"expected a real derivative, got one of dtype {g.dtype}, from a complex constant")
     if isinstance(g, Tracer):
-        return g if dtype is None or g.dtype == dtype else PRIMITIVES["astype"](g, dtype=dtype)
+        return g if dtype is None or given == dtype else PRIMITIVES["astype"](g, dtype=dtype)
     if dtype is not None:
         if not hasattr(g, "dtype"):  # a Python number came as tangent or cotangent
             g = zeros_like(like) + g

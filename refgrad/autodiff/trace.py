@@ -98,7 +98,10 @@ class Tracer:
 
     @property
     def dtype(self) -> DType:
-        return self.value.dtype if hasattr(self.value, "dtype") else float
+        try:
+            return self.value.dtype  # type: ignore[no-any-return]
+        except AttributeError:  # a Python number
+            return float
 
     @property
     def size(self) -> int:
@@ -171,25 +174,25 @@ class Tracer:
         return PRIMITIVES["ne"].apply(self, other)
 
     def __and__(self, other: Any) -> Any:
-        return PRIMITIVES["bitwise_and"](self, other)
+        return PRIMITIVES["bitwise_and"].apply(self, other)
 
     def __rand__(self, other: Any) -> Any:
-        return PRIMITIVES["bitwise_and"](other, self)
+        return PRIMITIVES["bitwise_and"].apply(other, self)
 
     def __or__(self, other: Any) -> Any:
-        return PRIMITIVES["bitwise_or"](self, other)
+        return PRIMITIVES["bitwise_or"].apply(self, other)
 
     def __ror__(self, other: Any) -> Any:
-        return PRIMITIVES["bitwise_or"](other, self)
+        return PRIMITIVES["bitwise_or"].apply(other, self)
 
     def __xor__(self, other: Any) -> Any:
-        return PRIMITIVES["bitwise_xor"](self, other)
+        return PRIMITIVES["bitwise_xor"].apply(self, other)
 
     def __rxor__(self, other: Any) -> Any:
-        return PRIMITIVES["bitwise_xor"](other, self)
+        return PRIMITIVES["bitwise_xor"].apply(other, self)
 
     def __invert__(self) -> Any:
-        return PRIMITIVES["invert"](self)
+        return PRIMITIVES["invert"].apply(self)
 
     def __getitem__(self, index: Any) -> Any:
         return _namespace().getitem(self, index)
