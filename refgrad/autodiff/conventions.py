@@ -69,6 +69,22 @@ derivative                                                                   val
 ``grad(grad(np.tanh))(1e-300)``                                              ``-2e-300``
 ===========================================================================  =====================================
 
+Matrices. A determinant is a polynomial, and has the derivatives of one. Functions of symmetric matrices are functions
+of the symmetric part, so their gradients are symmetric. Eigenvectors of equal eigenvalues have no derivative, and a
+norm at 0 has no second one.
+
+===========================================================================  =====================================
+derivative                                                                   value
+===========================================================================  =====================================
+``hessian(np.linalg.norm)(np.zeros(1))``                                     ``[[nan]]``
+``grad(np.linalg.det)(np.ones((2, 2)))``                                     ``[[1.0, -1.0], [-1.0, 1.0]]``
+``grad(np.linalg.det)(np.zeros((2, 2)))``                                    ``[[0.0, 0.0], [0.0, 0.0]]``
+``hessian(np.linalg.det)(np.eye(2))[0, 0]``                                  ``[[0.0, 0.0], [0.0, 1.0]]``
+``grad(lambda a: np.linalg.cholesky(a)[1, 0])(np.eye(2))``                   ``[[0.0, 0.5], [0.5, 0.0]]``
+``grad(lambda a: np.sum(np.linalg.eigvalsh(a)))(np.eye(2))``                 ``[[1.0, 0.0], [0.0, 1.0]]``
+``grad(lambda a: np.linalg.eigh(a)[1][0, 0])(np.eye(2))``                    ``[[nan, nan], [nan, nan]]``
+===========================================================================  =====================================
+
 NaN and infinity. A choice between numbers of which one is NaN is NaN, and so is its derivative. What was not chosen has
 derivative 0, NaN or not. Logarithms of sums take -inf for a probability of 0, which has no influence.
 
