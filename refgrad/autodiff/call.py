@@ -82,9 +82,10 @@ class Call:
 
     def vjp(self, i: int, g: Parts, ys: list[Any], *xs: Any) -> Any:
         """The cotangent of argument i; the rule runs once, though it is asked for each argument in turn."""
-        if self.last[0] is not g:
-            self.last = (g, self.pull(ys, xs, filled(g, ys)))
-        return self.last[1][i]
+        last = self.last  # another thread may pull through the same graph
+        if last[0] is not g:
+            last = self.last = (g, self.pull(ys, xs, filled(g, ys)))
+        return last[1][i]
 
     def jvp(self, ys: list[Any], xs: Sequence[Any], ts: Sequence[Any]) -> list[Any]:
         """The tangents of all results."""

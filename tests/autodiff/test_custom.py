@@ -235,6 +235,17 @@ def test_rules_are_checked_once_for_each_shape_and_dtype_and_after_nan_again():
     assert len(calls) == 4
 
 
+def test_rules_that_are_infinite_somewhere_are_checked_elsewhere_and_warn_as_they_do():
+    rules = {"jvp": lambda y, xs, ts: ts[0] / (2 * y), "vjp": lambda y, xs, u: (-u / (2 * y),)}
+    f = custom_rule(**rules)(np.sqrt)
+    with np.errstate(divide="ignore"):
+        assert grad(lambda x: rnp.sum(f(x)))(np.array([0.0, 1.0])).tolist() == [-np.inf, -0.5]
+    with pytest.raises(RuntimeWarning, match="divide by zero"):
+        grad(lambda x: rnp.sum(f(x)))(np.array([0.0, 1.0]))
+    with pytest.raises(WrongDerivative):
+        grad(lambda x: rnp.sum(f(x)))(np.array([4.0, 1.0]))
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("size", [3, 300])
 def test_right_rules_pass_on_ill_conditioned_arguments_in_any_dtype(dtype, size):

@@ -7,11 +7,11 @@ import pytest
 from helpers.sampling import MATRICES
 
 import refgrad.numpy as rnp
-from refgrad import grad, hvp, tree
+from refgrad import custom_rule, grad, hessian, hvp, jacfwd, tree
 from refgrad.autodiff.rules import PRIMITIVES
 from refgrad.continual import fisher_diagonal
-from refgrad.errors import InvalidInput, SingularMatrix
-from refgrad.implicit import hypergradient
+from refgrad.errors import InvalidInput, SingularMatrix, WrongDerivative
+from refgrad.implicit import custom_root, hypergradient
 from refgrad.meta import maml_gradient
 from refgrad.multitask import min_norm
 
@@ -122,3 +122,19 @@ def test_containers_of_device_arrays_are_one_vector(cupy):
     assert isinstance(vector, cupy.ndarray)
     assert unravel(vector)["a"].shape == (2, 2)
     assert float(tree.dot(x, x)) == 4.0
+
+
+def test_jacobians_roots_and_functions_with_rules_run_on_the_device_and_agree_with_numpy(cupy):
+    cube = custom_rule(jvp=lambda y, xs, ts: 3 * xs[0] ** 2 * ts[0], vjp=lambda y, xs, u: (3 * xs[0] ** 2 * u,))(
+        lambda x: x**3
+    )
+    root = custom_root(lambda x, a: x * x - a, lambda a: a**0.5)
+    f = lambda x: rnp.sum(cube(x) * root(x)) + rnp.sum(rnp.tanh(x)[::-1] * x)
+    x = np.array([1.0, 2.0, 3.0])
+    for derivative in (grad(f), hessian(f), jacfwd(grad(f)), lambda x: hvp(f, x, x)):
+        found = derivative(cupy.asarray(x))
+        assert type(found) is cupy.ndarray
+        assert np.abs(found.get() - derivative(x)).max() <= 1e-12
+    wrong = custom_rule(jvp=lambda y, xs, ts: ts[0], vjp=lambda y, xs, u: (2 * u,))(lambda x: x * 1)
+    with pytest.raises(WrongDerivative):
+        grad(lambda x: rnp.sum(wrong(x)))(cupy.asarray(x))

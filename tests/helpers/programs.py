@@ -39,6 +39,13 @@ OF_AXES = {
     "{0}[0]": lambda x: x[0],
     "{0}[[0, -1, 0]]": lambda x: x[np.array([0, -1, 0])],
     "transpose({0})": lambda x: rnp.transpose(x),
+    "flip({0}, -1)": lambda x: rnp.flip(x, -1),
+    "roll({0}, 1)": lambda x: rnp.roll(x, 1),
+}
+DETERMINANT = {"det({0})": lambda x: rnp.linalg.det(x)}
+SQUARE = {
+    "tril({0})": lambda x: rnp.tril(x),
+    "einsum('ij,kj->ki', {0}, {0})": lambda x: rnp.einsum("ij,kj->ki", x, x),
 }
 BINARY = {
     "{0} + {1}": lambda x, y: x + y,
@@ -67,7 +74,7 @@ TRANSCENDENTAL = {
     "logsumexp({0})": rnp.logsumexp,
     "arctan({0})": rnp.arctan,
 }
-ALL = UNARY | OF_AXES | BINARY | CHOICE | OF_VECTORS | SOLVE | PRODUCT | TRANSCENDENTAL
+ALL = UNARY | OF_AXES | SQUARE | DETERMINANT | BINARY | CHOICE | OF_VECTORS | SOLVE | PRODUCT | TRANSCENDENTAL
 
 
 def _size(shape):
@@ -76,6 +83,9 @@ def _size(shape):
 
 def _unary(shape, transcendental):
     found = list(UNARY) + (list(OF_AXES) if shape else []) + (list(TRANSCENDENTAL) if transcendental else [])
+    if len(shape) == 2 and shape[0] == shape[1]:
+        found += SQUARE
+        found += [] if transcendental else DETERMINANT  # on floats it takes another way than on balls
     return [name for name in found if 2 * _size(shape) <= SMALL or not name.startswith("broadcast")]
 
 
