@@ -7,6 +7,7 @@ exact solve is checked by multiplying back. There is one folder for each family,
 * `refgrad.oracles.implicit`: bilevel problems with their hypergradients in closed form;
 * `refgrad.oracles.multitask`: the min-norm point of several gradients, and what MGDA-UB makes of a shared encoder;
 * `refgrad.oracles.continual`: Fisher information of many models, and elastic weight consolidation of quadratic tasks;
+* `refgrad.oracles.operators`: two directional derivatives of 22 operators, and what is taken for them;
 * `refgrad.oracles.meta`: MAML and its relatives by recursion, on quadratic tasks in closed form, as Taylor series.
 
 The names below are those that the contracts use.

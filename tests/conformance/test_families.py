@@ -129,6 +129,11 @@ def test_a_member_says_what_it_is_and_poses_problems_of_the_shape_it_states(op, 
             assert len(truth.low) == np.prod(contract.shape(problem.inputs), dtype=int)
 
 
+def failure_on(problem, truth, framework="numpy"):
+    line, tolerance = "from somewhere import subject", Fraction(1, 2**30)
+    return Failure(line, "subject", framework, "float64", problem, truth, tolerance, None, "a comment")
+
+
 def executed(source, subject):
     names = {}
     exec(source.replace("from somewhere import subject", ""), names)
@@ -144,10 +149,7 @@ def test_the_test_that_a_member_writes_passes_on_the_truth_and_fails_beside_it(o
     for problem in draws(contract.problems["crisp"](), 3):
         truth = referee.truth(problem)
         right = np.array([float(x) for x in truth.middle]).reshape(contract.shape(problem.inputs))
-        failure = Failure(
-            "from somewhere import subject", "subject", "numpy", "float64", problem, truth, 1e-9, None, "?"
-        )
-        source = contract.regression(failure)
+        source = contract.regression(failure_on(problem, truth))
         assert "refgrad" not in source
         calls = []
         executed(source, lambda *given, right=right: calls.append(given) or right)
@@ -164,8 +166,4 @@ def test_the_test_that_a_member_writes_is_valid_python_for_every_framework(frame
         contract, _ = FAMILY.chosen({"op": op, "order": order})
         (problem,) = draws(contract.problems["crisp"](), 1)
         truth = Judge(contract).truth(problem)
-        tolerance = Fraction(1, 2**40)
-        failure = Failure(
-            "from a import subject", "subject", framework, "float64", problem, truth, tolerance, None, "?"
-        )
-        compile(contract.regression(failure), "regression", "exec")
+        compile(contract.regression(failure_on(problem, truth, framework)), "regression", "exec")
