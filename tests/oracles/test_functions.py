@@ -139,3 +139,12 @@ def test_clipping_leaves_short_gradients_and_small_components_alone():
         n = GRADIENTS["normalised"](balls, exact.balls(x)).value
         assert equal("", (g @ g)[None], [exact.balls(a(1)).data.item()])
         assert equal("", g, n.data)
+
+
+def test_a_central_difference_of_a_quartic_is_off_by_the_square_of_the_step():
+    """``x^4 / 2`` has the gradient 2 x^3, whose central difference at 1 is 6 + 2 eps^2; eps = 0.01 for a unit vector."""
+    one, zero = a([[1]]), a([0])
+    with exact.precision(256):
+        f = LeastSquares(EXACT_TABLE, "square", *(exact.balls(m) for m in (one, one, zero)))
+        got = PRODUCTS["central-difference"](f, exact.balls(a([1])), exact.balls(a([1])))
+        assert equal("", got.value, exact.balls(a([6 + Fraction(2, 10**4)])).data)
