@@ -8,6 +8,7 @@ have no derivative to lose. Inside `vmap` there is no single plain value, and th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -33,14 +34,25 @@ PIECEWISE_CONSTANT = {
 """Functions of NumPy that are applied to plain values where this namespace has no function of that name."""
 
 
+SCIPYS = {"erf": "erf", "expit": "logistic", "gammaln": "lgamma", "psi": "digamma"}
+"""Ufuncs of `scipy.special`, by their own names, that this namespace has."""
+
+
 @cache
 def _ufunc(ufunc: np.ufunc) -> Callable[..., Any] | None:
     name = ufunc.__name__
     if getattr(np, name, None) is not ufunc:  # somebody else's ufunc, which may have a name of ours
-        return None
+        return _scipys(ufunc)
     if name in namespace.__all__:
         return getattr(namespace, name)  # type: ignore[no-any-return]
     return _on_plain_values(ufunc) if name in PIECEWISE_CONSTANT else None
+
+
+def _scipys(ufunc: np.ufunc) -> Callable[..., Any] | None:
+    """The function here that a ufunc of SciPy is, which has been imported by whoever calls it."""
+    special, ours = sys.modules.get("scipy.special"), SCIPYS.get(ufunc.__name__)
+    theirs = getattr(special, ufunc.__name__, None)
+    return getattr(namespace, ours) if ours is not None and theirs is ufunc else None  # type: ignore[no-any-return]
 
 
 def _on_plain_values(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -225,6 +225,14 @@ def test_batches_are_the_loop_over_examples():
         assert (vmap(g, axes)(*given) == np.stack([g(*of(n)) for n in range(3)])).all()
 
 
+def test_a_batch_needs_a_letter_for_its_examples():
+    x = np.ones((2, *(1,) * 26))
+    left, right = ascii_letters[:26], ascii_letters[26:]
+    assert vmap(lambda x: rnp.einsum(f"{left},{right[1:]}->{left}{right[1:]}", x, x[0]))(x).shape == (2, *(1,) * 51)
+    with pytest.raises(ShapeError, match="none of the 52 letters for the examples"):
+        vmap(lambda x: rnp.einsum(f"{left},{right}->{left}{right}", x, x))(x)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [

@@ -8,10 +8,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from flint import arb
+from scipy import special
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hvp, jvp, vmap
-from refgrad.errors import InvalidInput, NotRational
+from refgrad.errors import InvalidInput, NoDerivative, NotRational
 
 INSIDE = np.array([-0.75, -0.125, 0.0, 0.5])
 ABOVE = np.array([0.25, 1.0, 3.5])
@@ -55,6 +56,23 @@ def test_what_leaves_the_rationals_says_so_and_has_an_enclosure(name):
     # SciPy's and NumPy's functions promise a few units in the last place; the enclosure is far narrower
     assert np.all(np.abs(y - low.astype(float)) <= 16 * 2.0**-53 * np.abs(y))
     assert np.all((high - low).astype(float) <= 2.0**-80 * np.abs(y))
+
+
+def test_scipys_own_functions_on_a_traced_value_are_ours():
+    x = np.array([0.25, 1.5, 3.0])
+    for theirs, ours in (
+        (special.erf, rnp.erf),
+        (special.gammaln, rnp.lgamma),
+        (special.digamma, rnp.digamma),
+        (special.psi, rnp.digamma),
+        (special.expit, rnp.logistic),
+    ):
+        y, t = jvp(theirs, (x,), (x,))
+        assert np.array_equal(y, ours(x))
+        assert np.array_equal(t, jvp(ours, (x,), (x,))[1])
+    for other in (special.gamma, np.frompyfunc(lambda x: x, 1, 1)):
+        with pytest.raises(NoDerivative, match="no derivative rule"):
+            grad(lambda x, f=other: rnp.sum(f(x)))(x)
 
 
 def nested(f, order):

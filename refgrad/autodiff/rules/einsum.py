@@ -14,6 +14,7 @@ from string import ascii_letters
 from typing import Any
 
 from refgrad.autodiff.primitive import Primitive, case, real
+from refgrad.errors import ShapeError
 from refgrad.typing import Array
 
 __all__ = ["einsum"]
@@ -41,7 +42,10 @@ def _vjp(i: int, g: Array, y: Array, a: Array, b: Array, subscripts: str) -> Arr
 
 
 def _batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
-    example = next(c for c in ascii_letters if c not in params["subscripts"])
+    unused = [c for c in ascii_letters if c not in params["subscripts"]]
+    if not unused:
+        raise ShapeError(f"einsum inside vmap: {params['subscripts']!r} leaves none of the 52 letters for the examples")
+    example = unused[0]
     left, right, out = _parts(params["subscripts"])
     first, second = (example if m else "" for m in mapped)
     return einsum(*args, subscripts=f"{first}{left},{second}{right}->{example}{out}")
