@@ -172,6 +172,10 @@ class ElementArray:
         return c  # type: ignore[no-any-return]
 
     def __pow__(self, exponent: Any) -> Any:
+        if not isinstance(exponent, (*_INTEGERS, np.ndarray, np.generic, ElementArray)) and hasattr(
+            type(exponent), "__array_namespace__"
+        ):
+            return NotImplemented  # a traced value
         if not isinstance(exponent, _INTEGERS):
             raise NotRational(
                 f"x ** n of an exact array: expected an integer n, got {exponent!r}. For a root use sqrt on balls."

@@ -87,6 +87,13 @@ def test_an_infinite_slope_that_meets_a_kink_or_a_side_not_taken_leaves_no_nan()
         assert grad(lambda x: np.sqrt(np.maximum(x, 0.0)))(-1.0) == 0
 
 
+def test_a_power_of_a_positive_base_needs_no_decision_on_the_sign_of_its_exponent():
+    near_zero = exact.balls([0])
+    near_zero.data[0] = (near_zero.data[0] + 1).union(near_zero.data[0] - 1) / 1000
+    low, high = exact.bounds(grad(lambda b: rnp.sum(exact.balls([2]) ** b))(near_zero))
+    assert low[0] < np.log(2) < high[0] < low[0] + 1 / 100
+
+
 def test_the_derivative_of_a_maximum_needs_no_decision_on_a_cotangent_that_may_be_zero():
     wide = exact.balls([1])
     wide.data[0] = wide.data[0].union(-wide.data[0])

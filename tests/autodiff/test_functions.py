@@ -73,6 +73,9 @@ def test_scipys_own_functions_on_a_traced_value_are_ours():
     for other in (special.gamma, np.frompyfunc(lambda x: x, 1, 1)):
         with pytest.raises(NoDerivative, match="no derivative rule"):
             grad(lambda x, f=other: rnp.sum(f(x)))(x)
+    namesake = type("Compiled", (), {"__name__": "erf"})()  # a ufunc of another library's, so named
+    with pytest.raises(NoDerivative, match="erf has no derivative rule"):
+        grad(lambda x: rnp.sum(rnp.apply_ufunc(namesake, "__call__", (x,), {})))(x)
 
 
 def nested(f, order):

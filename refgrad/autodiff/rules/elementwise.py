@@ -9,6 +9,8 @@ from __future__ import annotations
 import operator
 
 from refgrad.autodiff.primitive import Primitive, case, elementwise, mask, nonzero, positive, real
+from refgrad.autodiff.trace import primal
+from refgrad.backend import of
 from refgrad.typing import Array
 
 __all__ = [
@@ -109,13 +111,20 @@ pow_int: Primitive = elementwise(
     needs_table=False,
 )
 
+
+def _by_exponent(t: Array, y: Array, a: Array, b: Array) -> Array:
+    if of(primal(y)).exact:  # the sign of a ball may be unknown, and has no say where a is not 0
+        return t * (log(a) * y)
+    # 0 ** b is 0 for all b > 0, so its derivative by b is 0 there; at b = 0 it is -inf
+    return t * (log(where(a == 0, where(b > 0, 1, a), a)) * y)
+
+
 pow_real: Primitive = elementwise(
     "pow_real",
     operator.pow,
     d=[
         lambda t, y, a, b: where(b == 0, 0, t * b) * pow_real(a, where(b == 0, 1, b - 1)),
-        # 0 ** b is 0 for all b > 0, so its derivative by b is 0 there; at b = 0 it is -inf
-        lambda t, y, a, b: t * (log(where(a == 0, where(b > 0, 1, a), a)) * y),
+        _by_exponent,
     ],
     source="{0} ** {1}",
     cases=(case(positive(2, 3), real(2, 3)), case(positive(3), real()), case(positive(2, 1), real(3))),
