@@ -12,6 +12,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from refgrad.errors import EscapedTracer, NoDerivative, TracedAssignment
@@ -28,6 +29,13 @@ PRIMITIVES: dict[str, Primitive] = {}
 
 watching: ContextVar[Callable[[], Watch] | None] = ContextVar("refgrad.debug", default=None)
 """Inside `refgrad.debug`, what makes the watch over a run that begins."""
+
+
+METHODS = frozenset({
+    "all", "any", "argmax", "argmin", "argsort", "clip", "conj", "conjugate", "cumprod", "cumsum", "diagonal", "prod",
+    "repeat", "round", "squeeze", "std", "swapaxes", "take", "var",
+})  # fmt: skip
+"""Methods of a NumPy array that are the functions of the namespace by the same name."""
 
 _levels = itertools.count(1)
 
@@ -274,6 +282,8 @@ class Tracer:
 
     def __getattr__(self, name: str) -> Any:
         # only what the class does not have comes here
+        if name in METHODS:
+            return partial(getattr(_namespace(), name), self)
         raise AttributeError(
             f"a traced value has no attribute {name!r}; use a function of refgrad.numpy, or refgrad.value_of(x).{name} "
             "if no derivative is needed"
