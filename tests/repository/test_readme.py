@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+import refgrad
 from refgrad import exact
 
 README = Path(__file__).parents[2] / "README.md"
@@ -38,3 +39,10 @@ def test_the_lines_on_exact_arithmetic_give_what_their_comments_say():
 def test_the_file_names_of_the_reading_list_exist():
     for path in re.findall(r"\]\(((?:refgrad|docs)/[^)]*)\)", README.read_text()):
         assert (README.parent / path).exists(), path
+
+
+def test_the_source_of_a_gradient_ends_as_printed(capsys):
+    (block,) = [b for b in BLOCKS if "refgrad.source" in b]
+    exec(block, {"np": np, "refgrad": refgrad})
+    (shown,) = re.findall(r"ends in\n\n```\n(.*?)```", README.read_text(), re.S)
+    assert capsys.readouterr().out.rstrip("\n").endswith(shown.rstrip("\n"))
