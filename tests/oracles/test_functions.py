@@ -142,7 +142,7 @@ def test_clipping_leaves_short_gradients_and_small_components_alone():
 
 
 def test_a_central_difference_of_a_quartic_is_off_by_the_square_of_the_step():
-    """``x^4 / 2`` has the gradient 2 x^3, whose central difference at 1 is 6 + 2 eps^2; eps = 0.01 for a unit vector."""
+    """``x^4 / 2`` has the gradient 2 x^3, whose central difference at 1 is 6 + 2 eps^2 (eps = 0.01 here)."""
     one, zero = a([[1]]), a([0])
     with exact.precision(256):
         f = LeastSquares(EXACT_TABLE, "square", *(exact.balls(m) for m in (one, one, zero)))
