@@ -149,7 +149,7 @@ def batched_at(
     stacked = []
     for result, axis in zip(results, places, strict=True):
         whole = _whole(trace, result, what) if axis is None else _stacked(trace, result, axis, what)
-        stacked.append(owned(whole, whole, taken) if hasattr(whole, "dtype") else whole)
+        stacked.append(owned(whole, whole, taken))
     return structure.unflatten(stacked)
 
 

@@ -12,7 +12,10 @@ from refgrad import exact, grad, hessian, hvp, jvp, linearize, vjp, vmap
 from refgrad.errors import IndefiniteHessian, InvalidInput, NoDerivative, NotConverged, ShapeError, SingularMatrix
 from refgrad.implicit import custom_root, hypergradient
 from refgrad.linalg import implicit_solve
+from refgrad.oracles import Quartic
 from refgrad.oracles.implicit.bilevel import probe
+from refgrad.oracles.implicit.manufactured import Manufactured, QuadraticMap
+from refgrad.oracles.implicit.ridge import Ridge
 
 
 def along_forward(f, v):
@@ -130,6 +133,27 @@ def test_a_hypergradient_is_the_gradient_through_the_root_of_the_slope():
     assert (found == hypergradient(problem.inner, problem.outer, w, phi).value).all()
     by_cg = custom_root(lambda w, p: grad(problem.inner)(w, p), lambda p: problem.solution(p), linear_solver="cg")
     assert (grad(lambda p: problem.outer(by_cg(p), p))(phi) == found).all()
+
+
+def oracle_problems():
+    a = lambda seed, *shape: integers(seed, *shape)
+    X, Q, P = a(20, 4, 2), a(21, 2, 2), a(22, 3, 3)
+    ridge = Ridge(X, a(23, 4), a(24, 3, 2), a(25, 3), exact.asarray([[1, 0], [1, 1]]))
+    psi = QuadraticMap(a(26, 2), a(27, 2, 3), a(28, 2, 3, 3))
+    outer = {"Q": Q + Q.T, "t": a(29, 2), "R": a(30, 2, 3), "P": P + P.T, "q": a(31, 3)}
+    made = Manufactured(Quartic(rnp), (a(32, 2, 2), a(33, 2)), psi, exact.asarray("1/2"), **outer)
+    return {"ridge": (ridge, exact.asarray([1, 2])), "manufactured": (made, exact.asarray([1, "1/2", -1]))}
+
+
+@pytest.mark.proves("custom-root")
+@pytest.mark.parametrize("name", ["ridge", "manufactured"])
+def test_gradients_through_roots_are_the_hypergradients_of_the_oracles(name):
+    problem, phi = oracle_problems()[name]
+    root = custom_root(lambda w, p: grad(problem.inner)(w, p), problem.solution)
+    found = grad(lambda p: problem.outer(root(p), p))(phi)
+    assert (found == problem.hypergradient(phi).value).all()
+    at = problem.solution(phi)
+    assert (found == hypergradient(problem.inner, problem.outer, at, phi, at="stationary point").value).all()
 
 
 @pytest.mark.proves("custom-root")
