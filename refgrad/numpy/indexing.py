@@ -35,6 +35,9 @@ def getitem(x: Array, key: Any) -> Array:
         if not first.ndim:  # one index for each example
             return reshape(index.take(x, reshape(wrapped, 1), axis=0), dims[1:])
         return index.take(x, wrapped, axis=0)
+    if any(_is_traced(k) for k in keys) and all(_is_integers(k) for k in keys) and len(keys) <= len(dims):
+        rows = reshape(x, (math.prod(dims[: len(keys)]), *dims[len(keys) :]))
+        return index.take(rows, _in_rows(keys, dims), axis=0)
     keys = tuple(value_of(k) for k in keys)
     # any other key: look up which elements it picks, then take those
     value = primal(x)
@@ -42,6 +45,26 @@ def getitem(x: Array, key: Any) -> Array:
     if not hasattr(everything, "reshape"):  # a library with the standard's few kinds of keys
         everything, keys = np.arange(math.prod(dims)), tuple(np.asarray(k) if hasattr(k, "dtype") else k for k in keys)
     return index.take(reshape(x, -1), beside(everything.reshape(dims)[keys], x), axis=0)
+
+
+def _is_integers(k: Any) -> bool:
+    if hasattr(k, "dtype"):
+        return getattr(k.dtype, "kind", "") in "iu"
+    return isinstance(k, int) and not isinstance(k, bool)
+
+
+def _in_rows(keys: tuple[Any, ...], dims: tuple[int, ...]) -> Array:
+    """Indices into several axes, of which some are traced, as indices into all of these end to end."""
+    total: Any = 0
+    size = math.prod(dims[: len(keys)])
+    outside: Any = None
+    for k, n in zip(keys, dims, strict=False):
+        k = _wide(k) if hasattr(k, "dtype") else k
+        total = total * n + (where(k < 0, k + n, k) if hasattr(k, "dtype") else k % n)
+        wrong = (k >= n) | (k < -n)
+        outside = wrong if outside is None else outside | wrong
+    # an index out of bounds must not reach into another row: it is made one out of all bounds
+    return where(outside, size, total)
 
 
 def beside(indices: Array, x: Array) -> Array:

@@ -397,3 +397,42 @@ def test_a_function_without_arguments_or_results_is_a_program_too():
     assert stage(lambda: (1.5, None))() == (1.5, None)
     assert stage(lambda a: ())(x) == ()
     assert [f.name for f in fields(stage(lambda a: Weights(a * 2, 3))(x))] == ["w", "steps"]
+
+
+def test_traced_integers_in_several_places_pick_elements():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(4, 3, 2))
+    rows, labels = np.array([0, 1, 2, 3]), np.array([2, 0, -1, 1])
+
+    def f(logits, labels):
+        return np.sum(logits[rows, labels] ** 2), logits[1, labels], logits[labels]
+
+    staged = stage(f, logits, np.zeros(4, int))
+    assert same_bits(staged(logits, labels), f(logits, labels))
+    gradient = stage(grad(lambda a, labels: f(a, labels)[0]), logits, np.zeros(4, int))
+    assert same_bits(gradient(logits, labels), grad(lambda a, labels: f(a, labels)[0])(logits, labels))
+    one = lambda a, label: a[label, 0] * a[0, 1]
+    batched = vmap(one)
+    assert same_bits(stage(batched)(logits, labels), batched(logits, labels))
+    assert same_bits(batched(logits, labels), np.stack([one(a, k) for a, k in zip(logits, labels, strict=True)]))
+
+
+@pytest.mark.parametrize("wrong", [3, -4])
+def test_an_index_out_of_bounds_is_an_error_in_a_program_too(wrong):
+    logits, labels = np.ones((4, 3)), np.array([0, 1, 2, 0])
+    bad = np.array([0, 1, wrong, 0])
+    rows = np.arange(4)
+    functions = [
+        lambda a, k: a[rows, k],
+        lambda a, k: vmap(lambda row, label: row[label])(a, k),
+        lambda a, k: rnp.take_along_axis(a, k[:, None], axis=1),
+        lambda a, k: grad(lambda a: np.sum(a[rows, k]))(a),
+        lambda a, k: vmap(grad(lambda row, label: row[label]))(a, k),
+    ]
+    for f in functions:
+        staged = stage(f, logits, labels)
+        assert same_bits(staged(logits, labels), f(logits, labels))
+        with pytest.raises(IndexError):
+            staged(logits, bad)
+        with pytest.raises(IndexError):
+            f(logits, bad)

@@ -14,7 +14,7 @@ from refgrad import backend
 from refgrad.autodiff.primitive import Primitive, case, index, real
 from refgrad.autodiff.rules.elementwise import where
 from refgrad.autodiff.rules.shape import repeated, reshape, transpose
-from refgrad.autodiff.trace import PRIMITIVES, primal
+from refgrad.autodiff.trace import PRIMITIVES, Tracer, primal
 from refgrad.backend import shape_of
 from refgrad.typing import Array
 
@@ -41,7 +41,9 @@ def in_one_row(indices: Array, size: int, n: int) -> Array:
             raise IndexError(f"expected indices from {-n} to {n - 1}, got {low} to {high}")
     first = xp.indices(size, value) * n
     wrapped = where(indices < 0, indices + n, indices)
-    return wrapped + first.reshape((size,) + (1,) * (len(shape_of(indices)) - 1))
+    rows = wrapped + first.reshape((size,) + (1,) * (len(shape_of(indices)) - 1))
+    # what is recorded runs again with other indices, which nobody has looked at: one out of bounds must stay so
+    return where((indices >= n) | (indices < -n), size * n, rows) if isinstance(indices, Tracer) else rows
 
 
 def _take_batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
