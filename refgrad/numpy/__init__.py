@@ -134,7 +134,7 @@ from refgrad.numpy.joining import (
     vsplit,
     vstack,
 )
-from refgrad.numpy.making import full_like, linspace, one_hot
+from refgrad.numpy.making import array, full, full_like, linspace, one_hot
 from refgrad.numpy.ordering import argsort, sort
 from refgrad.numpy.products import dot, inner, matmul, outer, vdot
 from refgrad.numpy.rearranging import diff, meshgrid, pad, repeat, roll, rot90, tile
@@ -202,6 +202,7 @@ __all__ = [
     "argmax",
     "argmin",
     "argsort",
+    "array",
     "array_split",
     "asarray",
     "asin",
@@ -261,6 +262,7 @@ __all__ = [
     "float64",
     "floor",
     "fold",
+    "full",
     "full_like",
     "getitem",
     "greater",

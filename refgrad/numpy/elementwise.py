@@ -152,9 +152,19 @@ def power(x: Any, y: Any, /) -> Array:
 pow = power
 
 
-def where(condition: Any, a: Any, b: Any, /) -> Array:
-    """A where `condition` holds and b elsewhere; the derivative of what was not chosen is 0, even at NaN."""
+def where(condition: Any, a: Any = None, b: Any = None, /) -> Array:
+    """A where `condition` holds and b elsewhere; the derivative of what was not chosen is 0, even at NaN.
+
+    With a plain condition alone, the places where it holds, as NumPy's.
+    """
     condition = asarray(condition)
+    if b is None:
+        if isinstance(condition, Tracer):
+            raise NoDerivative(
+                "where: expected a condition and two arrays, got a traced condition alone. Places have no derivative: "
+                "write numpy.nonzero(refgrad.value_of(x))."
+            )
+        return np.where(condition)
     if isinstance(condition, Tracer) or backend.of(condition).exact:
         condition = condition if getattr(condition.dtype, "kind", "") == "b" else condition != 0
     return elementwise.where(condition, asarray(a), asarray(b))
@@ -170,13 +180,19 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     return x if high is None else where(x > high, high, x)
 
 
+def float_limits(x: Array) -> Any:
+    """What `numpy.finfo` says of the floating dtype of a plain x of any library; of float64 if it has none."""
+    dtype = np.dtype(str(getattr(x, "dtype", "float64")).rpartition(".")[2])
+    return np.finfo(dtype if dtype.kind == "f" else float)
+
+
 def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Array:
     """x with NaN and the infinities replaced, those by the largest numbers of the dtype; the derivative there is 0."""
     x = asarray(x)
     plain = primal(x)
     if backend.of(plain).exact or getattr(getattr(plain, "dtype", None), "kind", "f") in "iub":
         return x
-    top = float(np.finfo(getattr(plain, "dtype", float)).max)
+    top = float(float_limits(plain).max)
     # each `where` has an array among its branches: two Python numbers alone would make float64 of float32
     y = where(isnan(x), nan, x)
     y = where(x > top, top if posinf is None else posinf, y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,20 @@ from refgrad.errors import InvalidInput
 from refgrad.numpy.elementwise import asarray
 from refgrad.numpy.joining import concatenate
 from refgrad.numpy.plain import numpys
-from refgrad.numpy.shapes import moveaxis
+from refgrad.numpy.shapes import broadcast_to, moveaxis
 from refgrad.typing import Array, DType
+
+
+@numpys
+def array(x: Any) -> Array:
+    """x as an array of its own: numbers, arrays and nested sequences of them, traced ones among them."""
+    return asarray(x)
+
+
+@numpys
+def full(shape: int | Sequence[int], value: Any) -> Array:
+    """`value` in every place of an array of `shape`; a traced value keeps its derivative."""
+    return broadcast_to(asarray(value), (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape))
 
 
 @numpys

@@ -10,7 +10,7 @@ import numpy as np
 from refgrad import backend
 from refgrad.autodiff.trace import primal, value_of
 from refgrad.errors import InvalidInput
-from refgrad.numpy.elementwise import asarray
+from refgrad.numpy.elementwise import asarray, float_limits
 from refgrad.typing import Array
 
 
@@ -24,8 +24,7 @@ def ldexp(x: Any, n: Any) -> Array:
     if table.exact:
         powers = [Fraction(2) ** k for k in n.ravel().tolist()]
         return x * table.xp.asarray(np.array([*powers, None], object)[:-1].reshape(n.shape))
-    dtype = np.dtype(str(getattr(plain, "dtype", "float64")).rpartition(".")[2])
-    limits = np.finfo(dtype if dtype.kind == "f" else float)
+    limits = float_limits(plain)
     n = np.clip(n.astype(int), -8 * limits.maxexp, 8 * limits.maxexp)
     while True:  # powers beyond the range of the dtype, one within it after another
         part = np.clip(n, limits.minexp, limits.maxexp - 1)

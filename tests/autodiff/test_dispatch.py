@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.strict import array_api_strict
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad, jvp, vjp, vmap
@@ -209,6 +210,29 @@ def test_plain_arrays_of_any_dtype_are_moved_and_ordered_as_numpy_does():
         assert (rnp.imag(x) == np.imag(x)).all()
         assert (rnp.conj(x) == np.conj(x)).all()
         assert (rnp.nan_to_num(x) == np.nan_to_num(x)).all()
+
+
+def test_what_depends_on_the_limits_of_a_dtype_runs_on_a_strict_array_api_library():
+    for dtype in (np.float32, np.float64):
+        x = np.array([np.nan, np.inf, -np.inf, 3], dtype)
+        strict = array_api_strict.asarray(x)
+        assert (np.asarray(rnp.nan_to_num(strict)) == np.nan_to_num(x)).all()
+        assert np.array_equal(np.asarray(rnp.ldexp(strict, [-1, 2, 3, -2000])), np.ldexp(x, [-1, 2, 3, -2000]), True)
+        assert (np.asarray(rnp.full_like(strict, 2)) == 2).all()
+        assert np.asarray(rnp.nansum(strict[:1])) == 0
+
+
+def test_arrays_are_made_of_traced_numbers():
+    f = lambda a, b: rnp.sum(rnp.array([[a, 1.0], [b, a]]) * np.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert f(2.0, 3.0) == 2 + 2 + 9 + 8
+    assert grad(f, (0, 1))(2.0, 3.0) == (5.0, 3.0)
+    assert grad(lambda a: rnp.sum(rnp.full((2, 3), a)))(2.0) == 6.0
+    assert grad(lambda a: rnp.sum(rnp.full(4, a)))(2.0) == 4.0
+    x = np.ones(2)
+    assert not np.shares_memory(rnp.array(x), x)
+    assert rnp.array([1, 2], dtype=np.float32).dtype == rnp.full(2, 1, dtype=np.float32).dtype == np.float32
+    assert rnp.array(exact.asarray([1, 2]))[1] == 2
+    assert [places.tolist() for places in rnp.where(X > 0)] == [[0, 2]]
 
 
 def test_numbers_that_are_not_finite_are_replaced_without_a_derivative():
