@@ -10,9 +10,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from helpers.compositions import along, assert_derivatives, compositions
+from helpers.compositions import along, assert_derivatives, compositions, directional
 from helpers.jets import JETS, coefficient, line
-from helpers.modes import directional
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hessian, hvp, jacfwd, jacrev, jvp

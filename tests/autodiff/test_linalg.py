@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from helpers.compositions import directional
 from helpers.jets import coefficient, line
-from helpers.modes import directional
 from helpers.sampling import full_rank, positive_definite, rows, symmetric
 from helpers.strict import array_api_strict
 from hypothesis import given, settings
