@@ -73,7 +73,7 @@ def cases():
                     yield name, modes, "float32"
 
 
-@pytest.mark.parametrize(("name", "modes", "dtype"), cases())
+@pytest.mark.parametrize(("name", "modes", "dtype"), [*cases()])
 def test_an_operator_of_the_engine_is_accurate(name, modes, dtype):
     subject = MODES.subject(FUNCTIONS[name], modes, len(OPERATORS[name].fixed))
     params = {"op": name, "order": len(modes)}
