@@ -25,7 +25,7 @@ from refgrad.autodiff.call import Call, check_captured, filled, has_derivative, 
 from refgrad.autodiff.forward import ForwardTrace, ForwardTracer
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.record import RecordTrace
-from refgrad.autodiff.trace import PRIMITIVES, Tracer, primal
+from refgrad.autodiff.trace import PRIMITIVES, Tracer, primal, watching
 from refgrad.backend import of, shape_of
 from refgrad.errors import NoDerivative, ShapeError
 from refgrad.tree import Structure, flatten, paths
@@ -49,8 +49,9 @@ def custom_rule(
         y. Linear in u.
     check : bool
         Whether ``<u, jvp(t)> == <vjp(u), t>`` is checked when a derivative is first taken for arguments of these
-        containers, shapes and dtypes: with ``==`` on exact arrays, within rounding on floats. That costs one more run
-        of each rule. Two rules that are wrong alike pass.
+        containers, shapes and dtypes, and inside `refgrad.debug` always: with ``==`` on exact arrays, within rounding
+        on floats. That costs one more run of each rule. Two rules that are wrong alike pass; `check_derivatives` finds
+        those.
     by_example : bool
         Whether f is called for each example alone inside `vmap`, because it branches on values or leaves
         `refgrad.numpy`. The rules are run on all examples at once in any case.
@@ -273,5 +274,7 @@ def applied(call: Leafwise, leaves: Sequence[Any], differentiated: bool = False)
 
 def _check(call: Leafwise, ys: Sequence[Any], xs: Sequence[Any]) -> None:
     key = (call.key, tuple((type(x), shape_of(x), str(getattr(x, "dtype", ""))) for x in xs))
-    if call.checked is not None and key not in call.checked and check_adjoint(call, ys, xs):
+    if call.checked is None or (key in call.checked and watching.get() is None):
+        return
+    if check_adjoint(call, ys, xs):
         call.checked.add(key)

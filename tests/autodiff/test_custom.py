@@ -14,6 +14,7 @@ import refgrad.numpy as rnp
 from refgrad import (
     checkpoint,
     custom_rule,
+    debug,
     exact,
     grad,
     hessian,
@@ -230,6 +231,10 @@ def test_rules_are_checked_once_for_each_shape_and_dtype_and_after_nan_again():
         grad(lambda x: rnp.sum(f(x) * x))(x)
         counts.append(len(calls))
     assert counts == [2, 1, 2, 2, 2, 2, 1]
+    calls.clear()
+    with debug():
+        grad(lambda x: rnp.sum(f(x) * x))(np.ones(2))
+    assert len(calls) == 2
     calls.clear()
     grad(lambda x: rnp.sum(f(x, mode="a") + f(x, mode="b")))(np.ones(2))
     assert len(calls) == 4
