@@ -545,6 +545,7 @@ CALLS = {
     "matrix_power -2": lambda l: l.matrix_power(STACK, -2),
     "matrix_transpose": lambda l: l.matrix_transpose(STACK),
     "multi_dot": lambda l: l.multi_dot([A, B, S]),
+    "multi_dot of two": lambda l: l.multi_dot([A, B]),
     "multi_dot with vectors": lambda l: l.multi_dot([A[0], B, S[1]]),
     "norm": lambda l: l.norm(A),
     "outer": lambda l: l.outer(A[0], B[0]),
