@@ -37,6 +37,11 @@ def compositions(f, xs, vs, orders=(1, 2, 3)):
             yield modes, g(*xs)
 
 
+def directional(f, x, v, order):
+    """``D^order f(x)[v, ..., v]`` of a scalar f of one array, by the modes that compute it."""
+    return dict(compositions(f, (x,), (v,), (order,)))
+
+
 def along(xs, vs):
     """Object arrays of the series ``x + t v``, for any code that does arithmetic on objects, such as NumPy's own."""
     return [line(x, v).data for x, v in zip(xs, vs, strict=True)]
