@@ -12,8 +12,8 @@ explains the failures. Read `contract`, then `verification` from top to bottom, 
 
 from __future__ import annotations
 
-from refgrad.conformance.contract import Contract, Failure, Framework, Problem
+from refgrad.conformance.contract import Contract, Failure, Family, Framework, Problem
 from refgrad.conformance.report import Report
 from refgrad.conformance.verification import assert_conforms, verify
 
-__all__ = ["Contract", "Failure", "Framework", "Problem", "Report", "assert_conforms", "verify"]
+__all__ = ["Contract", "Failure", "Family", "Framework", "Problem", "Report", "assert_conforms", "verify"]

@@ -13,6 +13,19 @@ pytestmark = pytest.mark.interop
 README = Path(__file__).parents[2] / "README.md"
 
 
+def blocks(containing):
+    return [b for b in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if containing in b]
+
+
+def test_the_second_derivative_of_det_is_judged_as_the_readme_says(tmp_path):
+    pytest.importorskip("torch")
+    (example,) = blocks("def second")
+    (tmp_path / "my_det.py").write_text(example)
+    params = {"op": "det", "order": 2}
+    report = verify(f"{tmp_path / 'my_det.py'}:second", "operator_derivative", params=params, max_examples=40)
+    assert (report.grade, report.environment["backend"]) == ("variant:saved-factors", "torch")
+
+
 @pytest.mark.parametrize(
     ("inner", "contract", "grade"),
     [
@@ -23,7 +36,7 @@ README = Path(__file__).parents[2] / "README.md"
 )
 def test_the_torch_example_is_judged_as_the_readme_says(tmp_path, inner, contract, grade):
     pytest.importorskip("torch")
-    (example,) = [b for b in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if "class Model" in b]
+    (example,) = blocks("class Model")
     assert example.count("fast.values())\n") == 1
     (tmp_path / "my_maml.py").write_text(example.replace("fast.values())\n", inner + "\n"))
     report = verify(f"{tmp_path / 'my_maml.py'}:maml", contract)

@@ -143,7 +143,7 @@ def inverse_second(l: Array, u: Array, v: Array) -> Terms:
     return X @ a_u @ X @ a_v @ X + X @ a_v @ X @ a_u @ X - X @ moved(v, u) @ X
 
 
-def out_of_order(l: Array, u: Array) -> Answer:
+def out_of_order(l: Array, u: Array) -> Terms:
     """``K + K^T`` with ``K = -X u X l^T``, where ``-X u l^T X`` is right."""
     X = inverse(product(l))
     K = X @ u @ X @ terms(l).mT
@@ -152,14 +152,9 @@ def out_of_order(l: Array, u: Array) -> Answer:
 
 def out_of_order_twice(l: Array, u: Array, v: Array) -> Answer:
     """The derivative of `out_of_order` along v, with X moving by the same wrong rule."""
-    X, X_v = inverse(product(l)), terms_of(out_of_order(l, v))
+    X, X_v = inverse(product(l)), out_of_order(l, v)
     K = X_v @ u @ X @ terms(l).mT + X @ u @ X_v @ terms(l).mT + X @ u @ X @ terms(v).mT
     return -(K + K.mT)
-
-
-def terms_of(answer: Answer) -> Terms:
-    """An answer that can be calculated with."""
-    return Terms(answer.value, answer.magnitude)
 
 
 ORDER = "a derivative with X and l^T in the wrong order, right where matrices commute"
