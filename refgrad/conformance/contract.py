@@ -183,7 +183,7 @@ class Family:
         """
         for name, allowed in self.options.items():
             value = params.get(name)
-            if not any(value == choice and type(value) is type(choice) for choice in allowed):
+            if not any(type(value) is type(choice) and value == choice for choice in allowed):
                 example = " ".join(f"--param {k}={v[0]}" for k, v in self.options.items())
                 raise UsageError(
                     f"{self.name} is a contract for each {' and '.join(self.options)}: expected {name} among the "
