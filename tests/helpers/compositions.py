@@ -68,8 +68,3 @@ def assert_derivatives(f, xs, vs, series, orders=(1, 2, 3)):
         else:
             assert exact.balls(truth).data.item().overlaps(found.data.item()), (modes, truth, found)
             assert found.data.item().rad() < 1e-30, modes
-
-
-def directional(f, x, v, order):
-    """``D^order f(x)[v, ..., v]`` of a scalar f, by the modes that compute it."""
-    return dict(compositions(f, (x,), (v,), orders=(order,)))
