@@ -108,6 +108,8 @@ def is_real(value: Any) -> bool:
 def check_like(primals: Sequence[Array], vectors: Sequence[Array], what: str, tree: Tree) -> None:
     """Raise unless every vector, a leaf of `tree`, has the shape of its primal and its kind of numbers."""
     for i, (x, v) in enumerate(zip(primals, vectors, strict=True)):
+        if type(x) is type(v) is ndarray and x.shape == v.shape and v.dtype.kind == "f":
+            continue
         if shape_of(x) != shape_of(v):
             place = f"{what}{paths(tree)[i]}"
             raise ShapeError(f"{place}: expected shape {shape_of(x)}, that of the value; got {shape_of(v)}")
