@@ -7,6 +7,7 @@ primitive has a rule that does its work on all of them. It nests with itself and
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -211,6 +212,9 @@ def _spread(axes: Axes, tree: Tree, what: str) -> list[int | None]:
     """The axis of every leaf of `tree`, in the order of `flatten`."""
     if axes is None or (isinstance(axes, (int, np.integer)) and not isinstance(axes, bool)):
         return [None if axes is None else int(axes)] * len(flatten(tree)[0])
+    if dataclasses.is_dataclass(tree) and type(axes) is type(tree):
+        names = [f.name for f in dataclasses.fields(tree) if f.init]
+        return [axis for name in names for axis in _spread(getattr(axes, name), getattr(tree, name), what)]
     if isinstance(tree, dict) and isinstance(axes, dict) and axes.keys() == tree.keys():
         order = sorted(tree, key=lambda key: (type(key).__name__, key))
         return [axis for key in order for axis in _spread(axes[key], tree[key], what)]

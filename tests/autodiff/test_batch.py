@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -199,6 +201,36 @@ def test_a_derivative_of_a_batch_of_any_size_is_that_of_the_loop(count):
         lambda f: hvp(lambda w: rnp.sum(f(w) ** 2), w, v),
     ):
         assert same(derivative(batch), derivative(loop))
+
+
+@dataclasses.dataclass
+class Layer:
+    w: object
+    b: object
+
+
+class Pair(NamedTuple):
+    first: object
+    second: object
+
+
+def test_axes_reach_into_every_kind_of_container():
+    X = np.arange(6.0).reshape(2, 3)
+    f = lambda layer, scale: Pair(layer.w * scale, (layer.b, [layer.w[0]]))
+    found = vmap(f, in_axes=[np.int64(-1), None], out_axes=Pair(0, (1, [0])))(Layer(X, np.ones((4, 3))), 2.0)
+    assert type(found) is Pair
+    assert same(found.first, 2 * X.T)
+    assert same(found.second[0], np.ones((4, 3)))
+    assert same(found.second[1][0], X[0])
+    taken = vmap(lambda p: p.first * p.second, in_axes=(Pair(1, None),))(Pair(X, np.array([1.0, -1.0])))
+    assert same(taken, X.T * [1, -1])
+    by_key = vmap(lambda d: d["a"] + d["b"], in_axes=({"b": None, "a": 0},))({"a": X, "b": 1.0})
+    assert same(by_key, X + 1)
+    by_field = vmap(lambda layer: layer.w * layer.b, in_axes=(Layer(1, None),))(Layer(X, np.array([1.0, -1.0])))
+    assert same(by_field, taken)
+    for axes in ({"w": 0}, (0, 0), Pair(0, 0)):
+        with pytest.raises(ShapeError, match="containers like Layer"):
+            vmap(lambda layer: layer.w, in_axes=(axes,))(Layer(X, X))
 
 
 def test_results_that_examples_share_are_returned_once_where_out_axes_says_none():
