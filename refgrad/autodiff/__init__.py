@@ -13,18 +13,23 @@ works stands in `trace` (levels), `primitive` (rules), `forward` and `reverse` (
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from refgrad.autodiff import rules
 from refgrad.autodiff.batch import per_example_grad, vmap
-from refgrad.autodiff.check import check_derivatives
 from refgrad.autodiff.checkpoint import checkpoint
 from refgrad.autodiff.constants import stop_gradient
-from refgrad.autodiff.custom import custom_rule
-from refgrad.autodiff.debug import debug
 from refgrad.autodiff.forward import jvp
 from refgrad.autodiff.linearize import linearize
 from refgrad.autodiff.reverse import grad, value_and_grad, vjp
 from refgrad.autodiff.second_order import grad_and_hvp, hessian, hvp, jacfwd, jacrev
 from refgrad.autodiff.trace import value_of
+
+if TYPE_CHECKING:
+    from refgrad.autodiff.check import check_derivatives
+    from refgrad.autodiff.custom import custom_rule
+    from refgrad.autodiff.debugging import debug
 
 __all__ = [
     "check_derivatives",
@@ -47,3 +52,14 @@ __all__ = [
     "vjp",
     "vmap",
 ]
+
+# imported when first used: a third of what the engine would take to import
+_ON_DEMAND = {"check_derivatives": "check", "custom_rule": "custom", "debug": "debugging"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_DEMAND:
+        raise AttributeError(f"module 'refgrad.autodiff' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"refgrad.autodiff.{_ON_DEMAND[name]}"), name)
+    globals()[name] = value
+    return value

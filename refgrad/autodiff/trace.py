@@ -19,7 +19,7 @@ from refgrad.errors import EscapedTracer, NoDerivative, TracedAssignment
 from refgrad.typing import Array, DType, Shape
 
 if TYPE_CHECKING:
-    from refgrad.autodiff.debug import Watch
+    from refgrad.autodiff.debugging import Watch
     from refgrad.autodiff.primitive import Primitive
 
 __all__ = ["PRIMITIVES", "Trace", "Tracer", "primal", "value_of", "watching"]
