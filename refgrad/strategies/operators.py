@@ -166,6 +166,14 @@ def logits(kind: str) -> Draws:
     return free(kind, one(x))
 
 
+def lowered(kind: str) -> Draws:
+    """Logits of which all but the last are at times far below it, where their exponentials are lost in the sum."""
+    if kind != "crisp":
+        return logits(kind)
+    x, gaps = vectors(kind, 2), st.sampled_from((0.0, 0.0, 64.0))
+    return free(kind, one(st.builds(lambda gap, values: [*(v - gap for v in values[:-1]), values[-1]], gaps, x)))
+
+
 def any_matrix(kind: str) -> Draws:
     """Square matrices: any, of rank n - 1, of rank n - 2, the identity and zero."""
     return ORDERS.flatmap(lambda n: ranked(kind, n))
@@ -285,7 +293,8 @@ DOMAINS: dict[str, Callable[[str], Draws]] = {
     "ldexp": lambda kind: free(kind, scales(kind), "e"),
     **dict.fromkeys(("prod", "cumprod"), lambda kind: free(kind, one(factors(kind)))),
     "norm": nonzero,
-    **dict.fromkeys(("logsumexp", "logcumsumexp", "softmax", "log_softmax"), logits),
+    **dict.fromkeys(("logsumexp", "softmax", "log_softmax"), logits),
+    "logcumsumexp": lowered,
     "matmul": lambda kind: free(kind, products(kind)),
     "det": lambda kind: free(kind, one(any_matrix(kind))),
     "inv": lambda kind: free(kind, one(ORDERS.flatmap(lambda n: invertible(kind, n)))),
