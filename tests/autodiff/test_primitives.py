@@ -6,11 +6,11 @@ compared with ==; the others in balls, which must overlap and be narrow.
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
 import pytest
+from helpers.compositions import compositions
 from helpers.jets import coefficient, line
 from helpers.sampling import IRRATIONAL, arguments, directions
 from helpers.strict import array_api_strict
@@ -27,21 +27,6 @@ SMOOTH = [p for p in PRIMITIVES.values() if p.vjp is not None and p.name != "ast
 CASES = [pytest.param(p, c, id=f"{p.name}-{i}") for p in SMOOTH for i, c in enumerate(p.cases)]
 ALL_CASES = [pytest.param(p, c, id=f"{p.name}-{i}") for p in PRIMITIVES.values() for i, c in enumerate(p.cases)]
 few = settings(max_examples=4, deadline=None, derandomize=True, database=None)
-
-
-def along_forward(f, v):
-    return lambda *x: jvp(f, x, v)[1]
-
-
-def along_reverse(f, v):
-    def derivative(*x):
-        g = grad(f, tuple(range(len(x))))(*x)
-        return sum((total(a * b) for a, b in zip(g[1:], v[1:], strict=True)), total(g[0] * v[0]))
-
-    return derivative
-
-
-MODES = {"forward": along_forward, "reverse": along_reverse}
 
 
 def setting(primitive, case, data, balls):
@@ -82,11 +67,7 @@ def test_all_compositions_of_modes_give_the_taylor_coefficients_to_third_order(p
             truth = math.factorial(order) * sum(
                 (w * t for w, t in zip(weights.data.ravel(), np.ravel(terms), strict=True)), 0
             )
-            for modes in itertools.product(MODES, repeat=order):
-                g = f
-                for mode in modes:
-                    g = MODES[mode](g, vs)
-                found = g(*xs)
+            for modes, found in compositions(f, xs, vs, (order,)):
                 if balls:
                     element = found.data.item()
                     assert exact.balls(truth).data.item().overlaps(element), (modes, truth, found)

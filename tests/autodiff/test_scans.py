@@ -8,20 +8,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from helpers.compositions import compositions
 from helpers.jets import JetArray, coefficient, line
 
 import refgrad.numpy as rnp
-from refgrad import exact, grad, hessian, hvp, jvp, vmap
+from refgrad import exact, grad, hessian, hvp, vmap
 
 WEIGHTS = exact.asarray([2, -1, 3, 1])
-
-
-def along_forward(f, v):
-    return lambda x: jvp(f, (x,), (v,))[1]
-
-
-def along_reverse(f, v):
-    return lambda x: grad(f)(x) @ v
 
 
 @pytest.mark.parametrize("x", list(itertools.product([0, 2, -3], repeat=3)), ids=str)
@@ -36,11 +29,8 @@ def test_products_have_their_derivatives_to_third_order_whatever_is_zero(x):
         for order in (1, 2, 3):
             taylor = coefficient(JetArray(series), order)
             truth = math.factorial(order) * sum(w * t for w, t in zip(terms, taylor, strict=True))
-            for modes in itertools.product((along_forward, along_reverse), repeat=order):
-                g = f
-                for mode in modes:
-                    g = mode(g, v)
-                assert g(x) == exact.asarray(truth), (order, modes)
+            for modes, found in compositions(f, (x,), (v,), (order,)):
+                assert found == exact.asarray(truth), modes
 
 
 def test_the_gradient_of_a_product_is_the_product_of_the_others():

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
+from helpers.compositions import along_forward, compositions
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hessian, hvp, jvp, linearize, vjp, vmap
@@ -18,24 +17,10 @@ from refgrad.oracles.implicit.manufactured import Manufactured, QuadraticMap
 from refgrad.oracles.implicit.ridge import Ridge
 
 
-def along_forward(f, v):
-    return lambda x: jvp(f, (x,), (v,))[1]
-
-
-def along_reverse(f, v):
-    return lambda x: rnp.sum(grad(f)(x) * v)
-
-
-COMPOSITIONS = [m for n in (1, 2, 3) for m in itertools.product((along_forward, along_reverse), repeat=n)]
-
-
 def same_in_all_modes(f, g, x, v):
     assert f(x) == g(x)
-    for modes in COMPOSITIONS:
-        left, right = f, g
-        for mode in modes:
-            left, right = mode(left, v), mode(right, v)
-        assert left(x) == right(x), modes
+    for (modes, left), (_, right) in zip(compositions(f, (x,), (v,)), compositions(g, (x,), (v,)), strict=True):
+        assert left == right, modes
 
 
 def integers(seed, *shape):
@@ -168,7 +153,7 @@ def test_the_second_hypergradient_of_a_problem_that_is_not_quadratic_is_right():
     for second in (
         grad(grad(outer))(p),
         hvp(outer, p, 1.0),
-        along_forward(along_forward(outer, np.array(1.0)), 1.0)(p),
+        along_forward(along_forward(outer, (np.array(1.0),)), (1.0,))(p),
     ):
         assert abs(second - 0.125) <= 2.0**-49
 
