@@ -197,19 +197,28 @@ class Primitive:
 
     def aligned(self, size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Any:
         """The batching rule of what broadcasts over leading axes: all arguments are brought to one rank first."""
+        if len(args) == 1:
+            return self.apply(args[0], **params)
+        if len(args) == 2:  # as nearly always: no lists are made
+            (a, b), (m, n) = args, mapped
+            missing = getattr(b, "ndim", 0) - n - getattr(a, "ndim", 0) + m
+            if missing > 0 and m:
+                a = _raised(a, missing)
+            elif missing < 0 and n:
+                b = _raised(b, -missing)
+            return self.apply(a, b, **params)
         ranks = [getattr(a, "ndim", 0) - m for a, m in zip(args, mapped, strict=True)]
-        rank = max(ranks)
-        if rank > min(ranks):
-            args = [
-                PRIMITIVES["reshape"].apply(a, shape=(size, *(1,) * (rank - r), *shape_of(a)[1:]))
-                if m and r < rank
-                else a
-                for a, m, r in zip(args, mapped, ranks, strict=True)
-            ]
-        return self.apply(*args, **params)
+        missings = [max(ranks) - r if m else 0 for r, m in zip(ranks, mapped, strict=True)]
+        return self.apply(*(_raised(a, k) if k else a for a, k in zip(args, missings, strict=True)), **params)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
+
+
+def _raised(a: Array, count: int) -> Array:
+    """An array with `count` axes of length 1 after that of the examples."""
+    size, *rest = shape_of(a)
+    return PRIMITIVES["reshape"].apply(a, shape=(size, *(1,) * count, *rest))
 
 
 def elementwise(

@@ -19,13 +19,11 @@ import pytest
 from bench.measure import microseconds, summarise, table
 from bench.networks import classifier, proved
 
-import refgrad
 import refgrad.numpy as rnp
-from refgrad import exact, jacrev, vmap
+from refgrad import exact, jacrev, stage, vmap
 from refgrad.continual import fisher_diagonal
 
 pytestmark = pytest.mark.bench
-stage = getattr(refgrad, "stage", None)
 BY_HAND = "NumPy by hand, dense layers"
 
 
@@ -98,10 +96,9 @@ def test_the_exact_fisher_diagonal_of_two_thousand_examples():
     assert stable(label_by_label, few)
     p, X, _ = classifier(np.random.default_rng(0), (64, 128, 10), 2000, np.float32)
     runs = {BY_HAND: lambda: by_hand(p, X), "NumPy by hand, label by label": lambda: label_by_label(p, X)}
-    if stage is not None:
-        assert stable(stage(by_engine, *few, reassociate=True), few)
-        staged = stage(by_engine, p, X, reassociate=True)
-        runs["staged, reassociated"] = lambda: staged(p, X)
+    assert stable(stage(by_engine, *few, reassociate=True), few)
+    staged = stage(by_engine, p, X, reassociate=True)
+    runs["staged, reassociated"] = lambda: staged(p, X)
     times = microseconds(runs, rounds=20, inner=2)
     start = time.process_time()
     in_chunks(p, X)
@@ -115,6 +112,5 @@ def test_the_exact_fisher_diagonal_of_two_thousand_examples():
     times["fisher_diagonal, ten times 200 examples"] = (time.process_time() - start) * 1e7
     against = dict.fromkeys([name for name in times if name != BY_HAND], BY_HAND)
     table("true Fisher diagonal, MLP 64-128-10, 2000 examples, float32", times, against)
-    if stage is not None:
-        ratio = times["staged, reassociated"] / times[BY_HAND]
-        summarise("true Fisher diagonal, staged", ratio, "x NumPy by hand", "<= 1.5")
+    ratio = times["staged, reassociated"] / times[BY_HAND]
+    summarise("true Fisher diagonal, staged", ratio, "x NumPy by hand", "<= 1.5")
