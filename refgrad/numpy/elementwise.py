@@ -28,6 +28,12 @@ def asarray(x: Any) -> Array:
     return PRIMITIVES["concat"](*[PRIMITIVES["reshape"](p, shape=(1, *shape_of(p))) for p in parts], axis=0)
 
 
+def floating(x: Any) -> Array:
+    """x as an array, of float64 if it is of integers or booleans: squares, differences and negatives of those wrap."""
+    x = asarray(x)
+    return elementwise.astype(x, dtype=np.float64) if getattr(getattr(x, "dtype", None), "kind", "f") in "iub" else x
+
+
 def _holds_arrays(x: Any) -> bool:
     """Whether a sequence has a member that NumPy could not convert: a traced, exact or device array."""
     if isinstance(x, (list, tuple)):
@@ -77,8 +83,10 @@ cos = _unary(elementwise.cos, "cos", "The cosine")
 expm1 = _unary(elementwise.expm1, "expm1", "``exp(x) - 1``, accurate for small x")
 log1p = _unary(elementwise.log1p, "log1p", "``log(1 + x)``, accurate for small x")
 arctan = atan = _unary(elementwise.arctan, "arctan", "The inverse of the tangent")
-logistic = _unary(elementwise.logistic, "logistic", "``1 / (1 + exp(-x))``, the sigmoid, without overflow")
-softplus = _unary(elementwise.softplus, "softplus", "``log(1 + exp(x))``, without overflow")
+logistic = _unary(
+    lambda x: elementwise.logistic(floating(x)), "logistic", "``1 / (1 + exp(-x))``, the sigmoid, without overflow"
+)
+softplus = _unary(lambda x: elementwise.softplus(floating(x)), "softplus", "``log(1 + exp(x))``, without overflow")
 abs = absolute = _unary(elementwise.abs_, "abs", "The absolute value, with derivative 0 at 0")
 relu = _unary(elementwise.relu, "relu", "``max(x, 0)`` with derivative 0 at 0")
 sign = _unary(elementwise.sign, "sign", "-1, 0 or 1; its derivative is taken to be 0")
@@ -140,13 +148,22 @@ def power(x: Any, y: Any, /) -> Array:
     """``x ** y``, element by element; an integer y is exact on rationals and fits any sign of x."""
     x, y = asarray(x), asarray(y)
     if isinstance(y, (int, np.integer)) and not isinstance(y, bool):
-        return elementwise.pow_int(x, n=int(y))
-    if isinstance(y, (float, np.floating)) and float(y).is_integer() and not isinstance(y, Tracer):
+        return elementwise.pow_int(_promoted(x, y), n=int(y))
+    if isinstance(y, (float, np.floating)) and float(y).is_integer():
         # x ** 2.0 too: exponents that are whole numbers need no logarithm, so negative x is no trouble
-        return elementwise.pow_int(x, n=int(y))
+        return elementwise.pow_int(_promoted(x, y), n=int(y))
     if backend.of(primal(x), primal(y)).name == "rational":
         raise NotRational(f"x ** y of exact arrays: expected a Python integer y, got {primal(y)!r}")
     return elementwise.pow_real(x, y)
+
+
+def _promoted(x: Array, y: Any) -> Array:
+    """x in the dtype of ``x ** y``, in which a whole y has a say: of int32 and 2.0, of float32 and numpy.int64(2)."""
+    given = getattr(x, "dtype", None)
+    if type(y) is int or not isinstance(given, np.dtype):
+        return x
+    dtype = np.result_type(given, y)
+    return x if dtype == given else elementwise.astype(x, dtype=dtype)
 
 
 pow = power

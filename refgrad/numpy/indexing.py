@@ -27,7 +27,7 @@ def getitem(x: Array, key: Any) -> Array:
     dims = shape_of(x)
     first = keys[0]
     if len(keys) == 1 and hasattr(first, "dtype") and first.dtype.kind in "iu" and (first.ndim or _is_traced(first)):
-        first = _wide(first)
+        first = wide(first)
         plain = primal(first)
         _check_bounds(plain, dims[0])
         negative = plain.size and plain.min() < 0
@@ -59,7 +59,7 @@ def _in_rows(keys: tuple[Any, ...], dims: tuple[int, ...]) -> Array:
     size = math.prod(dims[: len(keys)])
     outside: Any = None
     for k, n in zip(keys, dims, strict=False):
-        k = _wide(k) if hasattr(k, "dtype") else k
+        k = wide(k) if hasattr(k, "dtype") else k
         total = total * n + (where(k < 0, k + n, k) if hasattr(k, "dtype") else k % n)
         wrong = (k >= n) | (k < -n)
         outside = wrong if outside is None else outside | wrong
@@ -125,7 +125,7 @@ def take(x: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") 
     if axis is None:
         x, axis = ravel(x), 0
     place = axes_of(x, axis, "take")[0]
-    indices, n = beside(_wide(indices), x), shape_of(x)[place]
+    indices, n = beside(wide(indices), x), shape_of(x)[place]
     if mode == "wrap":
         indices = value_of(indices) % n
     elif mode == "clip":
@@ -138,12 +138,12 @@ def take(x: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") 
 def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Array:
     """``y[i, j] = x[i, indices[i, j]]`` along the last axis, and so for any axis."""
     x = asarray(x)
-    return index.take_along_axis(x, _wide(indices), axis=axes_of(x, axis, "take_along_axis")[0])
+    return index.take_along_axis(x, wide(indices), axis=axes_of(x, axis, "take_along_axis")[0])
 
 
 def scatter_add(g: Any, indices: Any, axis: int, size: int) -> Array:
     """Zeros of length `size` along `axis`, to which g is added at `indices`; repeated indices accumulate."""
-    g, indices = asarray(g), _wide(indices)
+    g, indices = asarray(g), wide(indices)
     rank = len(shape_of(g)) - len(shape_of(indices)) + 1
     return index.scatter_add(g, indices, axis=_checked_axis(axis, rank, "scatter_add"), size=size)
 
@@ -152,10 +152,10 @@ def put_along_axis_add(g: Any, indices: Any, axis: int, size: int) -> Array:
     """The transpose of `take_along_axis`: zeros of length `size` along `axis`, g added at `indices`."""
     g = asarray(g)
     place = axes_of(g, axis, "put_along_axis_add")[0]
-    return index.put_along_axis_add(g, _wide(indices), axis=place, size=size)
+    return index.put_along_axis_add(g, wide(indices), axis=place, size=size)
 
 
-def _wide(indices: Any) -> Array:
+def wide(indices: Any) -> Array:
     """Indices as an int64 array: a narrower or an unsigned one cannot hold what is added to it."""
     indices = asarray(np.asarray(indices) if isinstance(indices, int) else indices)
     narrow = isinstance(indices.dtype, np.dtype) and indices.dtype.kind in "iu" and indices.dtype != np.int64

@@ -18,7 +18,7 @@ from refgrad.autodiff.rules.contract import matrix_transpose
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy import diagonals
-from refgrad.numpy.elementwise import asarray, zeros_like
+from refgrad.numpy.elementwise import asarray, floating, zeros_like
 from refgrad.numpy.indexing import getitem
 from refgrad.numpy.joining import concatenate
 from refgrad.numpy.norms import matrix_norm, norm, svdvals, vector_norm
@@ -149,7 +149,7 @@ def cholesky(a: Any, *, upper: bool = False) -> Array:
     NotRational
         If a rational matrix has an L that is not.
     """
-    factor = triangular.cholesky(_matrices(a, "cholesky"))
+    factor = triangular.cholesky(_matrices(floating(a), "cholesky"))
     return matrix_transpose(factor) if upper else factor
 
 
@@ -170,7 +170,7 @@ def eigvalsh(a: Any, *, subset_by_index: tuple[int, int] | None = None) -> Array
     have no derivative. Second derivatives are NaN if two of the eigenvalues are equal; for a function of few of them,
     give `subset_by_index`, as in `eigh`.
     """
-    a = _matrices(a, "eigvalsh")
+    a = _matrices(floating(a), "eigvalsh")
     return spectral.eigenvalues(a, **_subset(a, subset_by_index, "eigvalsh"))
 
 
@@ -190,7 +190,7 @@ def eigh(a: Any, *, subset_by_index: tuple[int, int] | None = None) -> EighResul
     The sign of an eigenvector is that which the array library gives. Exact arrays refuse eigenvectors of a matrix with
     equal eigenvalues.
     """
-    a = _matrices(a, "eigh")
+    a = _matrices(floating(a), "eigh")
     subset = _subset(a, subset_by_index, "eigh")
     return EighResult(spectral.eigenvalues(a, **subset), spectral.eigenvectors(a, **subset))
 

@@ -11,7 +11,7 @@ from refgrad.autodiff.rules import shape, spectral
 from refgrad.autodiff.rules.contract import matrix_transpose
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
-from refgrad.numpy.elementwise import abs, asarray
+from refgrad.numpy.elementwise import abs, floating
 from refgrad.numpy.indexing import getitem
 from refgrad.numpy.reductions import amax, amin, axes_of, sum
 from refgrad.numpy.shapes import moveaxis, ravel, reshape
@@ -34,7 +34,7 @@ def norm(x: Any, ord: Any = None, axis: Axes = None, keepdims: bool = False) -> 
     keepdims : bool
         Whether the axes stay, with length 1.
     """
-    x = asarray(x)
+    x = floating(x)
     dims = shape_of(x)
     if axis is None and ord is None:
         y = rules.norm(ravel(x), axis=(0,), keepdims=False)
@@ -56,7 +56,7 @@ def norm(x: Any, ord: Any = None, axis: Axes = None, keepdims: bool = False) -> 
 
 def vector_norm(x: Any, *, axis: Axes = None, keepdims: bool = False, ord: Any = 2) -> Array:
     """The norms of vectors along `axis`, or of all elements; ord 1, 2, inf or -inf."""
-    x = asarray(x)
+    x = floating(x)
     axes = axes_of(x, axis, "vector_norm")
     if ord == 2:
         return rules.norm(x, axis=axes, keepdims=keepdims)
@@ -69,7 +69,7 @@ def vector_norm(x: Any, *, axis: Axes = None, keepdims: bool = False, ord: Any =
 
 def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Array:
     """The norms of matrices, over the last two axes; ord "fro", "nuc", 1, 2, inf or -inf."""
-    x = asarray(x)
+    x = floating(x)
     n = len(shape_of(x))
     if n < 2:
         raise ShapeError(f"matrix_norm: expected shape (..., m, n), got {shape_of(x)}")
@@ -92,7 +92,7 @@ def svdvals(x: Any) -> Array:
     zeros: small ones keep the absolute accuracy of the large ones, which the eigenvalues of ``x^T x`` lose. Their
     derivatives are those of eigenvalues: second ones are NaN where two are equal, and one that is 0 has none.
     """
-    x = asarray(x)
+    x = floating(x)
     if len(shape_of(x)) < 2:
         raise ShapeError(f"svdvals: expected shape (..., m, n), got {shape_of(x)}")
     m, n = shape_of(x)[-2:]

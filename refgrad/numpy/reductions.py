@@ -7,11 +7,11 @@ from typing import Any
 
 from refgrad import backend
 from refgrad.autodiff.primitive import Primitive
-from refgrad.autodiff.rules import reduce, scan, shape
+from refgrad.autodiff.rules import discrete, reduce, scan, shape
 from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray, exp, where
+from refgrad.numpy.elementwise import asarray, exp, floating, where
 from refgrad.numpy.plain import numpys
 from refgrad.typing import Array, Axes
 
@@ -54,7 +54,13 @@ def max(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
 @numpys
 def min(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The smallest element over `axis`; equal ones share its derivative evenly."""
-    return -max(-asarray(x), axis, keepdims=keepdims)
+    x = asarray(x)
+    return _mirrored(max(_mirrored(x), axis, keepdims=keepdims))
+
+
+def _mirrored(x: Array) -> Array:
+    """``-x``; of integers and booleans ``~x``, which turns their order round as well and cannot overflow."""
+    return discrete.invert(x) if getattr(getattr(x, "dtype", None), "kind", "f") in "iub" else -x
 
 
 amax, amin = max, min
@@ -146,12 +152,12 @@ def argmax(x: Any, axis: int | None = None) -> Array:
 @numpys
 def argmin(x: Any, axis: int | None = None) -> Array:
     """The first index of the smallest element along `axis`, or in the raveled array."""
-    return argmax(-asarray(x), axis)
+    return argmax(_mirrored(asarray(x)), axis)
 
 
 def logsumexp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """``log(sum(exp(x)))`` over `axis`, without overflow."""
-    x = asarray(x)
+    x = floating(x)
     return reduce.logsumexp(x, axis=axes_of(x, axis, "logsumexp"), keepdims=keepdims)
 
 
@@ -161,7 +167,7 @@ def logcumsumexp(x: Any, axis: int | None = None) -> Array:
     Every sum is taken relative to its own largest term: one maximum for the whole axis would lose the first sums, and
     their derivatives, wherever later elements are much larger.
     """
-    y, axis = _line(x, axis, "logcumsumexp")
+    y, axis = _line(floating(x), axis, "logcumsumexp")
     n, reach = shape_of(y)[axis], 1
     while reach < n:  # after each round, element k holds the sum over the last 2 * reach elements up to k
         ends, starts = scan.along(y, axis, slice(reach, None)), scan.along(y, axis, slice(None, n - reach))
@@ -174,5 +180,5 @@ def logcumsumexp(x: Any, axis: int | None = None) -> Array:
 
 def softmax(x: Any, axis: int = -1) -> Array:
     """``exp(x) / sum(exp(x))`` along `axis`, without overflow."""
-    x = asarray(x)
+    x = floating(x)
     return exp(x - logsumexp(x, axis, keepdims=True))

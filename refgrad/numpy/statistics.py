@@ -8,7 +8,7 @@ from typing import Any
 from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray, isnan, ones_like, sqrt, where
+from refgrad.numpy.elementwise import asarray, floating, isnan, ones_like, sqrt, where
 from refgrad.numpy.reductions import axes_of, max, mean, min, sum
 from refgrad.numpy.shapes import transpose
 from refgrad.typing import Array, Axes
@@ -66,7 +66,7 @@ def average(x: Any, axis: Axes = None, weights: Any = None, returned: bool = Fal
         weights = ones_like(x)
         y = mean(x, axes, keepdims=keepdims)
     else:
-        weights = _spread(asarray(weights), x, axis)
+        weights = _spread(floating(weights), x, axis)
         y = sum(x * weights, axes, keepdims=keepdims) / sum(weights, axes, keepdims=keepdims)
     if not returned:
         return y

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from refgrad.numpy.elementwise import arctan, asarray, erf, expm1, logistic, softplus, sqrt, where
+from refgrad.numpy.elementwise import arctan, asarray, erf, expm1, floating, logistic, softplus, sqrt, where
 from refgrad.numpy.making import number_like
 from refgrad.numpy.reductions import logsumexp
 from refgrad.typing import Array
@@ -21,7 +21,7 @@ sigmoid = logistic
 
 def log_logistic(x: Any) -> Array:
     """``log(logistic(x))``, without overflow."""
-    return -softplus(-asarray(x))
+    return -softplus(-floating(x))
 
 
 def leaky_relu(x: Any, slope: Any = 0.01) -> Array:
@@ -54,7 +54,7 @@ def gelu(x: Any, *, approximate: bool = False) -> Array:
         ``x / 2 * (1 + tanh(z))`` is ``x * logistic(2 * z)``, which loses no digits where tanh is nearly -1; erf, by
         SciPy, has such a loss: for large negative x the error is small beside x, not beside the result.
     """
-    x = asarray(x)
+    x = floating(x)
     if not approximate:
         return x / 2 * (1 + erf(x / sqrt(number_like(x, 2))))
     pi = 4 * arctan(number_like(x, 1))
@@ -63,5 +63,5 @@ def gelu(x: Any, *, approximate: bool = False) -> Array:
 
 def log_softmax(x: Any, axis: int = -1) -> Array:
     """``log(softmax(x))`` along `axis`, without overflow."""
-    x = asarray(x)
+    x = floating(x)
     return x - logsumexp(x, axis, keepdims=True)

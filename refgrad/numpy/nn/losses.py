@@ -17,8 +17,8 @@ from refgrad.autodiff.rules import shape as rules
 from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
-from refgrad.numpy.elementwise import abs, arctan, asarray, exp, lgamma, log, softplus, where
-from refgrad.numpy.indexing import beside, take_along_axis
+from refgrad.numpy.elementwise import abs, arctan, asarray, exp, floating, lgamma, log, ones_like, softplus, where
+from refgrad.numpy.indexing import beside, take_along_axis, wide
 from refgrad.numpy.making import number_like
 from refgrad.numpy.nn.activations import log_softmax
 from refgrad.numpy.reductions import axes_of, mean, sum
@@ -71,7 +71,8 @@ def cross_entropy(logits: Any, labels: Any, *, axis: int = -1, reduction: str = 
         )
     if getattr(getattr(labels, "dtype", None), "kind", "i") not in "iu":
         raise InvalidInput(f"cross_entropy: expected integer labels, got {primal(labels).dtype}")
-    column = rules.reshape(labels, shape=(*dims[:place], 1, *dims[place + 1 :]))
+    # an unsigned dtype has no negatives, by which the range is looked up
+    column = rules.reshape(wide(labels), shape=(*dims[:place], 1, *dims[place + 1 :]))
     chosen = take_along_axis(log_softmax(logits, place), _within(column, dims[place]), place)
     return _reduced(rules.reshape(-chosen, shape=shape_of(labels)), reduction)
 
@@ -134,7 +135,7 @@ def poisson_nll(log_rate: Any, target: Any, *, full: bool = False, reduction: st
     """
     x, t = _same_shape(log_rate, target, "poisson_nll")
     losses = exp(x) - t * x
-    return _reduced(losses + lgamma(t + 1) if full else losses, reduction)
+    return _reduced(losses + lgamma(t + ones_like(x)) if full else losses, reduction)
 
 
 def kl_divergence(logits_p: Any, logits_q: Any, *, axis: int = -1, reduction: str = "mean") -> Array:
@@ -157,7 +158,7 @@ def kl_divergence(logits_p: Any, logits_q: Any, *, axis: int = -1, reduction: st
 
 
 def _same_shape(a: Any, b: Any, what: str) -> tuple[Array, Array]:
-    a, b = asarray(a), asarray(b)
+    a, b = floating(a), asarray(b)
     if shape_of(a) != shape_of(b):
         # (n,) against (n, 1) would be broadcast to (n, n) without a word
         raise ShapeError(f"{what}: expected two arrays of one shape, got {shape_of(a)} and {shape_of(b)}")

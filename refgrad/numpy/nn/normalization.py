@@ -17,7 +17,7 @@ from typing import Any
 from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray, sqrt
+from refgrad.numpy.elementwise import asarray, floating, sqrt
 from refgrad.numpy.reductions import axes_of, mean
 from refgrad.numpy.statistics import var
 from refgrad.typing import Array, Axes
@@ -47,7 +47,7 @@ def layer_norm(x: Any, gain: Any = None, bias: Any = None, *, axis: Axes = -1, e
 
 def rms_norm(x: Any, gain: Any = None, *, axis: Axes = -1, epsilon: Any = 1e-5) -> Array:
     """``gain * x / sqrt(mean(x**2) + epsilon)``, with the mean over `axis` of each example [zhang2019]_."""
-    x = asarray(x)
+    x = floating(x)
     return _scaled(x / sqrt(mean(x * x, axis, keepdims=True) + epsilon), gain, None)
 
 
