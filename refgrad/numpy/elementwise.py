@@ -193,8 +193,19 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     low, high = a_min if min is None else min, a_max if max is None else max
     x = asarray(x)
     if low is not None:
-        x = where(x < low, low, x)
-    return x if high is None else where(x > high, high, x)
+        low = asarray(low)
+        x = where(_or_nan(x < low, low), low, x)
+    if high is not None:
+        high = asarray(high)
+        x = where(_or_nan(x > high, high), high, x)
+    return x
+
+
+def _or_nan(beyond: Array, limit: Array) -> Array:
+    """`beyond`, and wherever the limit is NaN: what is limited by NaN is NaN, as a choice with NaN in it."""
+    if isinstance(limit, (int, float)):  # the usual case, and no reason for another operation
+        return beyond | True if limit != limit else beyond
+    return beyond | isnan(limit) if getattr(limit.dtype, "kind", "") == "f" else beyond
 
 
 def float_limits(x: Array) -> Any:

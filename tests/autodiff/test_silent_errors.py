@@ -118,6 +118,13 @@ def test_functions_of_numpys_names_mean_what_numpy_means():
     assert grad(lambda a: np.reshape(a, shape=(6,))[0] * np.size(a) * np.ndim(a) * np.shape(a)[1])(a)[0, 0] == 36.0
 
 
+@pytest.mark.parametrize("limits", [(np.nan, 1), (0, np.array([np.nan, 1.0])), (np.float32("nan"), np.nan)], ids=repr)
+def test_a_clip_between_limits_of_which_one_is_nan_is_nan_as_in_numpy(limits):
+    y, dy = jvp(lambda x: np.clip(x, *limits), (X,), (X,))
+    assert np.array_equal(y, np.clip(X, *limits), equal_nan=True)
+    assert dy.tolist() == [0.0, 0.0]  # limited, by NaN or by 1
+
+
 def test_nan_passes_through_a_clip_and_the_norm_has_a_gradient_at_zero():
     assert np.isnan(rnp.clip(np.nan, 0.0, 1.0))
     assert grad(lambda x: rnp.linalg.norm(x))(np.zeros(2)).tolist() == [0.0, 0.0]
