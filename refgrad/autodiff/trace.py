@@ -15,6 +15,8 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from refgrad.errors import EscapedTracer, NoDerivative, TracedAssignment
 from refgrad.typing import Array, DType, Shape
 
@@ -29,7 +31,6 @@ PRIMITIVES: dict[str, Primitive] = {}
 
 watching: ContextVar[Callable[[], Watch] | None] = ContextVar("refgrad.debug", default=None)
 """Inside `refgrad.debug`, what makes the watch over a run that begins."""
-
 
 METHODS = frozenset({
     "all", "any", "argmax", "argmin", "argsort", "clip", "conj", "conjugate", "cumprod", "cumsum", "diagonal", "prod",
@@ -157,6 +158,19 @@ class Tracer:
     def __rpow__(self, other: Any) -> Any:
         return _namespace().power(other, self)
 
+    # one is constant almost everywhere, the other has no rule: the dispatch of NumPy's functions knows
+    def __floordiv__(self, other: Any) -> Any:
+        return np.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return np.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return np.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return np.remainder(other, self)
+
     def __matmul__(self, other: Any) -> Any:
         return _namespace().matmul(self, other)
 
@@ -253,16 +267,16 @@ class Tracer:
             axes = axes[0]
         return _namespace().transpose(self, axes or None)
 
-    def trace(self) -> Any:
-        """The sum of the diagonal of a matrix."""
-        return _namespace().trace(self)
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """The sum of a diagonal of a matrix, or of each in a stack."""
+        return _namespace().trace(self, offset, axis1, axis2)
 
     def dot(self, other: Any) -> Any:
         """The matrix product."""
         return _namespace().dot(self, other)
 
-    def astype(self, dtype: DType) -> Any:
-        """The array in another floating dtype."""
+    def astype(self, dtype: DType, *, copy: bool = True) -> Any:
+        """The array in another floating dtype; whether it is a copy makes no difference, for it cannot change."""
         return _namespace().astype(self, dtype)
 
     def item(self) -> Any:
@@ -282,6 +296,8 @@ class Tracer:
 
     def __getattr__(self, name: str) -> Any:
         # only what the class does not have comes here
+        if name in ("real", "imag"):
+            return getattr(_namespace(), name)(self)
         if name in METHODS:
             return partial(getattr(_namespace(), name), self)
         raise AttributeError(
@@ -306,7 +322,12 @@ class Tracer:
         raise NoDerivative(f"{what} of a traced value of shape {self.shape} would drop its derivative: {instead}.")
 
     def __float__(self) -> float:
-        return self._refuse("float()", "use operators and refgrad.numpy in place of the math module")  # type: ignore[no-any-return]
+        # NumPy asks for this in y[i] = x, and then complains of "a sequence": this message is the cause it names
+        return self._refuse(  # type: ignore[no-any-return]
+            "float()",
+            "use operators and refgrad.numpy in place of the math module, and refgrad.numpy.stack([...]) in place of "
+            "assignments y[i] = x into a plain array",
+        )
 
     def __int__(self) -> int:
         return self._refuse("int()", "an integer has no derivative; take it of refgrad.value_of(x)")  # type: ignore[no-any-return]
@@ -317,7 +338,8 @@ class Tracer:
         return self._refuse(
             "conversion to a plain NumPy array",
             "a traced value reached numpy.array, an assignment into a plain array, or compiled code. Use "
-            "refgrad.numpy.stack([...]) to collect values, refgrad.numpy.where to choose, refgrad.value_of(x) to look",
+            "refgrad.numpy.stack([...]) to collect values, refgrad.numpy.where to choose, refgrad.value_of(x) to look, "
+            "and for a[x] with a traced index refgrad.numpy.take(a, x, axis=0)",
         )
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
@@ -328,6 +350,9 @@ class Tracer:
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         return _namespace().apply_function(function, args, kwargs)
+
+    def __format__(self, spec: str) -> str:
+        return format(value_of(self), spec) if spec else str(self)
 
     def __repr__(self) -> str:
         return f"Traced<{self.owner.label[0]}>({self.value!r})"

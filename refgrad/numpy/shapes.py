@@ -163,9 +163,9 @@ def _each(xs: tuple[Any, ...], f: Callable[[Array], Array]) -> Any:
     return ys[0] if len(ys) == 1 else ys
 
 
-def broadcast_to(x: Any, shape: Shape) -> Array:
+def broadcast_to(x: Any, shape: int | Shape) -> Array:
     """x repeated to `shape` by the broadcasting rules."""
-    return rules.broadcast_to(asarray(x), shape=tuple(shape))
+    return rules.broadcast_to(asarray(x), shape=(shape,) if isinstance(shape, (int, np.integer)) else tuple(shape))
 
 
 def broadcast_arrays(*xs: Any) -> tuple[Array, ...]:

@@ -7,7 +7,8 @@ import copy
 import numpy as np
 import pytest
 
-from refgrad import jvp
+from refgrad import grad, jvp, vjp, vmap
+from refgrad.errors import NoDerivative
 
 A = np.array([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]])
 V = np.array([[1.0, -1.0, 3.0], [0.0, 2.0, 5.0]])
@@ -83,6 +84,10 @@ OTHERS = {
     "32 / x": (lambda x: 32 / x, -32 * V / A**2),
     "x ** 2": (lambda x: x**2, 2 * A * V),
     "abs": (lambda x: abs(8 - x), np.sign(A - 8) * V),
+    "x // 3": (lambda x: x // 3 + 7 // x + x, V),
+    "real and imag": (lambda x: x.real - x.imag, V),
+    "trace(offset)": (lambda x: x.trace(1), V[0, 1] + V[1, 2]),
+    "astype(copy)": (lambda x: x.astype(np.float64, copy=False), V),
 }
 
 
@@ -133,3 +138,32 @@ def test_a_traced_array_prints_the_transformation_and_its_value():
 
     jvp(f, (2.0,), (1.0,))
     assert seen == ["Traced<jvp>(2.0)"]
+
+
+def test_a_formatted_value_reads_as_the_plain_one():
+    lines = []
+    grad(lambda x: (lines.append(f"{x:.2f}, {x:>6.1e}, {x}"), x)[1])(0.125)
+    assert lines == ["0.12, 1.2e-01, Traced<grad>(0.125)"]
+
+
+def test_a_shape_may_be_a_number():
+    assert vjp(lambda x: np.broadcast_to(x, 3), 2.0)[1](np.ones(3))[0] == 3.0
+
+
+def test_a_remainder_is_refused_by_name():
+    for f in (lambda x: x % 2, lambda x: 2 % x):
+        with pytest.raises(NoDerivative, match=r"numpy\.remainder has no derivative rule"):
+            grad(f)(1.0)
+
+
+def test_an_assignment_into_a_plain_array_says_how_to_collect_values():
+    def f(x):
+        y = np.zeros(2)
+        y[0] = x
+        return y[0]
+
+    with pytest.raises(ValueError) as raised:  # NumPy's own, whose cause is ours
+        grad(f)(1.0)
+    assert "refgrad.numpy.stack" in str(raised.value.__cause__)
+    with pytest.raises(NoDerivative, match=r"refgrad\.numpy\.take\(a, x, axis=0\)"):
+        vmap(lambda i: np.arange(3.0)[i])(np.array([0, 2]))
