@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.autodiff.arguments import held, name_of, owned
+from refgrad.autodiff.arguments import held, name_of, owned, select
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, Primitive, complex_result
 from refgrad.autodiff.reverse import grad
 from refgrad.autodiff.rules.index import moved
@@ -173,15 +173,16 @@ def _whole(trace: BatchTrace, result: Any, what: str) -> Any:
     return result
 
 
-def per_example_grad(f: ScalarFunction, argnums: int = 0) -> Callable[..., Tree]:
+def per_example_grad(f: ScalarFunction, argnums: int | tuple[int, ...] = 0) -> Callable[..., Tree]:
     """The gradients of a loss of one example, for all examples at once.
 
     Parameters
     ----------
     f : callable
         ``f(theta, x, ...)``: the loss of one example x, ... at the parameters.
-    argnums : int
-        The place of the parameters; every other argument has its examples along its first axis.
+    argnums : int or tuple of ints
+        The places of the parameters; every other argument has its examples along its first axis. Keyword arguments are
+        shared by all examples.
 
     Returns
     -------
@@ -201,9 +202,10 @@ def per_example_grad(f: ScalarFunction, argnums: int = 0) -> Callable[..., Tree]
     gradient = grad(f, argnums)
 
     @wraps(f)
-    def gradients(*args: Any) -> Tree:
-        axes = tuple(None if i == argnums % len(args) else 0 for i in range(len(args)))
-        return batched_at(gradient, args, {}, axes, 0)
+    def gradients(*args: Any, **kwargs: Any) -> Tree:
+        places = select(args, argnums, f"per_example_grad({name_of(f)})")
+        axes = tuple(None if i in places else 0 for i in range(len(args)))
+        return batched_at(gradient, args, kwargs, axes, 0)
 
     return gradients
 

@@ -406,3 +406,15 @@ def test_gradients_of_examples_are_those_of_the_loop_through_a_network():
         for n in range(20):
             one = grad(loss)(p, X[n], y[n])[name]
             assert np.abs(g[n] - one).max() <= 1e-14
+
+
+def test_gradients_of_examples_by_several_arguments_share_keyword_arguments():
+    X = np.array([[1.0, 2.0], [4.0, -1.0]])
+    loss = lambda x, w, b, *, penalty: (w @ x + b) ** 2 + penalty * (w @ w)
+    w, b, penalty = np.array([2.0, -1.0]), 0.5, np.array(0.25)
+    found = per_example_grad(loss, argnums=(1, -1))(X, w, b, penalty=penalty)
+    each = [grad(loss, (1, 2))(x, w, b, penalty=penalty) for x in X]
+    assert same(found[0], np.stack([g[0] for g in each]))
+    assert same(found[1], np.stack([g[1] for g in each]))
+    with pytest.raises(NoDerivative, match="argnums 3 asks for argument 3"):
+        per_example_grad(loss, argnums=3)(X, w, b, penalty=penalty)
