@@ -10,6 +10,7 @@ The same holds for the gradient and its derivative ``H v``.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.autodiff.arguments import name_of, real_leaves
+from refgrad.autodiff.arguments import kept, name_of, real_leaves
 from refgrad.autodiff.forward import jvp
 from refgrad.autodiff.reverse import grad, vjp
 from refgrad.autodiff.trace import watching
@@ -36,7 +37,7 @@ from refgrad.autodiff.ways import (
     total,
 )
 from refgrad.backend import of, shape_of
-from refgrad.errors import NoDerivative, NotRational, Undecided, WrongDerivative
+from refgrad.errors import NoDerivative, NotFinite, NotRational, Undecided, WrongDerivative
 from refgrad.tree import flatten, paths
 from refgrad.typing import Tree
 
@@ -127,7 +128,10 @@ def check_derivatives(f: Callable[..., Tree], *args: Tree, directions: int = 2, 
     Raises
     ------
     WrongDerivative
-        If two ways disagree; the message gives both numbers, the directions, and the arguments that are to blame.
+        If two ways disagree; the message gives both numbers, the directions, and the arguments that are to blame. Also
+        if f has another value on floats when it is traced: it asks for a type, or changes an array by two names.
+    InvalidInput
+        If f gives other floats each time.
     NoDerivative
         If no argument is of real numbers.
     NotFinite
@@ -166,6 +170,9 @@ def compare_modes(f: Callable[..., Tree], args: Sequence[Any], name: str) -> Non
 
 
 def _report(point: _Point, directions: int, seed: int) -> DerivativeReport:
+    if not any(of(x).exact for x in point.xs):
+        with contextlib.suppress(NotFinite):  # of the derivatives, which are what must be finite
+            _compared(point, _VALUES, on_floats(point, point.xs, point.name, _values), 1, seed)
     compared: list[Comparison] = []
     unchecked: dict[str, list[str]] = {}
     for what, ways in ((_FIRST, _modes), (_SECOND, _compositions)):
@@ -202,7 +209,7 @@ class _Point:
     def __call__(self, *xs: Any) -> Leaves:
         leaves = list(self.leaves)
         for i, x in zip(self.places, xs, strict=True):
-            leaves[i] = x
+            leaves[i] = kept(x)  # f may change it
         return [y for y in flatten(self.f(*self.structure.unflatten(leaves)))[0] if _is_real(y)]
 
     def results(self) -> Leaves:
@@ -224,6 +231,15 @@ def _is_real(leaf: Any) -> bool:
 
 
 # Numbers computed in several ways. A way is the list of arrays of terms whose sum is the number.
+
+
+def _values(f: OnLeaves, xs: Leaves, us: Leaves, vs: Leaves, ws: Leaves) -> dict[str, Leaves]:
+    found = {
+        "on plain arrays": f(*xs),
+        "in forward mode": jvp(f, tuple(xs), tuple(vs))[0],
+        "in reverse mode": vjp(f, *xs)[0],
+    }
+    return {way: terms(us, ys) for way, ys in found.items()}
 
 
 def _modes(f: OnLeaves, xs: Leaves, us: Leaves, vs: Leaves, ws: Leaves) -> dict[str, Leaves]:
@@ -262,6 +278,7 @@ def _curvature(f: OnLeaves, us: Leaves, vs: Leaves, ws: Leaves) -> tuple[Callabl
     return lambda *xs: total(terms(gradient(*xs), ws)), lambda *xs: total(terms(jvp(gradient, xs, tuple(vs))[1], ws))
 
 
+_VALUES = "the values of the function itself, plain and traced,"
 _FIRST = "<u, J v> by forward and reverse mode"
 _SECOND = "<w, H v> by four compositions, and <v, H w>"
 

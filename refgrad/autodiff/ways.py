@@ -16,6 +16,7 @@ the terms.
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ import numpy as np
 
 from refgrad.autodiff.trace import PRIMITIVES
 from refgrad.backend import of, shape_of
-from refgrad.errors import Inconclusive, NotFinite, NotRational, Undecided
+from refgrad.errors import Inconclusive, InvalidInput, NotFinite, NotRational, Undecided
 from refgrad.typing import Array
 
 __all__ = [
@@ -155,7 +156,7 @@ def _width(low: Fraction, high: Fraction, size: Fraction) -> Fraction:
 
 
 def on_floats(f: OnLeaves, given: Leaves, name: str, ways: Ways) -> Evaluation:
-    """Ways of f at `given` themselves; raises `NotFinite`."""
+    """Ways of f at `given` themselves; raises `NotFinite`, and `InvalidInput` if they are not the same twice."""
     unit = max(_unit(x) for x in (*given, *f(*given)))
 
     def numbers(xs: Leaves, vectors: Sequence[Leaves]) -> dict[str, tuple[float, float]]:
@@ -164,7 +165,9 @@ def on_floats(f: OnLeaves, given: Leaves, name: str, ways: Ways) -> Evaluation:
         return {way: _float_total(parts) for way, parts in ways(f, xs, *cast).items()}
 
     def evaluation(*vectors: Leaves) -> tuple[dict[str, Interval], float]:
-        found = numbers(given, vectors)
+        found, again = numbers(given, vectors), numbers(given, vectors)
+        if found != again and all(map(math.isfinite, itertools.chain(*found.values(), *again.values()))):
+            raise InvalidInput(f"{name}: expected one result at one point; got different ones, as from random numbers")
         moved = 0.0
         for pattern in range(_PATTERNS):
             signs = random.Random(pattern)

@@ -12,7 +12,7 @@ import refgrad.numpy as rnp
 from refgrad import check_derivatives, exact, value_of
 from refgrad.autodiff.primitive import Primitive
 from refgrad.autodiff.rules import PRIMITIVES
-from refgrad.errors import NoDerivative, NotFinite, WrongDerivative
+from refgrad.errors import InvalidInput, NoDerivative, NotFinite, WrongDerivative
 
 X = np.array([0.5, 2.0])
 FIRST, SECOND = "<u, J v> by forward and reverse mode", "<w, H v> by four compositions, and <v, H w>"
@@ -220,3 +220,32 @@ def test_arguments_are_refused_when_there_is_nothing_to_check(primitive):
     root = primitive(lambda x: np.sqrt(np.asarray(x, float)), lambda y, x: 1 / (2 * y), lambda y, x: 1 / (2 * y))
     with pytest.raises(NotFinite, match="infinite or NaN"), np.errstate(all="ignore"):
         check_derivatives(lambda x: rnp.sum(root(x)), np.array([0.0, 1.0]))
+
+
+def changes_an_array_by_two_names(x):
+    y = x
+    y += 1  # x too if it is an array, and y alone if it is traced
+    return np.sum(y * x)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        changes_an_array_by_two_names,
+        lambda x: np.sum(x) if isinstance(x, np.ndarray) else np.sum(0 * x),
+        lambda x: np.linalg.eigvalsh(x * np.array([[1.0, 0.0], [2.0, 1.0]])),  # one triangle, or the symmetric part
+    ],
+    ids=["alias", "type", "triangle"],
+)
+def test_a_function_with_another_value_when_traced_is_found(f):
+    x = np.array([[1.0, 2.0], [3.0, 5.0]])
+    with pytest.raises(WrongDerivative, match="plain and traced, disagree"):
+        check_derivatives(f, x)
+    assert x.tolist() == [[1.0, 2.0], [3.0, 5.0]]
+
+
+def test_a_function_of_chance_is_refused():
+    generator = np.random.default_rng(0)
+    with pytest.raises(InvalidInput, match="random"):
+        check_derivatives(lambda x: np.sum(x * generator.random(2)), np.array([1.0, 2.0]))
+    assert check_derivatives(lambda x: np.sum(x * np.random.default_rng(0).random(2)), np.array([1.0, 2.0])).compared
