@@ -18,17 +18,15 @@ from refgrad.autodiff.record import Atom, Constant, Equation, Variable
 from refgrad.backend import plain
 from refgrad.staging.buffers import Plan, plan
 from refgrad.staging.constants import Constants
-from refgrad.staging.expressions import expression, literal
+from refgrad.staging.expressions import expression, has_literal, literal
 from refgrad.staging.guard import described, guard, unpacking
-from refgrad.staging.program import Input, Program, Static
+from refgrad.staging.program import OTHERWISE, Input, Program, Static
+from refgrad.staging.provenance import identifier
 
 __all__ = ["Text", "emit"]
 
 LONGEST = 72
 """Expressions of more characters are broken up into statements."""
-
-OTHERWISE = "otherwise"
-"""What the function calls with its arguments if they are not those it was made for."""
 
 RESERVED = {"np", "special", OTHERWISE, "type", "len", "bool", "bytes", "dict", "float", "int", "list", "str", "tuple"}
 """Names with a meaning of their own in the text."""
@@ -102,7 +100,7 @@ class _Writer:
         self.held: dict[Variable, ast.expr] = {}
         self.inside: dict[Variable, ast.expr] = {}
         self.lines: list[str] = []
-        self.arguments = [self.names.free(n) for n in (*program.positional, *program.keyword)]
+        self.arguments = [self.names.free(identifier(n)) for n in (*program.positional, *program.keyword)]
 
     def text(self) -> Text:
         program = self.program
@@ -111,8 +109,8 @@ class _Writer:
             self._equation(equation)
         returned = self._returned()
         body = [
-            *unpacking(program, self.arguments, self.input_names),
-            *self._guard(),
+            *unpacking(program, self.arguments, self.input_names, self.exported, self.static),
+            *guard(program, self.arguments, self.input_names, self.exported, self.static),
             *self.lines,
             f"return {returned}",
         ]
@@ -123,9 +121,8 @@ class _Writer:
         return Text(self.name, "\n".join(lines) + "\n", self.constants, self.statics, helpers)
 
     def _head(self) -> str:
-        positional = self.arguments[: len(self.program.positional)]
-        keyword = self.arguments[len(positional) :] + (self.constants.arguments if self.exported else [])
-        return f"def {self.name}({', '.join([*positional, *(['*', *keyword] if keyword else [])])}):"
+        large = self.constants.arguments if self.exported else []
+        return f"def {self.name}({', '.join([*self.arguments, *(['*', *large] if large else [])])}):"
 
     def _name_inputs(self) -> None:
         """Inputs that are arguments are called like these; the others get names of their own."""
@@ -142,9 +139,6 @@ class _Writer:
             self.input_names.append(name)
             if isinstance(leaf, Input) and name is not None:
                 self.called[leaf.variable] = name
-
-    def _guard(self) -> list[str]:
-        return guard(self.program, self.arguments, self.input_names, self.exported, self.statics, self.names.free)
 
     def _equation(self, equation: Equation) -> None:
         tree = expression(equation, [self._operand(a) for a in equation.inputs])
@@ -215,9 +209,12 @@ class _Writer:
 
     def static(self, value: Any, wanted: str) -> ast.expr:
         """An object that is no array: a literal if it has one, else a name for it."""
-        if value is None or isinstance(value, (bool, int, float, str, bytes)):
+        if has_literal(value):
             return literal(value)
-        name = self.names.free(wanted)
+        for name, held in self.statics.items():
+            if held is value:
+                return ast.Name(name, ast.Load())
+        name = self.names.free(identifier(wanted))
         self.statics[name] = value
         return ast.Name(name, ast.Load())
 
@@ -245,7 +242,8 @@ def _contained(program: Program, leaves: Iterator[ast.expr], writer: _Writer) ->
         if structure.kind == "dict" and structure.template[0] is dict:
             entries = dict(zip(structure.keys, children, strict=True))
             return ast.Dict(
-                [literal(key) for key in structure.template[1]], [entries[k] for k in structure.template[1]]
+                [writer.static(key, "key") for key in structure.template[1]],
+                [entries[key] for key in structure.template[1]],
             )
         together = writer.static(_Builder(structure), structure._type().__name__)
         return ast.Call(together, children, [])

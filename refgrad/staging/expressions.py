@@ -15,7 +15,7 @@ import numpy as np
 from refgrad.autodiff.primitive import Primitive
 from refgrad.autodiff.record import Atom, Equation, Variable
 
-__all__ = ["expression", "is_elementwise", "is_uniform", "literal", "ufunc_of"]
+__all__ = ["expression", "has_literal", "is_elementwise", "is_uniform", "literal", "ufunc_of"]
 
 METHODS = {"sum": "sum", "max": "max", "reshape": "reshape", "transpose": "transpose"}
 """Functions of NumPy that are methods of its arrays, with the same arguments."""
@@ -170,21 +170,30 @@ def ufunc_of(primitive: Primitive) -> str | None:
     return name if isinstance(getattr(np, name or "", None), np.ufunc) else None
 
 
+def has_literal(value: Any) -> bool:
+    """Whether an object that is no array can be written down: a plain number or string, None, a tuple of them."""
+    if type(value) is tuple:
+        return all(has_literal(part) for part in value)
+    return type(value) in (bool, int, float, str, bytes, type(None))
+
+
 def literal(value: Any) -> ast.expr:
-    """A number, an array, or a container of them as a Python expression with exactly this value."""
+    """A number, a string, an array or a tuple of them as a Python expression with exactly this value."""
     return ast.parse(_literal(value), mode="eval").body
 
 
 def _literal(value: Any) -> str:
     if isinstance(value, np.ndarray):
-        dtype = f"np.{value.dtype.name}"
+        dtype = f"np.{value.dtype.name}" if value.dtype.isnative else f"np.dtype({value.dtype.str!r})"
         if value.ndim and is_uniform(value):
             return f"np.full({value.shape}, {_number(value.reshape(-1)[0])}, {dtype})"
         if value.size == 0:
             return f"np.empty({value.shape}, {dtype})"
         return f"np.array({_nested(value)}, {dtype})"
     if isinstance(value, np.generic):
-        return f"np.{value.dtype.name}({_number(value)})"
+        return f"np.{type(value).__name__}({_number(value)})"
+    if type(value) is tuple:
+        return f"({', '.join(map(_literal, value))}{',' * (len(value) == 1)})"
     return _number(value) if isinstance(value, float) else repr(value)
 
 
@@ -209,5 +218,5 @@ def _number(value: Any) -> str:
             return "np.nan"
         if np.isinf(value):
             return "np.inf" if value > 0 else "-np.inf"
-        return repr(float(value))
+        return repr(value) if isinstance(value, np.longdouble) else repr(float(value))
     return repr(value.item() if isinstance(value, np.generic) else value)

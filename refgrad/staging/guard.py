@@ -2,113 +2,131 @@
 
 from __future__ import annotations
 
+import ast
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from refgrad.staging.program import Input, Program, Static
+from refgrad.staging.expressions import has_literal
+from refgrad.staging.program import OTHERWISE, Input, Program, Static
 from refgrad.tree import Structure
 
 __all__ = ["described", "guard", "unpacking"]
 
 WIDTH = 88
-QUOTES = ("' ", '" ', " '", ' "')  # a string with a space in it must not be broken
 
-LITERALS = (bool, int, str, bytes, type(None))
+Holder = Callable[[Any, str], ast.expr]
+"""What stands for an object in the text: a literal, or a name for it like the one asked for."""
 
 
-def unpacking(program: Program, arguments: Sequence[str], names: Sequence[str | None]) -> list[str]:
+def unpacking(
+    program: Program, arguments: Sequence[str], names: Sequence[str | None], exported: bool, held: Holder
+) -> list[str]:
     """The statements that give every leaf in a container its name, after a check of that container."""
     args, kwargs = program.arguments.children
-    lines: list[str] = []
-    remaining = iter(names)
+    unpacker = _Unpacker(names, f"return {OTHERWISE}({', '.join(arguments)})", exported, held)
     for path, child in zip(arguments, (*args.children, *kwargs.children), strict=True):
-        _unpack(child, path, remaining, arguments, lines)
-    return lines
+        unpacker.unpack(child, path)
+    return unpacker.lines
 
 
-def _unpack(structure: Structure, path: str, names: Any, arguments: Sequence[str], lines: list[str]) -> None:
-    if structure.kind == "leaf":
-        name = next(names)
-        if name != path:
-            lines.append(f"{name} = {path}")
-        return
-    call = f"return otherwise({', '.join(arguments)})"
-    if structure.kind == "none":
-        lines.append(f"if {path} is not None:\n    {call}")
-        return
-    kind = structure._type()
-    count = len(structure.children)
-    if structure.kind in ("list", "tuple", "namedtuple"):
-        builtin = kind.__name__ if kind in (list, tuple) else None
-        check = f"type({path}) is not {builtin} or len({path}) != {count}" if builtin else f"len({path}) != {count}"
-        lines.append(f"if {check}:\n    {call}")
-        if count and all(child.kind == "leaf" for child in structure.children):
-            lines.append(f"{', '.join(next(names) for _ in range(count))}{',' if count == 1 else ''} = {path}")
+class _Unpacker:
+    def __init__(self, names: Sequence[str | None], way_out: str, exported: bool, held: Holder) -> None:
+        self.names = iter(names)
+        self.way_out, self.exported, self.held = way_out, exported, held
+        self.lines: list[str] = []
+
+    def unpack(self, structure: Structure, path: str) -> None:
+        """Take apart what is found at `path`."""
+        if structure.kind == "leaf":
+            name = next(self.names)
+            if name != path:
+                self.lines.append(f"{name} = {path}")
             return
-        paths = [f"{path}[{i}]" for i in range(count)]
-    elif structure.kind == "dict":
-        keys = "{" + ", ".join(repr(key) for key in structure.keys) + "}" if structure.keys else "set()"
-        builtin = "type({0}) is not dict or " if kind is dict else ""
-        lines.append(f"if {builtin.format(path)}{path}.keys() != {keys}:\n    {call}")
-        paths = [f"{path}[{key!r}]" for key in structure.keys]
-    else:
-        paths = [f"{path}.{key}" for key in structure.keys]
-    for child, inner in zip(structure.children, paths, strict=True):
-        _unpack(child, inner, names, arguments, lines)
+        test = self._test(structure, path)
+        if test:
+            self.lines.append(f"if {test}:\n    {self.way_out}")
+        children, count = structure.children, len(structure.children)
+        if structure.kind in ("list", "tuple", "namedtuple"):
+            if count and all(child.kind == "leaf" for child in children):
+                names = ", ".join(str(next(self.names)) for _ in range(count))
+                self.lines.append(f"{names}{',' if count == 1 else ''} = {path}")
+                return
+            paths = [f"{path}[{i}]" for i in range(count)]
+        elif structure.kind == "dict":
+            paths = [f"{path}[{self._text(key, 'key')}]" for key in structure.keys]
+        else:
+            paths = [f"{path}.{key}" for key in structure.keys]
+        for child, inner in zip(children, paths, strict=True):
+            self.unpack(child, inner)
+
+    def _text(self, value: Any, wanted: str) -> str:
+        return ast.unparse(self.held(value, wanted))
+
+    def _test(self, structure: Structure, path: str) -> str:
+        """What is true of a container that the program was not made for."""
+        if structure.kind == "none":
+            return f"{path} is not None"
+        kind = structure._type()
+        if kind in (list, tuple, dict):
+            tests = [f"type({path}) is not {kind.__name__}"]
+        else:  # a module of its own does not know the type, only what it holds
+            tests = [] if self.exported else [f"type({path}) is not {self._text(kind, kind.__name__)}"]
+        if structure.kind in ("list", "tuple") or (structure.kind == "namedtuple" and self.exported):
+            tests.append(f"len({path}) != {len(structure.children)}")
+        elif structure.kind == "dict" and self.exported:
+            keys = ", ".join(self._text(key, "key") for key in structure.keys)
+            tests.append(f"{path}.keys() != {{{keys}}}" if keys else path)
+        elif structure.kind == "dict":  # their order is that in which f goes through them
+            tests.append(f"[*{path}] != [{', '.join(self._text(key, 'key') for key in structure.template[1])}]")
+        return " or ".join(tests)
 
 
 def guard(
-    program: Program,
-    arguments: Sequence[str],
-    names: Sequence[str | None],
-    exported: bool,
-    statics: dict[str, Any],
-    free: Callable[[str | None], str],
+    program: Program, arguments: Sequence[str], names: Sequence[str | None], exported: bool, held: Holder
 ) -> list[str]:
     """The statement that hands other types, dtypes, shapes and static values to ``otherwise``."""
     tests = []
     arrays = []
     for leaf, name in zip(program.leaves, names, strict=True):
         if isinstance(leaf, Static):
-            if isinstance(leaf.value, LITERALS):
-                test = f"{name} is {leaf.value}" if leaf.value is None else f"{name} == {leaf.value!r}"
-                tests.append(test if leaf.value is None else f"type({name}) is {type(leaf.value).__name__} and {test}")
-            elif not exported:
-                held = free("held")
-                statics[held] = leaf.value
-                tests.append(f"{name} is {held}")
+            tests.extend(_static_tests(str(name), leaf.value, exported, held))
         elif leaf.variable.type is np.ndarray:
             arrays.append((name, leaf.variable))
         elif leaf.variable.dtype is None:
             tests.append(f"type({name}) is float")
         else:
-            tests.append(f"type({name}) is np.{leaf.variable.dtype.name}")
+            tests.append(f"type({name}) is np.{leaf.variable.type.__name__}")
     if arrays:
-        tests.append(" is ".join(f"type({name})" for name, _ in arrays) + " is np.ndarray")
+        tests.append(_wrapped(" is ".join(f"type({name})" for name, _ in arrays) + " is np.ndarray"))
         shapes = ", ".join(f"{name}.shape" for name, _ in arrays)
         wanted = ", ".join(repr(v.shape) for _, v in arrays)
-        tests.append(f"({shapes}) == ({wanted})" if len(arrays) > 1 else f"{shapes} == {wanted}")
+        tests.append(_wrapped(f"({shapes}) == ({wanted})" if len(arrays) > 1 else f"{shapes} == {wanted}"))
         for dtype in dict.fromkeys(np.dtype(v.dtype) for _, v in arrays):
             same = [f"{name}.dtype" for name, v in arrays if v.dtype == dtype]
-            held = f"dtype_{dtype.name}"
             if exported:
-                tests.append(f"{' == '.join(same)} == np.dtype('{dtype.name}')")
+                tests.append(_wrapped(f"{' == '.join(same)} == np.dtype('{dtype.name}')"))
             else:  # the same object nearly always, and compared in half the time
-                statics[held] = dtype
-                tests.append(f"{' is '.join(same)} is {held}")
+                tests.append(_wrapped(f"{' is '.join(same)} is {ast.unparse(held(dtype, f'dtype_{dtype.name}'))}"))
     if not tests:
         return []
-    condition = "\n    and ".join(_wrapped(test) for test in tests)
-    return [f"if not (\n    {condition}\n):\n    return otherwise({', '.join(arguments)})"]
+    condition = "\n    and ".join(tests)
+    return [f"if not (\n    {condition}\n):\n    return {OTHERWISE}({', '.join(arguments)})"]
+
+
+def _static_tests(name: str, value: Any, exported: bool, held: Holder) -> list[str]:
+    if value is None:
+        return [f"{name} is None"]
+    if has_literal(value):
+        return [f"type({name}) is {type(value).__name__} and {name} == {value!r}"]
+    return [] if exported else [f"{name} is {ast.unparse(held(value, 'held'))}"]
 
 
 def _wrapped(test: str) -> str:
     """A test that names many arrays, on several lines."""
-    lines = textwrap.wrap(test, WIDTH, break_long_words=False, break_on_hyphens=False)
-    return test if any(quote in test for quote in QUOTES) else "\n        ".join(lines)
+    return "\n        ".join(textwrap.wrap(test, WIDTH, break_long_words=False, break_on_hyphens=False))
 
 
 def described(program: Program) -> str:
@@ -119,7 +137,8 @@ def described(program: Program) -> str:
         f"{name} : {_spelled(child, leaves)}"
         for name, child in zip((*program.positional, *program.keyword), (*args.children, *kwargs.children), strict=True)
     ]
-    return "\n    ".join(lines) if lines else "No arguments."
+    # in a docstring, where a backslash or three quotes would mean something
+    return "\n    ".join(lines).replace("\\", "\\\\").replace('"', '\\"') if lines else "No arguments."
 
 
 def _spelled(structure: Structure, leaves: Any) -> str:
@@ -139,7 +158,7 @@ def _spelled(structure: Structure, leaves: Any) -> str:
 
 def _kind(leaf: Input | Static) -> str:
     if isinstance(leaf, Static):
-        return repr(leaf.value) if isinstance(leaf.value, LITERALS) else getattr(leaf.value, "__qualname__", "object")
+        return repr(leaf.value) if has_literal(leaf.value) else getattr(leaf.value, "__qualname__", "object")
     variable = leaf.variable
     if variable.dtype is None:
         return "float"

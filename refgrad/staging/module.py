@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from refgrad.backend import plain
-from refgrad.staging.emit import OTHERWISE, Text, emit
-from refgrad.staging.program import Program
+from refgrad.staging.emit import Text, emit
+from refgrad.staging.program import OTHERWISE, Program
 from refgrad.typing import Tree
 
 __all__ = ["compiled", "module", "with_otherwise"]

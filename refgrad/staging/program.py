@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,10 @@ from refgrad.staging.provenance import Provenance, identifier
 from refgrad.tree import Structure, flatten
 from refgrad.typing import Tree
 
-__all__ = ["Input", "Program", "Static", "is_input", "name_of_program", "record"]
+__all__ = ["OTHERWISE", "Input", "Program", "Static", "is_hashable", "is_input", "name_of_program", "record"]
+
+OTHERWISE = "otherwise"
+"""What the function of a program calls with its arguments if they are not those it was made for."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Program:
     ----------
     name : str
     positional, keyword : tuples of str
-        The names of the arguments.
+        The names of the arguments; keywords in sorted order, which is that of their leaves.
     arguments : Structure
         Of ``(args, kwargs)``.
     leaves : tuple of Input or Static
@@ -81,7 +84,7 @@ class Program:
 def is_input(value: Any) -> bool:
     """Whether a leaf of the arguments is data: an array, a NumPy number or a Python float."""
     if type(value) is np.ndarray or isinstance(value, np.generic):
-        return value.dtype.kind in "fiub"
+        return value.dtype.kind in "fiub" and value.dtype.isnative
     return type(value) is float
 
 
@@ -93,7 +96,7 @@ def record(f: Callable[..., Tree], args: tuple[Any, ...], kwargs: dict[str, Any]
     trace = RecordTrace("stage", f, names)
     leaves: list[Input | Static] = []
     traced: list[Any] = []
-    for value, name in zip(values, _leaf_names(arguments, positional, tuple(kwargs)), strict=True):
+    for value, name in zip(values, _leaf_names(arguments, positional), strict=True):
         if is_input(value):
             variable = Variable(value)
             leaves.append(Input(variable, name))
@@ -116,7 +119,7 @@ def record(f: Callable[..., Tree], args: tuple[Any, ...], kwargs: dict[str, Any]
     return Program(
         program_name,
         positional,
-        tuple(kwargs),
+        arguments.children[1].keys,
         arguments,
         tuple(leaves),
         trace.equations,
@@ -146,8 +149,22 @@ def _result(trace: RecordTrace, f: Callable[..., Any], x: Any) -> Variable | Con
     if is_input(x):
         return Constant(x)
     if isinstance(x, (np.ndarray, np.generic)) or hasattr(x, "__array_namespace__"):
-        raise NoDerivative(f"stage({name_of(f)}): expected results of real numbers, got dtype {x.dtype}")
+        raise NoDerivative(f"stage({name_of(f)}): expected results of real numbers, got dtype {x.dtype!r}")
+    if not is_hashable(x) or isinstance(x, Iterator):
+        raise NoDerivative(
+            f"stage({name_of(f)}): expected results that are arrays, numbers and strings in containers, got a "
+            f"{type(x).__name__}, which would be one object for all calls. Return a tuple, a list or a dict"
+        )
     return Static(x)
+
+
+def is_hashable(x: Any) -> bool:
+    """Whether an object can be a key, as what does not change can."""
+    try:
+        hash(x)
+    except TypeError:
+        return False
+    return True
 
 
 def name_of_program(f: Callable[..., Any]) -> str:
@@ -176,7 +193,7 @@ def _positional(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[str, ...]
     return tuple(names)
 
 
-def _leaf_names(arguments: Structure, positional: tuple[str, ...], keyword: tuple[str, ...]) -> list[str]:
+def _leaf_names(arguments: Structure, positional: tuple[str, ...]) -> list[str]:
     """A name for every leaf: that of its argument, of its key or field, or of the container with its place."""
     args, kwargs = arguments.children
     names: list[str] = []

@@ -14,6 +14,7 @@ from __future__ import annotations
 import keyword
 import os
 import sys
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -111,8 +112,10 @@ class Provenance:
 
 def identifier(text: str) -> str:
     """`text` as a Python name."""
-    name = "".join(c if c.isalnum() or c == "_" else "_" for c in text).lstrip("_") or "value"
-    return f"{name}_" if keyword.iskeyword(name) or name == "np" or name[0].isdigit() else name
+    text = unicodedata.normalize("NFKC", text)  # as Python does: two spellings of one name are one name
+    name = "".join(c if f"_{c}".isidentifier() else "_" for c in text).lstrip("_") or "value"
+    name = name if name.isidentifier() else f"x{name}"
+    return f"{name}_" if keyword.iskeyword(name) or name == "np" else name
 
 
 def _is_library(frame: FrameType) -> bool:

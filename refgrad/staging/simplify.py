@@ -203,6 +203,8 @@ def _number(atom: Atom, other: Variable, made: dict[Variable, Equation]) -> Atom
         value = atom.value
         if not isinstance(value, np.ndarray) or value.dtype != other.dtype or not value.flags.c_contiguous:
             return atom
+        if value.itemsize > 8:  # no Python float holds it
+            return atom
         return Constant(float(value.flat[0])) if value.dtype.kind == "f" and is_uniform(value) else atom
     spread = made.get(atom)
     if spread is not None and spread.primitive.name == "broadcast_to" and isinstance(spread.inputs[0], Variable):

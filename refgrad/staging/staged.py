@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import update_wrapper
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from refgrad.autodiff.arguments import name_of
 from refgrad.errors import NoDerivative
 from refgrad.staging.module import compiled, module, with_otherwise
-from refgrad.staging.program import Program, is_input, record
+from refgrad.staging.program import Program, is_hashable, is_input, record
 from refgrad.staging.reassociate import reassociated
 from refgrad.staging.simplify import simplified
 from refgrad.tree import Structure, flatten
@@ -48,10 +48,16 @@ class Staged:
             with self._lock:
                 if key not in self.programs:
                     self._record(key, args, kwargs)
-        return self.programs[key](*args, **kwargs)
+        return self.programs[key](*args, *[kwargs[name] for name in sorted(kwargs)])
 
     def _record(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        run = compiled(program_of(self.f, args, kwargs, self.reassociate), self.f)
+        n, keys, f = len(args), tuple(kwargs), self.f
+
+        def eager(*values: Any) -> Tree:
+            given = dict(zip(sorted(keys), values[n:], strict=True))
+            return f(*values[:n], **{name: given[name] for name in keys})
+
+        run = compiled(program_of(f, args, kwargs, self.reassociate), eager if keys else f)
         self.programs[key] = run
         if self.count < 0 and not kwargs:
             self.first, self.count = with_otherwise(run, self.otherwise), len(args)
@@ -72,7 +78,7 @@ def stage(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) -> 
     f : callable
         Of containers of NumPy arrays, NumPy numbers and Python floats; everything else among its arguments (ints,
         bools, strings, functions) is *static*: each value gets a program of its own. On arguments of any other kind,
-        such as traced, exact or CuPy arrays, f itself is called.
+        such as traced, exact or CuPy arrays, or sets, which may change, f itself is called.
     *examples : trees
         Arguments to record with at once. Only their kinds matter.
     reassociate : bool
@@ -142,8 +148,8 @@ def source(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) ->
     lines, text = module(program_of(f, examples, {}, reassociate))
     for value in text.statics.values():
         raise NoDerivative(
-            f"source({name_of(f)}): expected results in tuples, lists and dicts, got {value!r}, which NumPy source "
-            "cannot make. Return its arrays: lambda *args: f(*args).value"
+            f"source({name_of(f)}): expected results in tuples, lists and dicts, keys with a literal, got {value!r}, "
+            "which NumPy source cannot make. Return its arrays: lambda *args: f(*args).value"
         )
     return lines
 
@@ -155,7 +161,7 @@ def program_of(f: Callable[..., Tree], args: tuple[Any, ...], kwargs: dict[str, 
 
 
 def _is_plain(leaf: Any) -> bool:
-    return is_input(leaf) or not hasattr(leaf, "shape")
+    return is_input(leaf) or (not hasattr(leaf, "shape") and is_hashable(leaf))
 
 
 def _key(leaves: list[Any], structure: Structure) -> Any:
@@ -164,13 +170,13 @@ def _key(leaves: list[Any], structure: Structure) -> Any:
         if is_input(leaf):
             kinds.append((type(leaf), getattr(leaf, "dtype", None), np.shape(leaf)))
         else:
-            kinds.append((type(leaf), leaf if _is_hashable(leaf) else id(leaf), ()))
-    return structure, tuple(kinds)
+            kinds.append((type(leaf), leaf, ()))
+    return structure, tuple(kinds), tuple(_orders(structure))
 
 
-def _is_hashable(x: Any) -> bool:
-    try:
-        hash(x)
-    except TypeError:
-        return False
-    return True
+def _orders(structure: Structure) -> Iterator[tuple[Any, ...]]:
+    """The keys of all dicts, in the order in which a function goes through them."""
+    if structure.kind == "dict":
+        yield structure.template[1]
+    for child in structure.children:
+        yield from _orders(child)
