@@ -145,9 +145,17 @@ class RecordTrace(Trace):
 
 
 def frozen(value: Any) -> Any:
-    """`value`, for an array a copy with the same order of axes in memory, which nobody else can change."""
+    """`value`, for an array a copy laid out in memory in the same way, which nobody else can change.
+
+    The last bits of a product or a sum depend on the distances between elements, as in a column of a matrix.
+    """
     if not isinstance(value, np.ndarray):
         return value
     copy = value.copy(order="K")
+    if copy.strides != value.strides and value.size:
+        low, high = np.lib.array_utils.byte_bounds(value)
+        offset = value.__array_interface__["data"][0] - low
+        copy = np.ndarray(value.shape, value.dtype, np.zeros(high - low, np.uint8), offset, value.strides)
+        copy[...] = value
     copy.flags.writeable = False
     return copy

@@ -17,7 +17,7 @@ from refgrad.autodiff.record import Atom, Constant, Equation, Variable
 from refgrad.staging.expressions import is_elementwise, ufunc_of
 from refgrad.staging.program import Program
 
-__all__ = ["SMALLEST", "VIEWS", "Plan", "plan", "row_major"]
+__all__ = ["SMALLEST", "VIEWS", "Plan", "plan", "roots", "row_major", "without_overlap"]
 
 SMALLEST = 32768
 """In bytes. A smaller array is computed into fresh memory: finding that takes no longer than passing ``out=``."""
@@ -25,7 +25,7 @@ SMALLEST = 32768
 VIEWS = {"reshape", "transpose", "slice", "stop_gradient", "windows", "flip", "astype"}
 """Primitives whose result may be the memory of their first argument."""
 
-ROW_MAJOR = {"matmul", "pad", "broadcast_to", "scatter_add", "put_along_axis_add"}
+ROW_MAJOR = {"pad", "broadcast_to", "scatter_add", "put_along_axis_add"}
 """Primitives whose result is laid out in the same way whatever their arguments are."""
 
 OPERATORS = {
@@ -43,7 +43,7 @@ class Plan:
     """What is known about the memory of a program's values."""
 
     def __init__(self, program: Program) -> None:
-        self._roots: dict[Atom | None, Variable] = {}
+        self._roots = roots(program)
         self._uses: Counter[Variable] = Counter()
         self._last: dict[Variable, Equation] = {}
         self._made: set[Variable] = set()
@@ -52,7 +52,6 @@ class Plan:
             y = equation.output
             first = equation.inputs[0] if equation.inputs else None
             view = equation.primitive.name in VIEWS
-            self._roots[y] = self.root(first) if view and isinstance(first, Variable) else y
             if equation.primitive.name == "reshape" and (first in self._reshaped or self._roots.get(first) is first):
                 self._reshaped.add(y)
             if not (view and isinstance(first, Constant)):
@@ -140,6 +139,26 @@ def _has_out(equation: Equation) -> bool:
     )
 
 
+def roots(program: Program) -> dict[Atom | None, Variable]:
+    """For every value that an equation computes, the value whose memory it is."""
+    found: dict[Atom | None, Variable] = {}
+    for equation in program.equations:
+        first = equation.inputs[0] if equation.inputs else None
+        view = equation.primitive.name in VIEWS and isinstance(first, Variable)
+        found[equation.output] = found.get(first, first) if view and isinstance(first, Variable) else equation.output
+    return found
+
+
+def without_overlap(program: Program) -> set[Variable]:
+    """The values each element of which certainly has a place of its own: not those of a broadcast argument."""
+    found: set[Variable] = set()
+    for equation in program.equations:
+        name, first = equation.primitive.name, equation.inputs[0] if equation.inputs else None
+        if name != "windows" and (name not in VIEWS or isinstance(first, Constant) or first in found):
+            found.add(equation.output)
+    return found
+
+
 def plan(program: Program) -> Plan:
     """The plan for a program."""
     return Plan(program)
@@ -148,9 +167,10 @@ def plan(program: Program) -> Plan:
 def row_major(program: Program) -> set[Variable]:
     """The values that are in row-major order without gaps, whatever the layout of the arguments.
 
-    A matrix product is; so is an elementwise result all of whose operands of full shape are, a new array with one axis
-    only, and what has been such a value and has another shape now. For the others the order of the axes in memory
-    follows the arguments, and with it the last bits of a later sum or product may change.
+    A matrix product is, and so is a stack of them along one axis, an elementwise result all of whose operands of full
+    shape are, a new array with one axis only, and what has been such a value and has another shape now. For the others
+    the order of the axes in memory follows the arguments, and with it the last bits of a later sum or product may
+    change.
     """
     found: set[Variable] = set()
 
@@ -161,7 +181,8 @@ def row_major(program: Program) -> set[Variable]:
         y, name = equation.output, equation.primitive.name
         if y.type is not np.ndarray:
             continue
-        if name in ROW_MAJOR or (name not in VIEWS and sum(n != 1 for n in y.shape) < 2):
+        single = name == "matmul" and sum(n != 1 for n in y.shape[:-2]) < 2
+        if single or name in ROW_MAJOR or (name not in VIEWS and sum(n != 1 for n in y.shape) < 2):
             found.add(y)
         elif name == "reshape":
             found.update([y] if is_row_major(equation.inputs[0]) else [])

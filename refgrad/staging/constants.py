@@ -21,10 +21,12 @@ class Constants:
     """The arrays and NumPy numbers of a program, each once, by name.
 
     A constant keeps the order of its axes in memory, on which the last bits of a matrix product or a sum may depend:
-    the transpose of a row-major array ``X`` is written ``X.T``.
+    the transpose of a row-major array ``X`` is written ``X.T``. A program of this process keeps gaps between elements
+    as well, those of a column ``X[:, 0]``; in a module of its own such an array is written without them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, exported: bool) -> None:
+        self.exported = exported
         self.values: dict[str, Any] = {}
         self._names: dict[Any, str] = {}
 
@@ -34,7 +36,9 @@ class Constants:
         if not isinstance(value, (np.ndarray, np.generic)):
             return literal(value)
         base, suffix = _rows_first(value) if isinstance(value, np.ndarray) else (value, "")
-        key = (type(base), base.dtype.str, base.shape, base.tobytes())
+        if not self.exported and isinstance(value, np.ndarray) and not _has_strides_of(value, base):
+            base, suffix = value, ""
+        key = (type(base), base.dtype.str, base.shape, base.strides, base.tobytes())
         if key not in self._names:
             self._names[key] = wanted()
             self.values[self._names[key]] = base
@@ -48,6 +52,13 @@ class Constants:
     def definitions(self, given: Sequence[str]) -> list[str]:
         """The lines that define all but the `given` ones."""
         return [f"{n} = {ast.unparse(literal(v))}" for n, v in self.values.items() if n not in given]
+
+
+def _has_strides_of(value: Any, base: Any) -> bool:
+    """Whether `value` has no gaps, which `base` certainly does not have."""
+    return sorted(s for s, n in zip(value.strides, value.shape, strict=True) if n != 1) == sorted(
+        s for s, n in zip(base.strides, base.shape, strict=True) if n != 1
+    )
 
 
 def _rows_first(value: np.ndarray) -> tuple[np.ndarray, str]:

@@ -92,7 +92,7 @@ class _Writer:
     def __init__(self, program: Program, exported: bool) -> None:
         self.program, self.exported = program, exported
         self.names = Names()
-        self.constants = Constants()
+        self.constants = Constants(exported)
         self.statics: dict[str, Any] = {}
         self.called: dict[Variable, str] = {}
         self.name = self.names.free(program.name)

@@ -31,9 +31,13 @@ def expression(equation: Equation, operands: Sequence[ast.expr]) -> ast.expr:
 
 
 def _filled(equation: Equation) -> ast.expr:
+    source = equation.primitive.source
     names = [f"_{i}" for i in range(len(equation.inputs))]
+    for i, a in enumerate(equation.inputs):  # of what a method is asked is an array, even if it is given a number
+        if f"{{{i}}}." in source and isinstance(a, Variable) and a.type is not np.ndarray:
+            names[i] = f"np.asarray(_{i})"
     params = {name: _parameter(value) for name, value in equation.params.items()}
-    text = equation.primitive.source.format(*names, all=", ".join(names), **params)
+    text = source.format(*names, all=", ".join(names), **params)
     return ast.parse(text.strip(), mode="eval").body
 
 

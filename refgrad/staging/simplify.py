@@ -21,7 +21,7 @@ import numpy as np
 
 from refgrad.autodiff.record import Atom, Constant, Equation, Variable
 from refgrad.autodiff.rules import PRIMITIVES
-from refgrad.staging.buffers import row_major
+from refgrad.staging.buffers import roots, row_major, without_overlap
 from refgrad.staging.expressions import is_uniform
 from refgrad.staging.program import Program
 
@@ -70,10 +70,14 @@ def _remember(first: dict[Any, Variable], key: Any, equation: Equation) -> Equat
 def rewritten(program: Program, rule: Callable[[Equation], Equation | Atom]) -> Program:
     """The program with `rule` applied to every equation; it gives an equation, or what stands for the result."""
     stands: dict[Variable, Atom] = {}
+    apart = _Apart(program)
     equations = []
     for equation in program.equations:
         inputs = [stands.get(a, a) if isinstance(a, Variable) else a for a in equation.inputs]
-        new = rule(Equation(equation.primitive, inputs, equation.params, equation.output))
+        same = Equation(equation.primitive, inputs, equation.params, equation.output)
+        new = rule(same)
+        if isinstance(new, Variable) and not apart.unite(equation.output, new):
+            new = same
         if isinstance(new, Equation):
             equations.append(new)
         else:
@@ -81,6 +85,38 @@ def rewritten(program: Program, rule: Callable[[Equation], Equation | Atom]) -> 
             hand_on_name(program, equation.output, new)
     results = [stands.get(r, r) if isinstance(r, Variable) else r for r in program.results]
     return program.with_equations(equations, results)
+
+
+class _Apart:
+    """The values that must stay in different places in memory.
+
+    NumPy computes ``A.T @ B`` in another way, and with other last bits, if both are the same memory.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.roots = roots(program)
+        self.others: dict[Variable, list[Variable]] = {}
+        self.place: dict[Variable, Variable] = {}
+        for equation in program.equations:
+            found = {self._root(a) for a in equation.variables}
+            if equation.primitive.name in ("matmul", "einsum") and len(found) == 2:
+                one, two = found
+                self.others.setdefault(one, []).append(two)
+                self.others.setdefault(two, []).append(one)
+
+    def _root(self, variable: Variable) -> Variable:
+        return self.roots.get(variable, variable)
+
+    def unite(self, old: Variable, new: Variable) -> bool:
+        """Let `old` be where `new` is, unless they must stay apart."""
+        one, two = self._root(old), self._root(new)
+        two = self.place.get(two, two)
+        if one is two:
+            return True
+        if any(self.place.get(other, other) is two for other in self.others.get(one, ())):
+            return False
+        self.place[one] = two
+        return True
 
 
 def hand_on_name(program: Program, old: Variable, new: Atom) -> None:
@@ -109,10 +145,10 @@ def _params_key(params: dict[str, Any]) -> Any:
 
 def _by_identities(program: Program) -> Program:
     made: dict[Variable, Equation] = {}
-    regular = row_major(program)
+    regular, solid = row_major(program), without_overlap(program)
 
     def rule(equation: Equation) -> Equation | Atom:
-        new = _identity(equation, made, regular)
+        new = _identity(equation, made, regular, solid)
         if isinstance(new, Equation):
             new = _with_numbers(new, made, regular)
             made[new.output] = new
@@ -121,7 +157,9 @@ def _by_identities(program: Program) -> Program:
     return rewritten(program, rule)
 
 
-def _identity(equation: Equation, made: dict[Variable, Equation], regular: set[Variable]) -> Equation | Atom:
+def _identity(
+    equation: Equation, made: dict[Variable, Equation], regular: set[Variable], solid: set[Variable]
+) -> Equation | Atom:
     name, inputs, params, y = equation.primitive.name, equation.inputs, equation.params, equation.output
     before = [made.get(a) if isinstance(a, Variable) else None for a in inputs]
     if name == "stop_gradient":
@@ -144,11 +182,30 @@ def _identity(equation: Equation, made: dict[Variable, Equation], regular: set[V
         for one, other in ((0, 1), (1, 0)):
             if _is_number(inputs[one], 1):
                 return _same(inputs[other], y, regular) or equation
-    if name in ("add", "sub") and before[1] is not None and before[1].primitive.name == "neg":
+    if name in ("add", "sub") and _is_minus(before[1], inputs[0], y, solid):
+        assert before[1] is not None
         return Equation(PRIMITIVES["sub" if name == "add" else "add"], (inputs[0], before[1].inputs[0]), {}, y)
-    if name == "add" and before[0] is not None and before[0].primitive.name == "neg":
+    if name == "add" and _is_minus(before[0], inputs[1], y, solid):
+        assert before[0] is not None
         return Equation(PRIMITIVES["sub"], (inputs[1], before[0].inputs[0]), {}, y)
     return equation
+
+
+def _is_minus(negation: Equation | None, other: Atom, y: Variable, solid: set[Variable]) -> bool:
+    """Whether an operand is ``-b`` where ``-b + a`` and ``a - b`` are the same, in memory too.
+
+    ``-b`` wraps round among integers, so that the sum must be of the same dtype; and it has an order of axes of its
+    own where b says nothing about it.
+    """
+    if negation is None or negation.primitive.name != "neg":
+        return False
+    b = negation.inputs[0]
+    same = all(_dtype(a) in (None, y.dtype) for a in (b, other))
+    return same and isinstance(b, Variable) and (b in solid or sum(n != 1 for n in b.shape) < 2)
+
+
+def _dtype(atom: Atom) -> Any:
+    return atom.dtype if isinstance(atom, Variable) else getattr(atom.value, "dtype", None)
 
 
 def _as_it_is(equation: Equation, x: Variable, before: Equation | None, regular: set[Variable]) -> Equation | Atom:
