@@ -98,6 +98,10 @@ def stage(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) -> 
 
     Notes
     -----
+    NumPy's functions are those of `refgrad.numpy`, as under every transformation. Where f by itself would run NumPy's
+    own ``dot``, ``einsum``, ``clip``, ``linalg.eigh`` or ``linalg.norm``, last bits may differ, and an array of shape
+    () may come instead of a NumPy number.
+
     What does not depend on the arguments is computed while recording and frozen: captured arrays (a later change of
     them is not seen), numbers drawn at random, and the checks that refgrad's algorithms make on plain values.
 

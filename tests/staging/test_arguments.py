@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers.bits import same_bits
 
-from refgrad import source, stage
+from refgrad import grad, source, stage, vmap
 from refgrad.errors import NoDerivative
 
 x, v = np.array([0.5, -1.0, 2.0]), np.array([1.0, 2.0, -1.0])
@@ -163,6 +163,20 @@ def test_a_set_may_change_and_so_is_not_static():
 def test_results_that_would_be_one_object_for_all_calls_are_refused(result):
     with pytest.raises(NoDerivative, match="one object for all calls"):
         stage(result)(x)
+
+
+@pytest.mark.parametrize("wrong", [9, -9])
+def test_an_index_out_of_bounds_is_an_error_in_every_run(wrong):
+    matrix, places = np.arange(20.0).reshape(4, 5), np.array([0, 4, -5, 2])
+
+    def picked(rows, places):
+        return vmap(lambda row, place: row[place])(rows, places), vmap(grad(lambda r, p: r[p] ** 2))(rows, places)
+
+    staged = stage(picked, matrix, np.zeros(4, int))
+    assert same_bits(staged(matrix, places), picked(matrix, places))
+    for f in (picked, staged):
+        with pytest.raises(IndexError):
+            f(matrix, np.array([0, 1, wrong, 2]))  # not the element of another row
 
 
 def test_numbers_that_are_no_doubles_keep_type_and_value():
