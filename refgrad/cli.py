@@ -169,7 +169,7 @@ def _verify(options: argparse.Namespace) -> int:
 def _source_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("target", metavar="TARGET", help="package.module:callable or path/file.py:callable")
-    add("arguments", metavar="ARGUMENTS", help="the dtype and shape of each argument")
+    add("arguments", metavar="ARGUMENTS", nargs="*", help="the dtype and shape of each argument, quoted or not")
     add(
         "--derivative",
         default="none",
@@ -188,13 +188,14 @@ def _source(options: argparse.Namespace) -> int:
     from refgrad.errors import RefgradError, SubjectNotFound
     from refgrad.staging.specification import examples
 
+    options.arguments = " ".join(options.arguments)
     given = examples(options.arguments)
     try:
         f = load(options.target)
     except SubjectNotFound as error:
         raise UsageError(str(error)) from error
     if options.derivative == "hvp":
-        f, given = _product(f), (*given, examples(options.arguments)[0])
+        f, given = _product(f), (*given, *examples(options.arguments)[:1])
     elif options.derivative != "none":
         f = (grad if options.derivative == "grad" else value_and_grad)(f)
     try:

@@ -62,15 +62,17 @@ class Names:
 
     def __init__(self) -> None:
         self.taken = {*RESERVED, *plain.__all__}
+        self.latest: dict[str, int] = {}  # a loop of a thousand steps has a thousand values of one name
 
     def free(self, wanted: str | None, letter: str = "t") -> str:
         """`wanted`, with a number if it is taken; if None, the next of t1, t2, ..."""
         name = f"{letter}1" if wanted is None else wanted
         stem = letter if wanted is None else f"{wanted}_"
-        k = 1
+        k = self.latest.get(stem, 1)
         while name in self.taken:
             k += 1
             name = f"{stem}{k}"
+        self.latest[stem] = k
         self.taken.add(name)
         return name
 

@@ -22,6 +22,8 @@ def loss(W, b):
     return np.mean(h * h)
 def of_dict(p, steps):
     return sum(np.sum(np.log(p["w"]) * k) for k in range(steps)) + p["b"][0]
+def constant():
+    return 1.5
 def branches(x):
     return x if x > 0 else -x
 """
@@ -55,6 +57,17 @@ def test_a_function_its_gradient_and_its_hvp_are_printed(target, capsys):
         assert "refgrad" not in text.replace("Recorded by refgrad", "")
         assert same_bits(module(text)[name](*args), value())
         assert f"def {name}(W, b{', v' if derivative == 'hvp' else ''}):" in text
+
+
+def test_arguments_may_be_one_word_or_several_or_none(target, capsys):
+    assert main(["source", target + "loss", "f8[8,16]", "f8[16]"]) == 0
+    several = capsys.readouterr().out
+    assert main(["source", target + "loss", "f8[8,16] f8[16]"]) == 0
+    assert several == capsys.readouterr().out
+    assert main(["source", target + "constant"]) == 0
+    assert "return 1.5" in capsys.readouterr().out
+    assert main(["source", target + "constant", "--derivative", "hvp"]) == 2
+    assert "missing 1 required" in capsys.readouterr().err
 
 
 def test_containers_and_static_arguments_are_written_as_in_python(target, capsys):
