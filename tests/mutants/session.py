@@ -4,6 +4,9 @@ Run by ``nox -s mutants``; ``nox -s mutants -- --sample 30`` is a short look, ``
 killed when a test fails or the run takes much longer than without it. The session fails if fewer than
 `--at-least` per cent are killed.
 
+A mutant first meets the tests that run its lines, for at most `AT_ONCE` seconds of them, by the record of one run
+without a mutant; then, if it passes, all tests of the engine.
+
 What is known to do the same as the original stands in ``equivalent.toml``, each entry with its reason, and is taken
 out of the population before the sample is drawn.
 """
@@ -22,24 +25,33 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from enum import Enum
 from pathlib import Path
 
 from cosmic_ray.mutating import mutate_and_test
 from mutants.population import Mutant, mutants
+from mutants.record import PACKAGE, Record
 
 ROOT = Path(__file__).parents[2]
 TESTS = Path("tests/autodiff")
-SLOW = ["test_batch.py", "test_primitives.py"]  # last, of the tests that a mutant has to pass
+OPTIONS = ["-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "mutants.quickly"]
+AT_ONCE = 10.0
 MEMORY = 8 * 2**30
 
 
-def command() -> str:
-    """The tests of the engine, up to the first that fails."""
-    files = sorted((ROOT / TESTS).glob("test_*.py"), key=lambda path: (path.name in SLOW, path.name))
-    options = ["-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "mutants.quickly"]
-    return shlex.join([sys.executable, "-m", "pytest", *options, *(str(TESTS / path.name) for path in files)])
+class Outcome(Enum):
+    """What became of a mutant, by the sign that the session prints."""
+
+    killed_at_once = "."
+    killed_by_the_rest = ","
+    survived = "S"
+
+
+def pytest_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", *OPTIONS, *arguments]
 
 
 def enter_a_copy(parent: str) -> None:
@@ -52,26 +64,38 @@ def enter_a_copy(parent: str) -> None:
     os.chdir(folder)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), str(folder / "tests")])
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    # the runs with a mutant write no compiled files, so those of the originals are written here
+    subprocess.run(pytest_command("--collect-only", str(TESTS)), stdout=subprocess.DEVNULL, check=True)
 
 
-def survives(mutant: Mutant, limit: float) -> bool:
-    """Whether the tests pass on the mutant; in a copy of the project."""
-    result = mutate_and_test([mutant.spec], command(), limit)
+def without_a_mutant() -> Record:
+    """Which tests run which lines, and that they pass and are those of the copy; in a copy of the project."""
+    found = subprocess.check_output([sys.executable, "-c", "import refgrad; print(refgrad.__file__)"], text=True)
+    if Path(found.strip()) != Path.cwd() / "refgrad" / "__init__.py":
+        raise RuntimeError(f"expected the copy in {Path.cwd()} to be tried, found {found}")
+    command = pytest_command("-p", "mutants.record", "--record", "record.json", str(TESTS))
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode != 0:
+        raise RuntimeError(f"the tests fail without any mutant:\n{run.stdout}{run.stderr}")
+    return Record.read(Path("record.json"))
+
+
+def passes(mutant: Mutant, tests: list[str], seconds: float) -> bool:
+    """Whether the tests, which take that long without a mutant, pass on one; in a copy of the project."""
+    Path("chosen.txt").write_text("\n".join(tests))
+    files = sorted({test.partition("::")[0] for test in tests})
+    command = shlex.join(pytest_command("-p", "mutants.chosen", "--chosen", "chosen.txt", *files))
+    result = mutate_and_test([mutant.spec], command, 30 + 4 * seconds)
     if result.test_outcome is None or result.test_outcome.value == "incompetent":
         raise RuntimeError(f"{mutant.place}: the mutant could not be tried.\n{result.output}")
     return not result.is_killed
 
 
-def without_a_mutant() -> float:
-    """How many seconds the tests take, and that they pass and are those of the copy; in a copy of the project."""
-    found = subprocess.check_output([sys.executable, "-c", "import refgrad; print(refgrad.__file__)"], text=True)
-    if Path(found.strip()) != Path.cwd() / "refgrad" / "__init__.py":
-        raise RuntimeError(f"expected the copy in {Path.cwd()} to be tried, found {found}")
-    start = time.perf_counter()
-    run = subprocess.run(shlex.split(command()), capture_output=True, text=True)
-    if run.returncode != 0:
-        raise RuntimeError(f"the tests fail without any mutant:\n{run.stdout}{run.stderr}")
-    return time.perf_counter() - start
+def outcome(mutant: Mutant, at_once: list[str], all_tests: list[str], seconds: float) -> Outcome:
+    """What becomes of a mutant; `seconds` is what all tests take. In a copy of the project."""
+    if at_once and not passes(mutant, at_once, AT_ONCE):
+        return Outcome.killed_at_once
+    return Outcome.survived if passes(mutant, all_tests, seconds) else Outcome.killed_by_the_rest
 
 
 def equivalent() -> set[tuple[str, str, str, str]]:
@@ -89,44 +113,59 @@ def sample(paths: list[Path], seed: int, size: int) -> Iterator[Mutant]:
     return itertools.islice((m for m in mutants(paths, seed) if m.key not in known), size or None)
 
 
-def report(survivors: list[Mutant], tried: int) -> float:
-    """Print the outcome; the share killed in per cent."""
-    killed = tried - len(survivors)
-    share = killed / tried
-    error = math.sqrt(share * (1 - share) / tried)
-    for m in sorted(survivors, key=lambda m: m.place):
-        print(f"\n{m.place}  {m.spec.operator_name.removeprefix('core/')}  in {m.spec.definition_name or 'the module'}")
-        print(f"- {m.before}\n+ {m.after}")
-    print(f"\n{tried} mutants: {killed} killed, {len(survivors)} survived; {share:.1%}, standard error {error:.1%}")
+def described(m: Mutant, record: Record) -> str:
+    """Where a mutant is and what it changes."""
+    line = m.spec.start_pos[0]
+    unseen = "" if record.reached(str(m.spec.module_path), range(line, line + 1)) else ", a line that no test runs"
+    head = f"{m.place}  {m.spec.operator_name.removeprefix('core/')}  in {m.spec.definition_name or 'the module'}"
+    return f"\n{head}{unseen}\n- {m.before}\n+ {m.after}\n"
+
+
+def killed(outcomes: list[Outcome]) -> float:
+    """Print how many had which outcome; the share killed in per cent."""
+    count = Counter(outcomes)
+    share = 1 - count[Outcome.survived] / len(outcomes)
+    error = math.sqrt(share * (1 - share) / len(outcomes))
+    print(
+        f"\n{len(outcomes)} mutants: {count[Outcome.killed_at_once]} killed at once by tests of their lines,", end=" "
+    )
+    print(f"{count[Outcome.killed_by_the_rest]} by the rest, {count[Outcome.survived]} survived:", end=" ")
+    print(f"{share:.1%} killed, standard error {error:.1%}")
     return 100 * share
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="nox -s mutants --", description=__doc__.partition("\n")[0])
-    parser.add_argument("--sample", type=int, default=300, help="how many mutants to draw; 0: all")
+    parser.add_argument("--sample", type=int, default=200, help="how many mutants to draw; 0: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--at-least", type=float, default=95.0, metavar="PERCENT")
-    parser.add_argument("--under", default="refgrad/autodiff", help="a file or a folder of the package")
+    parser.add_argument("--under", default=str(PACKAGE), help="a file or a folder of the engine")
     options = parser.parse_args()
     os.chdir(ROOT)
     under = Path(options.under)
     paths = sorted(under.rglob("*.py")) if under.is_dir() else [under]
     drawn = list(sample(paths, options.seed, options.sample))
-    survivors = []
+    outcomes = []
+    start = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="mutants-") as parent,
         ProcessPoolExecutor(options.workers, initializer=enter_a_copy, initargs=(parent,)) as pool,
     ):
-        seconds = pool.submit(without_a_mutant).result()
-        limit = 30 + 4 * seconds
-        print(f"{len(drawn)} mutants; the tests take {seconds:.0f} s, the limit is {limit:.0f} s", flush=True)
-        outcomes = pool.map(survives, drawn, itertools.repeat(limit))
-        for count, (mutant, survived) in enumerate(zip(drawn, outcomes, strict=True), start=1):
-            print("S" if survived else ".", end="" if count % 60 else f" {count}\n", flush=True)
-            if survived:
-                survivors.append(mutant)
-    return 0 if report(survivors, len(drawn)) >= options.at_least else 1
+        record = pool.submit(without_a_mutant).result()
+        seconds = sum(record.seconds.values())
+        print(f"{len(drawn)} mutants; all {len(record.seconds)} tests take {seconds:.0f} s", flush=True)
+        orders = [record.order(str(m.spec.module_path), m.spec.start_pos[0], m.spec.end_pos[0]) for m in drawn]
+        at_once = [record.within(AT_ONCE, first) for first, _ in orders]
+        found = pool.map(outcome, drawn, at_once, [first + rest for first, rest in orders], itertools.repeat(seconds))
+        for count, (mutant, became) in enumerate(zip(drawn, found, strict=True), start=1):
+            print(became.value, end="" if count % 60 else f" {count}\n", flush=True)
+            if became is Outcome.survived:
+                print(described(mutant, record), flush=True)
+            outcomes.append(became)
+    share = killed(outcomes)
+    print(f"in {(time.monotonic() - start) / 60:.0f} minutes")
+    return 0 if share >= options.at_least else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,118 @@
+"""Which tests run which lines, from one run of all tests; and from that, which tests may notice a mutant.
+
+``-p mutants.record --record FILE`` writes the record of a run: it is a pytest plugin.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import coverage
+import pytest
+
+PACKAGE = Path("refgrad/autodiff")
+
+
+@dataclass(frozen=True)
+class Record:
+    """The seconds of each test, and for each line of a file the tests that run it; ``""`` is the import."""
+
+    seconds: dict[str, float]
+    lines: dict[str, dict[int, list[str]]]
+
+    @classmethod
+    def read(cls, path: Path) -> Record:
+        stored = json.loads(path.read_text())
+        names = ["", *stored["seconds"]]
+        lines = {
+            file: {int(line): [names[n] for n in tests] for line, tests in runs.items()}
+            for file, runs in stored["lines"].items()
+        }
+        return cls(stored["seconds"], lines)
+
+    def write(self, path: Path) -> None:
+        number = {name: n for n, name in enumerate(["", *self.seconds])}
+        lines = {
+            file: {line: [number[test] for test in tests] for line, tests in runs.items()}
+            for file, runs in self.lines.items()
+        }
+        path.write_text(json.dumps({"seconds": self.seconds, "lines": lines}))
+
+    def reached(self, file: str, lines: range) -> set[str]:
+        """The tests that run one of the lines, and ``""`` if the import does."""
+        runs = self.lines.get(file, {})
+        return set(itertools.chain.from_iterable(runs.get(line, ()) for line in lines))
+
+    def order(self, file: str, first: int, last: int) -> tuple[list[str], list[str]]:
+        """The tests of what stands on the lines, those most likely to notice a change there first; and all others.
+
+        They are those that run the lines; if none does, because the import evaluates them, those that run another part
+        of the statement (the rules of a primitive, the body of a function), and else those that run any of the file.
+        """
+        whole = range(1, 1 + max(self.lines.get(file, {0: []})))
+        for lines in (range(first, last + 1), _statement(file, first), whole):
+            found = self.reached(file, lines) - {""}
+            if found:
+                break
+        return self._in_turn(found), [test for test in self.seconds if test not in found]
+
+    def within(self, seconds: float, tests: list[str]) -> list[str]:
+        """The first of the tests, as many as take that long, and at least one."""
+        sums = itertools.accumulate(self.seconds[test] for test in tests)
+        return [test for test, s in zip(tests, sums, strict=True) if s <= seconds] or tests[:1]
+
+    def _in_turn(self, tests: set[str]) -> list[str]:
+        """The quickest of each test function first, then the second of each: what differs goes before what repeats."""
+        turn: Counter[str] = Counter()
+        ranked = []
+        for test in sorted(tests, key=lambda t: (self.seconds[t], t)):
+            function = test.partition("[")[0]
+            ranked.append((turn[function], self.seconds[test], test))
+            turn[function] += 1
+        return [test for _, _, test in sorted(ranked)]
+
+
+def _statement(file: str, line: int) -> range:
+    """The lines of the innermost statement around a line."""
+    statements = (n for n in ast.walk(ast.parse(Path(file).read_text())) if isinstance(n, ast.stmt))
+    around = [range(s.lineno, (s.end_lineno or s.lineno) + 1) for s in statements]
+    return min((lines for lines in around if line in lines), key=len)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record", type=Path, required=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Recorder(config.getoption("--record")))
+
+
+class _Recorder:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seconds: dict[str, float] = {}
+        self.coverage = coverage.Coverage(data_file=None, source=[str(PACKAGE)])
+        self.coverage.set_option("run:core", "ctrace")  # the one that knows of contexts on all versions of Python
+        self.coverage.start()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self.coverage.switch_context(item.nodeid)
+        start = time.perf_counter()
+        result = yield
+        self.seconds[item.nodeid] = time.perf_counter() - start
+        return result
+
+    def pytest_sessionfinish(self) -> None:
+        self.coverage.stop()
+        data = self.coverage.get_data()
+        lines = {str(Path(f).relative_to(Path.cwd())): data.contexts_by_lineno(f) for f in data.measured_files()}
+        Record(self.seconds, lines).write(self.path)
+        data.close()
