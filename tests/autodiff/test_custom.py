@@ -28,6 +28,7 @@ from refgrad import (
     vjp,
     vmap,
 )
+from refgrad.autodiff.adjoint import integers_like
 from refgrad.errors import EscapedTracer, NoDerivative, ShapeError, WrongDerivative
 
 some = settings(max_examples=10, deadline=None, derandomize=True, database=None)
@@ -215,6 +216,25 @@ def test_rules_that_are_not_transposes_are_refused_with_both_numbers_and_the_arg
         assert re.search(place, str(caught.value))
         derivative(rules_with())
         derivative(rules_with(**changes, check=False))
+
+
+def test_only_the_argument_whose_rule_is_wrong_is_named():
+    rules = {"jvp": lambda y, xs, ts: ts[1] + ts[2], "vjp": lambda y, xs, u: (None, u, 2 * u)}
+    f = custom_rule(**rules)(lambda n, a, b: a + b)
+    with pytest.raises(WrongDerivative, match="not transposes") as caught:
+        grad(f, 2)(3, 1.0, 2.0)
+    assert re.findall(r"argument (\S*):", str(caught.value)) == ["[2]"]
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_the_vectors_of_the_check_are_odd_integers_without_a_short_period(shift):
+    x = integers_like(np.zeros(1000), shift)
+    assert (x % 2 == 1).all()
+    assert (x.min(), x.max()) == (-13, 11)
+    assert len(set(x)) == 13
+    assert all((x[period:] != x[:-period]).any() for period in range(1, 100))
+    assert not (x == integers_like(x, shift + 1)).all()
+    assert integers_like(x.reshape(10, 100).astype(np.float32), shift).dtype == np.float32
 
 
 def test_rules_are_checked_once_for_each_shape_and_dtype_and_after_nan_again():

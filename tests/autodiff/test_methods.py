@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import pytest
 
+import refgrad.numpy as rnp
 from refgrad import grad, jvp, vjp, vmap
 from refgrad.errors import NoDerivative
 
@@ -167,3 +168,24 @@ def test_an_assignment_into_a_plain_array_says_how_to_collect_values():
     assert "refgrad.numpy.stack" in str(raised.value.__cause__)
     with pytest.raises(NoDerivative, match=r"refgrad\.numpy\.take\(a, x, axis=0\)"):
         vmap(lambda i: np.arange(3.0)[i])(np.array([0, 2]))
+
+
+def test_a_value_that_stands_for_many_prints_all_of_them():
+    seen = []
+    vmap(lambda x: seen.append(repr(x)) or x)(np.array([2.0, 3.0]))
+    assert seen == ["Traced<vmap>(each of array([2., 3.]))"]
+
+
+@pytest.mark.parametrize("transformation", [grad, vmap])
+def test_a_python_number_is_not_taken_of_a_traced_value_in_silence(transformation):
+    for take in (lambda x: x.item(), float, int):
+        with pytest.raises(NoDerivative, match="would drop its derivative"):
+            transformation(lambda x, take=take: take(rnp.sum(x)) * x)(A[0])
+
+
+def test_conditions_of_examples_combine_with_a_plain_one_on_either_side():
+    for plain in (False, True):
+        for f in (lambda a, b: a & b, lambda a, b: a | b, lambda a, b: a ^ b):
+            for order in (lambda a, b: (a, b), lambda a, b: (b, a)):
+                found = vmap(lambda x, f=f, plain=plain, order=order: f(*order(x > 4, plain)))(A[0] + 1)
+                assert found.tolist() == [f(bool(a > 4), plain) for a in A[0] + 1]

@@ -204,3 +204,24 @@ def test_balls_are_used_for_the_functions_that_leave_the_rationals():
     assert set(PRIMITIVES) >= IRRATIONAL
     assert type(exact.balls([1])).__name__ == "BallArray"
     assert of(exact.balls([1])).name == "ball"
+
+
+def test_a_primitive_is_defined_once():
+    from refgrad.autodiff.primitive import Primitive
+
+    add = PRIMITIVES["add"]
+    with pytest.raises(ValueError, match="add is defined twice"):
+        Primitive("add", lambda x: x, jvp=None, vjp=None, source="{0}", cases=())
+    assert PRIMITIVES["add"] is add
+
+
+def test_an_argument_that_has_no_rule_has_no_derivative_and_the_others_keep_theirs():
+    from refgrad.autodiff.rules.elementwise import where
+
+    x = exact.asarray([0, 3])
+    f = lambda c, x: total(where(c, 5 * x, 7 * x))
+    g = grad(f, (0, 1))(x, x)
+    assert (g[0] == 0).all()
+    assert (g[1] == exact.asarray([7, 5])).all()
+    assert jvp(f, (x, x), (x, x))[1] == 15
+    assert jvp(lambda c: f(c, x), (x,), (x,))[1] == 0

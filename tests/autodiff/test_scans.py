@@ -12,7 +12,8 @@ from helpers.compositions import compositions
 from helpers.jets import JetArray, coefficient, line
 
 import refgrad.numpy as rnp
-from refgrad import exact, grad, hessian, hvp, vmap
+from refgrad import exact, grad, hessian, hvp, jvp, vmap
+from refgrad.autodiff.rules.scan import recurrence
 
 WEIGHTS = exact.asarray([2, -1, 3, 1])
 
@@ -83,3 +84,10 @@ def test_smooth_functions_keep_float32_and_agree_with_their_definitions():
         assert f(x).dtype == np.float32
         assert hvp(lambda y, f=f: rnp.sum(f(y)), x, x).dtype == np.float32
         assert np.abs(f(x) - by_hand(x.astype(float))).max() <= 1e-5
+
+
+def test_a_recurrence_is_linear_in_what_is_added():
+    a, b, v = (exact.asarray(x) for x in ([5, 2, 3], [7, 0, -1], [1, 10, 100]))
+    value, tangent = jvp(lambda b: recurrence(a, b, axis=0), (b,), (v,))
+    assert (value == exact.asarray([7, 14, 41])).all()
+    assert (tangent == exact.asarray([1, 12, 136])).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -74,6 +75,31 @@ def test_what_is_no_real_number_is_refused_as_a_parameter_and_taken_as_another_a
     with pytest.raises(NoDerivative, match=r"\['n'\]: expected real"):
         grad(lambda p: rnp.sum(p["w"]))({"w": X, "n": leaf})
     assert grad(lambda p, q: rnp.sum(p["w"]))({"w": X}, {"n": leaf})["w"].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("leaf", "hint"),
+    [
+        (3, "Write 3.0 for 3"),
+        (np.arange(2), "x.astype"),
+        (Fraction(1, 3), "exact.asarray"),
+        (Decimal("0.5"), "exact.asarray"),
+        (np.array([Fraction(1, 3)], object), "exact.asarray"),
+        (np.ma.masked_array([1.0, 2.0], [True, False]), "numpy.asarray"),
+        (np.array([1.0]).view(np.recarray), "numpy.asarray"),
+    ],
+    ids=repr,
+)
+def test_what_is_refused_as_a_parameter_is_told_how_to_become_one(leaf, hint):
+    with pytest.raises(NoDerivative, match=rf"expected real .*{hint}"):
+        grad(lambda x: 1.0)(leaf)
+
+
+def test_an_integer_is_a_tangent_of_an_exact_number_and_a_float_is_none():
+    x = exact.asarray("1/3")
+    assert jvp(lambda x: x * x, (x,), (3,))[1] == 2
+    with pytest.raises(NoDerivative, match="expected rational numbers like the value"):
+        jvp(lambda x: x * x, (x,), (0.5,))
 
 
 @pytest.mark.trap(15)
