@@ -16,6 +16,7 @@ from pathlib import Path
 
 import coverage
 import pytest
+from mutants.population import Mutant
 
 PACKAGE = Path("refgrad/autodiff")
 
@@ -50,23 +51,25 @@ class Record:
         runs = self.lines.get(file, {})
         return set(itertools.chain.from_iterable(runs.get(line, ()) for line in lines))
 
-    def order(self, file: str, first: int, last: int) -> tuple[list[str], list[str]]:
-        """The tests of what stands on the lines, those most likely to notice a change there first; and all others.
+    def rounds(self, mutant: Mutant, at_once: float) -> list[tuple[list[str], float]]:
+        """The tests that a mutant is to meet, and their seconds: the first of those of its lines, these, and all.
 
-        They are those that run the lines; if none does, because the import evaluates them, those that run another part
-        of the statement (the rules of a primitive, the body of a function), and else those that run any of the file.
+        The tests of a line are those that run it; if none does, because the import evaluates it, those that run another
+        part of the statement (the rules of a primitive, the body of a function), and else those that run any of the
+        file. The most likely to notice a change come first, as many as take the seconds `at_once`.
         """
+        file, first, last = str(mutant.spec.module_path), mutant.spec.start_pos[0], mutant.spec.end_pos[0]
         whole = range(1, 1 + max(self.lines.get(file, {0: []})))
         for lines in (range(first, last + 1), _statement(file, first), whole):
             found = self.reached(file, lines) - {""}
             if found:
                 break
-        return self._in_turn(found), [test for test in self.seconds if test not in found]
-
-    def within(self, seconds: float, tests: list[str]) -> list[str]:
-        """The first of the tests, as many as take that long, and at least one."""
-        sums = itertools.accumulate(self.seconds[test] for test in tests)
-        return [test for test, s in zip(tests, sums, strict=True) if s <= seconds] or tests[:1]
+        mine = self._in_turn(found)
+        sums = list(itertools.accumulate(self.seconds[test] for test in mine))
+        soon = [test for test, s in zip(mine, sums, strict=True) if s <= at_once] or mine[:1]
+        rest = mine[len(soon) :]
+        everything = [*mine, *(test for test in self.seconds if test not in found)]
+        return [(tests, sum(self.seconds[test] for test in tests)) for tests in (soon, rest and mine, everything)]
 
     def _in_turn(self, tests: set[str]) -> list[str]:
         """The quickest of each test function first, then the second of each: what differs goes before what repeats."""
