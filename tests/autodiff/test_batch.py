@@ -418,3 +418,12 @@ def test_gradients_of_examples_by_several_arguments_share_keyword_arguments():
     assert same(found[1], np.stack([g[1] for g in each]))
     with pytest.raises(NoDerivative, match="argnums 3 asks for argument 3"):
         per_example_grad(loss, argnums=3)(X, w, b, penalty=penalty)
+
+
+def test_gradients_of_examples_are_those_of_the_argument_that_argnums_names():
+    rows = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
+    w, b = np.array([1.0, -1.0]), np.array([2.0, 3.0, 5.0])
+    loss = lambda x, w, b: (x @ w) * b
+    assert per_example_grad(loss, 1)(rows, w, b).tolist() == (b[:, None] * rows).tolist()
+    assert per_example_grad(loss, -2)(rows, w, b).tolist() == (b[:, None] * rows).tolist()
+    assert per_example_grad(lambda x, b, w: loss(x, w, b), -1)(rows, b, w).tolist() == (b[:, None] * rows).tolist()

@@ -190,6 +190,17 @@ def test_enclosures_are_narrow_or_nothing_is_claimed():
     assert "too wide an enclosure" in steep.unchecked[0]
 
 
+@pytest.mark.parametrize("scale", [Fraction(1, 2**50), 2**50])
+def test_enclosures_are_narrow_relative_to_what_they_enclose(primitive, scale):
+    # of the 256 bits of the first precision 250 cancel beside a small number, and none of a millionth is left
+    around = lambda p: lambda x: rnp.sum((rnp.exp(x) * 2**200 + p(x) * scale) - rnp.exp(x) * 2**200)
+    p = primitive(cube, RULE[cube], lambda y, x: BROKEN["a millionth"](RULE[cube](y, x)))
+    with pytest.raises(WrongDerivative, match=re.escape(FIRST)):
+        check_derivatives(around(p), exact.asarray(X))
+    report = check_derivatives(around(cube), exact.asarray(X))
+    assert [(c.what, c.numbers) for c in report.compared[:2]] == [(FIRST, "ball"), (SECOND, "ball")]
+
+
 def test_constants_that_are_floats_keep_a_function_from_exact_numbers_and_the_report_says_so():
     report = check_derivatives(lambda x: 0.1 * x * x, X)
     assert {c.numbers for c in report.compared} == {"float"}

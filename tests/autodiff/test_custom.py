@@ -218,6 +218,16 @@ def test_rules_that_are_not_transposes_are_refused_with_both_numbers_and_the_arg
         derivative(rules_with(**changes, check=False))
 
 
+@pytest.mark.parametrize("scale", [2.0**-200, 2.0**200])
+def test_the_check_is_relative_to_the_numbers(scale):
+    a, x = KINDS["float64"]([[1, 2], [5, 3]]) * scale, KINDS["float64"]([3, 4]) * scale
+    for wrong, (changes, _) in WRONG.items():
+        if wrong != "not linear":  # the square of a direction does not shrink with the arguments
+            with pytest.raises(WrongDerivative):
+                jvp(rules_with(**changes), (a, x), (a, x))
+    jvp(rules_with(), (a, x), (a, x))
+
+
 def test_only_the_argument_whose_rule_is_wrong_is_named():
     rules = {"jvp": lambda y, xs, ts: ts[1] + ts[2], "vjp": lambda y, xs, u: (None, u, 2 * u)}
     f = custom_rule(**rules)(lambda n, a, b: a + b)

@@ -44,6 +44,18 @@ def test_eigenvectors_are_orthonormal_and_of_the_symmetric_part(a):
     assert contains(grad(f)(exact.balls(s)), gradient)
 
 
+@few
+@given(symmetric(3, 3), symmetric(3, 3))
+def test_the_derivatives_of_a_stack_are_those_of_its_matrices(a, b):
+    stack, v = exact.asarray(np.stack([a, b])), exact.asarray(np.arange(18).reshape(2, 3, 3) ** 2 % 7)
+    for f in (lambda a: la.eigh(a).eigenvectors, lambda a: la.eigh(a).eigenvectors[..., 1:], la.eigvalsh):
+        tangent = jvp(f, (stack,), (v,))[1]
+        gradient = grad(lambda a, f=f: rnp.sum(f(a)))(stack)
+        for i in range(2):
+            assert (tangent[i] == jvp(f, (stack[i],), (v[i],))[1]).all()
+            assert (gradient[i] == grad(lambda a, f=f: rnp.sum(f(a)))(stack[i])).all()
+
+
 def test_exact_matrices_without_a_rational_decomposition_are_refused_by_what_they_lack():
     golden = [[1, 1], [1, 0]]
     for f in (la.eigvalsh, la.eigh):

@@ -176,6 +176,8 @@ def test_no_gradient_shares_memory_with_another_or_with_an_input():
     assert not np.shares_memory(c, u)
     (d,) = vjp(lambda a: a.reshape(3, 1), x)[1](u.reshape(3, 1))
     assert not np.shares_memory(d, u)
+    (e,) = vjp(lambda a: rnp.reshape(a, (1,)), np.float64(2.0))[1](u[:1])
+    assert not np.shares_memory(e, u)
     _, t = jvp(lambda a: a, (x,), (u,))
     assert not np.shares_memory(t, u)
     g = grad(lambda a: rnp.sum(rnp.broadcast_to(a, (2, 3))))(x)
