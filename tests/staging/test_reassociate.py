@@ -126,6 +126,22 @@ SUMS = {
     ),
     "an axis of its own on one side": lambda A, B, w: np.sum(A[:, :, None] * B[:, None, :], axis=(0, 2)),
     "both axes summed": lambda A, B, w: np.sum(A[:, :, None] * B[:, None, :], axis=(1, 2)),
+    "a batch axis that stays": lambda A, B, w: np.sum(
+        A[:, :, None] * (A * w[:, None])[:, :, None] * B[:, None, :], axis=1
+    ),
+    "two batches that stay": lambda A, B, w: np.sum(
+        (A[:, :, None] * w[:3])[:, :, :, None] * (A[:, :, None] * B[:, None, :])[:, :, None, :], axis=1
+    ),
+    "an axis that a third factor has": lambda A, B, w: np.sum(
+        (A[:, :, None] * w[:3])[:, :, :, None] * (A[:, :, None] - B[0, :2])[:, :, None, :] * A[0, :, None, None],
+        axis=(0, 1),
+    ),
+    "a third factor on one of two summed axes": lambda A, B, w: np.sum(
+        (A[:, :, None, None, None] - w[:3, None, None])
+        * (A[:, :, None, None, None] - B[0, :2, None])
+        * (A[0, :, None, None, None] - w[:2]),
+        axis=(0, 1),
+    ),
     "no sum at all": lambda A, B, w: A[:, :, None] * B[:, None, :],
     "a factor over all axes": lambda A, B, w: np.sum(np.tanh(A[:, :, None] * B[:, None, :]) * w[:, None, None], axis=0),
     "products added": lambda A, B, w: A.T @ B + A.T @ (B * B) + A.T @ (w[:, None] * B),

@@ -108,6 +108,31 @@ def test_arguments_and_constants_are_never_written_into(monkeypatch):
 
 
 @pytest.mark.trap(18)
+def test_results_are_not_written_into_by_what_is_computed_from_them(monkeypatch):
+    monkeypatch.setattr(buffers, "SMALLEST", 0)
+
+    def f(a, b):
+        c = a + b
+        return c * 2.0, c, c - b
+
+    assert same_bits(stage(f)(x, v), f(x, v))
+
+
+@pytest.mark.trap(18)
+def test_what_is_written_inside_a_later_expression_is_computed_before_its_memory_is_reused(monkeypatch):
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=(10, 10)), rng.normal(size=(10, 10))
+    monkeypatch.setattr(buffers, "SMALLEST", A.nbytes)
+
+    def f(A, B):
+        product = A @ B
+        return np.sum(product), product * 2.0 + 1.0
+
+    assert "out=" in source(f, A, B)
+    assert same_bits(stage(f)(A, B), f(A, B))
+
+
+@pytest.mark.trap(18)
 def test_memory_that_a_view_still_reads_is_not_written_into(monkeypatch):
     monkeypatch.setattr(buffers, "SMALLEST", 0)
     rng = np.random.default_rng(0)
@@ -183,7 +208,9 @@ def test_what_is_true_of_numbers_only_is_not_used():
     nan, inf = np.array([np.nan, -0.0, 3.0]), np.array([np.inf, -0.0, -np.inf])
 
     def f(a):
-        return a * 0, a + 0, a - a, 0 - a, a / a, a - 0, 1 * a, np.negative(-a), a**1, a + -a, a**0
+        b = a * 1.5  # a new array, whose layout in memory is known
+        c = b + 0, b - 0.0, b - -0.0, b * 1, b * 0.0, b / 1, np.negative(-b), b**1
+        return *c, a * 0, a + 0, a - a, 0 - a, a / a, a - 0, 1 * a, np.negative(-a), a**1, a + -a, a**0
 
     for given in (nan, inf):
         with np.errstate(invalid="ignore"):
@@ -312,6 +339,14 @@ def test_the_source_is_readable():
     assert "def gradient_of_loss(W, b):" in lines
     assert "X = np.full((4, 2), 1.0, np.float64)" in lines
     assert "    W : float64[2, 3]" in lines
+
+    def with_names(W, b):
+        before = X @ W + b
+        hidden = np.tanh(before)
+        return np.sum(hidden * hidden)
+
+    text = source(grad(with_names), np.ones((2, 3)), np.zeros(3))
+    assert "    before_bar = hidden_bar * (1 - hidden * hidden)  # (4, 3)\n    W_bar = X.T @ before_bar" in text
     product = source(lambda W, D: hvp(lambda W: loss(W, np.zeros(3)), W, D), np.ones((2, 3)), np.ones((2, 3)))
     assert "hidden_dot = " in product
     assert "hidden_bar_dot = " in product
@@ -346,6 +381,18 @@ def test_a_transposed_constant_keeps_its_order_in_memory():
     assert same_bits(stage(f)(w), f(w))
     assert same_bits(run(source(f, w), w), f(w))
     assert "A.T" in source(f, w)
+    rows = rng.normal(size=(33, 33))
+    columns = np.asfortranarray(rows)
+    both = lambda M: (
+        M @ rows,
+        M @ columns,
+        rows @ M,
+        columns @ M,
+        np.sum(M * rows, axis=0),
+        np.sum(M.T * columns, axis=0),
+    )
+    M = rng.normal(size=(33, 33))
+    assert same_bits(stage(both)(M), both(M))
 
 
 def test_the_exported_function_says_what_it_expects():
