@@ -51,11 +51,9 @@ class Plan:
         for equation in program.equations:
             y = equation.output
             first = equation.inputs[0] if equation.inputs else None
-            view = equation.primitive.name in VIEWS
             if equation.primitive.name == "reshape" and (first in self._reshaped or self._roots.get(first) is first):
                 self._reshaped.add(y)
-            if not (view and isinstance(first, Constant)):
-                self._made.add(y)
+            self._made.add(y)
             for a in equation.variables:
                 self._uses[a] += 1
                 self._last[self.root(a)] = equation

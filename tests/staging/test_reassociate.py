@@ -129,8 +129,8 @@ SUMS = {
     "a batch axis that stays": lambda A, B, w: np.sum(
         A[:, :, None] * (A * w[:, None])[:, :, None] * B[:, None, :], axis=1
     ),
-    "two batches that stay": lambda A, B, w: np.sum(
-        (A[:, :, None] * w[:3])[:, :, :, None] * (A[:, :, None] * B[:, None, :])[:, :, None, :], axis=1
+    "two stacks of matrices": lambda A, B, w: np.sum(
+        (A[:, :, None] - w[:3])[:, :, :, None] * (A[:, :, None] - B[0, :2])[:, :, None, :], axis=1
     ),
     "an axis that a third factor has": lambda A, B, w: np.sum(
         (A[:, :, None] * w[:3])[:, :, :, None] * (A[:, :, None] - B[0, :2])[:, :, None, :] * A[0, :, None, None],
