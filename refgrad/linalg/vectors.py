@@ -1,4 +1,8 @@
-"""Inner products and norms of vectors on any array library."""
+"""Inner products and norms of vectors on any array library.
+
+`norm`, `relative_residual` and `all_finite` are numbers about the plain values, for certificates: they have no
+derivative, and in a program that `refgrad.stage` records they are those of the recording.
+"""
 
 from __future__ import annotations
 
