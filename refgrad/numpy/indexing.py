@@ -38,6 +38,9 @@ def getitem(x: Array, key: Any) -> Array:
     if any(_is_traced(k) for k in keys) and all(_is_integers(k) for k in keys) and len(keys) <= len(dims):
         rows = reshape(x, (math.prod(dims[: len(keys)]), *dims[len(keys) :]))
         return index.take(rows, _in_rows(keys, dims), axis=0)
+    place = _only_traced(keys)
+    if place is not None and len(keys) <= len(dims):
+        return take(x, keys[place], place)
     keys = tuple(value_of(k) for k in keys)
     # any other key: look up which elements it picks, then take those
     value = primal(x)
@@ -45,6 +48,13 @@ def getitem(x: Array, key: Any) -> Array:
     if not hasattr(everything, "reshape"):  # a library with the standard's few kinds of keys
         everything, keys = np.arange(math.prod(dims)), tuple(np.asarray(k) if hasattr(k, "dtype") else k for k in keys)
     return index.take(reshape(x, -1), beside(everything.reshape(dims)[keys], x), axis=0)
+
+
+def _only_traced(keys: tuple[Any, ...]) -> int | None:
+    """The place of the only key that is not ``:``, if it is of integers and traced."""
+    others = [place for place, k in enumerate(keys) if not (isinstance(k, slice) and k == slice(None))]
+    found = len(others) == 1 and _is_traced(keys[others[0]]) and _is_integers(keys[others[0]])
+    return others[0] if found else None
 
 
 def _is_integers(k: Any) -> bool:

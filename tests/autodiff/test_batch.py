@@ -296,6 +296,16 @@ def test_indices_of_their_own_pick_for_each_example():
         vmap(lambda x, j: x[j])(X, np.array([0, 4, 1]))
 
 
+@pytest.mark.parametrize("indices", [[1, -1], [[3, -1, 0], [0, 1, 1]]], ids=["one", "several"])
+def test_an_example_may_pick_along_an_axis_behind_others(indices):
+    X, V = np.arange(24.0).reshape(2, 3, 4), np.arange(2.0, 26.0).reshape(2, 3, 4)
+    found, tangents = jvp(lambda X: vmap(lambda x, i: x[:, i] ** 2)(X, np.array(indices)), (X,), (V,))
+    assert same(found, np.stack([x[:, i] ** 2 for x, i in zip(X, indices, strict=True)]))
+    assert same(tangents, np.stack([2 * x[:, i] * v[:, i] for x, v, i in zip(X, V, indices, strict=True)]))
+    with pytest.raises(IndexError, match="from -4 to 3"):
+        vmap(lambda x, i: x[:, i])(X, np.array([0, 4]))
+
+
 def test_an_index_out_of_range_never_reads_another_example():
     X = np.arange(6.0).reshape(2, 3)
     for rows in ([5, 1], [1, -4]):
