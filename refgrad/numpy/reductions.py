@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from refgrad import backend
 from refgrad.autodiff.primitive import Primitive
 from refgrad.autodiff.rules import discrete, reduce, scan, shape
 from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray, exp, floating, where
+from refgrad.numpy.elementwise import asarray, astype, exp, floating, where
 from refgrad.numpy.plain import numpys
 from refgrad.typing import Array, Axes
 
@@ -40,6 +42,9 @@ def sum(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
 def mean(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The mean over `axis`."""
     x = asarray(x)
+    dtype = getattr(x, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype == np.float16:  # in float32 as NumPy's: sums overflow at 65504
+        return astype(mean(astype(x, np.float32), axis, keepdims=keepdims), np.float16)
     axes = axes_of(x, axis, "mean")
     dims = shape_of(x)
     return reduce.sum_(x, axis=axes, keepdims=keepdims) / math.prod([dims[a] for a in axes])

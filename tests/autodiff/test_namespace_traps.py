@@ -215,3 +215,14 @@ def test_what_is_batched_keeps_its_examples_apart():
         lambda x: rnp.linspace(x[0], x[1], 3),
     ):
         assert (vmap(f)(x) == np.stack([f(e) for e in x])).all()
+
+
+def test_a_mean_of_float16_is_taken_in_float32_as_in_numpy():
+    x = np.array([[60000.0, 60000.0, 3.0]] * 30000, np.float16)  # sums, and the number of elements, overflow
+    for f in (lambda np, x: np.mean(x), lambda np, x: np.mean(x, axis=(0, -1), keepdims=True)):
+        for y in (f(rnp, x), vjp(lambda x, f=f: f(np, x), x)[0], vmap(lambda x, f=f: f(np, x))(x[None])[0]):
+            assert y.dtype == np.float16
+            assert np.array_equal(y, f(np, x))
+    g = grad(np.mean)(x)
+    assert g.dtype == np.float16
+    assert (g == np.float16(1 / 90000)).all()
