@@ -106,7 +106,7 @@ arctanh = atanh = _unary(smooth.arctanh, "arctanh", "The inverse of the hyperbol
 arctan2 = atan2 = _binary(smooth.arctan2, "arctan2", "The angle of the point (b, a) with the first axis")
 hypot = _binary(smooth.hypot, "hypot", "``sqrt(a * a + b * b)``, without overflow")
 logaddexp = _binary(smooth.logaddexp, "logaddexp", "``log(exp(a) + exp(b))``, without overflow")
-sinc = _unary(lambda x: special.sinc(smooth.pi_like(x) * x, n=0), "sinc", "``sin(pi x) / (pi x)``, and 1 at 0")
+sinc = _unary(lambda x: _sinc(floating(x)), "sinc", "``sin(pi x) / (pi x)``, and 1 at 0")
 erf = _unary(special.erf, "erf", "The error function, by SciPy")
 lgamma = _unary(special.lgamma, "lgamma", "The logarithm of the absolute value of gamma, by SciPy")
 digamma = _unary(lambda x: special.polygamma(x, n=0), "digamma", "The derivative of `lgamma`, by SciPy")
@@ -124,6 +124,10 @@ invert = bitwise_invert = _unary(discrete.invert, "invert", "``~x``")
 rsqrt = _unary(lambda x: 1 / elementwise.sqrt(x), "rsqrt", "``1 / sqrt(x)``")
 square = _unary(lambda x: x * x, "square", "``x * x``")
 reciprocal = _unary(lambda x: 1 / x, "reciprocal", "``1 / x``")
+
+
+def _sinc(x: Array) -> Array:
+    return special.sinc(smooth.pi_like(x) * x, n=0)
 
 
 def polygamma(n: int, x: Any, /) -> Array:

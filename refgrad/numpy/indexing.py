@@ -145,9 +145,16 @@ def take(x: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") 
     return index.take(x, indices, axis=place)
 
 
-def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Array:
-    """``y[i, j] = x[i, indices[i, j]]`` along the last axis, and so for any axis."""
+def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Array:
+    """``y[i, j] = x[i, indices[i, j]]`` along the last axis, and so for any; with None, of the raveled x."""
     x = asarray(x)
+    if axis is None:
+        x, axis = ravel(x), 0
+    if len(shape_of(x)) != len(shape_of(asarray(indices))):
+        raise ShapeError(
+            f"take_along_axis: expected indices with as many axes as x, of shape {shape_of(x)}; got shape "
+            f"{shape_of(asarray(indices))}. take(x, indices, axis) picks the same for every line"
+        )
     return index.take_along_axis(x, wide(indices), axis=axes_of(x, axis, "take_along_axis")[0])
 
 

@@ -24,7 +24,8 @@ def test_the_ends_of_the_range_of_integers_have_their_place_in_the_order(dtype, 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, bool])
 @pytest.mark.parametrize(
-    "name", ["norm", "svdvals", "eigvalsh", "cholesky", "logistic", "softplus", "softmax", "logsumexp", "logcumsumexp"]
+    "name",
+    ["norm", "svdvals", "eigvalsh", "cholesky", "logistic", "softplus", "softmax", "logsumexp", "logcumsumexp", "sinc"],
 )
 def test_functions_with_real_results_take_integers_as_the_numbers_they_stand_for(name, dtype):
     f = getattr(rnp, name, None) or getattr(rnp.linalg, name)

@@ -10,6 +10,7 @@ from helpers.compositions import along, assert_derivatives
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hvp, jvp, vjp, vmap
+from refgrad.errors import ShapeError
 
 REDUCTIONS = ["sum", "mean", "var", "max", "min", "prod", "ptp", "average"]
 AXES = [None, 0, -1, np.int64(1), (0,), (0, -1), (2, 0, 1), ()]
@@ -226,3 +227,12 @@ def test_a_mean_of_float16_is_taken_in_float32_as_in_numpy():
     g = grad(np.mean)(x)
     assert g.dtype == np.float16
     assert (g == np.float16(1 / 90000)).all()
+
+
+def test_indices_along_no_axis_pick_from_the_raveled_array():
+    x, i = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([3, 0, 3])
+    y, back = vjp(lambda x: np.take_along_axis(x, i, None), x)
+    assert y.tolist() == np.take_along_axis(x, i, None).tolist() == [4.0, 1.0, 4.0]
+    assert back(np.ones(3))[0].tolist() == [[1.0, 0.0], [0.0, 2.0]]
+    with pytest.raises(ShapeError, match="as many axes as x"):
+        vjp(lambda x: np.take_along_axis(x, i, 1), x)
