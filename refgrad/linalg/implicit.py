@@ -19,10 +19,12 @@ from typing import Literal
 from refgrad.autodiff import custom_rule, jacrev, jvp, vjp
 from refgrad.autodiff.arguments import name_of
 from refgrad.autodiff.call import check_captured
+from refgrad.autodiff.trace import primal
+from refgrad.backend import of
 from refgrad.errors import InvalidInput, NotConverged, ShapeError
 from refgrad.linalg.cg import Solution, conjugate_gradient
 from refgrad.linalg.dense import require_invertible, solve
-from refgrad.linalg.vectors import relative_residual
+from refgrad.linalg.vectors import norm, relative_residual
 from refgrad.numpy import zeros_like
 from refgrad.tree import flatten, map, ravel
 from refgrad.typing import Array, Tree
@@ -73,6 +75,8 @@ def implicit_solve(
         If conjugate gradients meet a direction of negative curvature.
     ShapeError
         If the operator returns other containers or shapes than it is given.
+    InvalidInput
+        If the operator is not linear in v, and the solver is dense: at the solution it is not what A says.
     NoDerivative
         If the operator uses a traced value that is not among its arguments.
 
@@ -130,6 +134,7 @@ def solved(
             raise ShapeError(f"{what}: expected as many equations as unknowns, got a matrix of shape {matrix.shape}")
         require_invertible(matrix, f"{what}: the operator")
         found = solve(matrix, b)
+        _require_linear(operator, matrix, found.value, what)
     elif callable(solver):
         x = solver(operator, b)
         found = Solution(x, relative_residual(operator(x), b), 0, "solver")
@@ -142,3 +147,17 @@ def solved(
             "further, ask for less, or use float64."
         )
     return found
+
+
+def _require_linear(operator: Callable[[Array], Array], matrix: Array, x: Array, what: str) -> None:
+    """Raise if the operator does to x something else than its derivative, `matrix`; of balls that is not asked."""
+    if of(primal(x)).name == "ball":
+        return
+    # beside |A| |x|, next to which the rounding of a sound operator is small however ill-conditioned A is
+    apart, size = norm(operator(x) - matrix @ x), norm(abs(matrix) @ abs(x))
+    if apart > size / 1000:
+        raise InvalidInput(
+            f"{what}: expected an operator that is linear in its first argument; at the solution x it differs from its "
+            f"derivative times x by {apart:.3g}, where |A| |x| = {size:.3g}. Constants belong to the right-hand side; "
+            "nonlinear equations are for refgrad.implicit.custom_root."
+        )

@@ -246,3 +246,15 @@ def test_the_size_of_rows_and_columns_is_no_reason_to_refuse_an_operator(scale):
     A = np.array([[1.0, 2.0], [0.0, 1.0]]) * np.array([[1.0], [scale]]) * np.array([scale, 1.0])
     x = implicit_solve(lambda v, a: a @ v, A @ np.array([1.0 / scale, 1.0]), A)
     assert np.abs(x * np.array([scale, 1.0]) - 1).max() <= 1e-14
+
+
+@pytest.mark.parametrize("operator", [lambda v: v * v, lambda v: 2 * v + 1, lambda v: abs(v) + v[::-1]])
+def test_an_operator_that_is_not_linear_is_refused(operator):
+    for b in (np.array([1.0, -2.0]), exact.asarray([1, -2])):
+        with pytest.raises(InvalidInput, match="linear in its first argument"):
+            implicit_solve(operator, b)
+
+
+def test_rounding_of_an_ill_conditioned_operator_is_no_departure_from_linearity():
+    hilbert = 1 / (np.arange(10)[:, None] + np.arange(1.0, 11.0))
+    assert np.isfinite(implicit_solve(lambda v: hilbert @ v, np.ones(10))).all()
