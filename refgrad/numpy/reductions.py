@@ -42,8 +42,7 @@ def sum(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
 def mean(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The mean over `axis`."""
     x = asarray(x)
-    dtype = getattr(x, "dtype", None)
-    if isinstance(dtype, np.dtype) and dtype == np.float16:  # in float32 as NumPy's: sums overflow at 65504
+    if getattr(getattr(x, "dtype", None), "char", "") == "e":  # float16, in float32 as NumPy's: sums overflow at 65504
         return astype(mean(astype(x, np.float32), axis, keepdims=keepdims), np.float16)
     axes = axes_of(x, axis, "mean")
     dims = shape_of(x)
