@@ -87,6 +87,8 @@ def linspace(
 def one_hot(labels: Any, size: int, dtype: DType = np.float64) -> Array:
     """Rows of the identity, one for each label from 0 to ``size - 1``, along a new last axis; zeros for others."""
     labels = asarray(labels)
+    if isinstance(labels, float) or getattr(getattr(labels, "dtype", None), "kind", "i") not in "iu":
+        raise InvalidInput(f"one_hot: expected integer labels, got {getattr(labels, 'dtype', labels)!s}")
     value = primal(np.asarray(labels) if isinstance(labels, int) else labels)
     xp = backend.of(value)
     hits = rules.reshape(labels, shape=(*shape_of(labels), 1)) == xp.indices(size, value)

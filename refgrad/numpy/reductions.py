@@ -25,8 +25,11 @@ def axes_of(x: Array, axis: Axes, what: str) -> tuple[int, ...]:
         return tuple(range(ndim))
     axes = axis if isinstance(axis, tuple) else (axis,)
     for a in axes:
+        if isinstance(a, (list, str)):
+            raise ShapeError(f"{what}: expected an axis that is an int, or a tuple of ints; got {axis!r}")
         if not -ndim <= a < ndim:
-            raise ShapeError(f"{what}: expected axes from {-ndim} to {ndim - 1} for shape {shape_of(x)}, got {axis!r}")
+            places = f"axes from {-ndim} to {ndim - 1}" if ndim else "no axis"
+            raise ShapeError(f"{what}: expected {places} for shape {shape_of(x)}, got {axis!r}")
     normal = tuple(sorted(a % ndim for a in axes))
     if len(set(normal)) != len(normal):
         raise ShapeError(f"{what}: expected different axes, got {axis!r}")

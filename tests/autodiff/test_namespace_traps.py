@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -236,3 +237,12 @@ def test_indices_along_no_axis_pick_from_the_raveled_array():
     assert back(np.ones(3))[0].tolist() == [[1.0, 0.0], [0.0, 2.0]]
     with pytest.raises(ShapeError, match="as many axes as x"):
         vjp(lambda x: np.take_along_axis(x, i, 1), x)
+
+
+def test_an_axis_of_a_number_and_a_list_of_axes_are_refused_in_plain_words():
+    for f, said in (
+        (lambda x: rnp.concatenate([x, x]), "expected no axis for shape ()"),
+        (lambda x: rnp.sum(rnp.stack([x]), axis=[0]), "an int, or a tuple of ints"),
+    ):
+        with pytest.raises(ShapeError, match=re.escape(said)):
+            grad(f)(1.0)

@@ -333,3 +333,18 @@ def test_a_network_is_the_same_to_the_bit_when_it_is_staged():
 
     eager, staged = grad(loss)(p), stage(grad(loss))(p)
     assert all(eager[k].tobytes() == staged[k].tobytes() for k in p)
+
+
+def test_a_mask_of_floats_is_refused_for_elsewhere_it_is_added_to_the_scores():
+    q = np.ones((2, 3))
+    for mask in (np.zeros((2, 2)), np.array([0.0, -np.inf], np.float32)):
+        for causal in (False, True):
+            with pytest.raises(InvalidInput, match=r"booleans.*mask == 0"):
+                nn.dot_product_attention(q, q, q, mask=mask, causal=causal)
+    assert nn.dot_product_attention(q, q, q, mask=np.array([0, 1])).tolist() == q.tolist()
+
+
+def test_rows_of_the_identity_are_for_whole_numbers():
+    for labels in (np.array([0.5]), 1.0, [1.0, 2.0], np.array([True])):
+        with pytest.raises(InvalidInput, match="integer labels"):
+            nn.one_hot(labels, 3)

@@ -13,7 +13,7 @@ import numpy as np
 
 from refgrad.autodiff.rules import elementwise
 from refgrad.backend import shape_of
-from refgrad.errors import ShapeError
+from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy.elementwise import asarray, exp, sqrt, where
 from refgrad.numpy.indexing import beside
 from refgrad.numpy.making import number_like
@@ -49,6 +49,8 @@ def dot_product_attention(
     ------
     ShapeError
         If the shapes do not fit one another.
+    InvalidInput
+        If the mask is of floats: elsewhere such numbers are added to the scores, so that 0 leaves a key in.
     """
     q, k, v = asarray(queries), asarray(keys), asarray(values)
     if (
@@ -59,6 +61,11 @@ def dot_product_attention(
         raise ShapeError(
             "dot_product_attention: expected shapes (..., T, d), (..., S, d) and (..., S, e), "
             f"got {shape_of(q)}, {shape_of(k)} and {shape_of(v)}"
+        )
+    if mask is not None and getattr(getattr(asarray(mask), "dtype", None), "kind", "b") not in "biu":
+        raise InvalidInput(
+            "dot_product_attention: expected a mask of booleans, True where a query may attend to a key; got one of "
+            f"{asarray(mask).dtype}. Of numbers to be added to the scores, 0 or -inf, write mask == 0."
         )
     scores = matmul(q, matrix_transpose(k))
     scores = scores / sqrt(number_like(q, shape_of(q)[-1])) if scale is None else scores * scale
