@@ -169,6 +169,19 @@ def test_float32_is_judged_by_its_own_roundoff(primitive):
     assert 0 < max(c.worst for c in report.compared) < 1
 
 
+@pytest.mark.parametrize("roundings", [-18, -12, -6, 0, 6, 12, 18])
+def test_floats_may_differ_by_thirty_units_of_roundoff_and_no_more(primitive, roundings):
+    factor = 1 + roundings * np.finfo(float).eps
+    p = primitive(lambda x: np.asarray(x, float) * 1, lambda y, x: 1, lambda y, x: factor)
+    if abs(roundings) > 15:  # of two units each
+        with pytest.raises(WrongDerivative):
+            check_derivatives(p, np.ones(1))
+    else:
+        first, second = check_derivatives(p, np.ones(1)).compared
+        assert abs(first.worst - abs(roundings) / 15) <= 1 / 15  # the products with small integers are rounded
+        assert second.worst == 0
+
+
 def test_a_second_derivative_that_is_zero_is_no_obstacle():
     report = check_derivatives(lambda x: rnp.log(rnp.exp(x[0]) * rnp.exp(x[1])), X)
     assert not report.unchecked
@@ -226,8 +239,10 @@ def test_the_report_reads_well():
 def test_arguments_are_refused_when_there_is_nothing_to_check(primitive):
     with pytest.raises(NoDerivative, match="expected an argument of real"):
         check_derivatives(lambda n: n * 2, np.array([1, 2]))
-    with pytest.raises(NoDerivative, match="directions"):
-        check_derivatives(cube, X, directions=0)
+    assert check_derivatives(cube, X, directions=1).directions == 1
+    for directions in (0, True, 1.0):
+        with pytest.raises(NoDerivative, match="directions"):
+            check_derivatives(cube, X, directions=directions)
     root = primitive(lambda x: np.sqrt(np.asarray(x, float)), lambda y, x: 1 / (2 * y), lambda y, x: 1 / (2 * y))
     with pytest.raises(NotFinite, match="infinite or NaN"), np.errstate(all="ignore"):
         check_derivatives(lambda x: rnp.sum(root(x)), np.array([0.0, 1.0]))

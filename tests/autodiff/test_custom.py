@@ -228,6 +228,28 @@ def test_the_check_is_relative_to_the_numbers(scale):
     jvp(rules_with(), (a, x), (a, x))
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_rule_may_be_wrong_by_thirty_roundings_of_its_terms_and_no_more(dtype):
+    def identity(roundings):
+        factor = 1 + roundings * np.finfo(dtype).eps
+        return custom_rule(jvp=lambda y, xs, ts: ts[0], vjp=lambda y, xs, u: (u * factor,))(lambda x: x * 1)
+
+    x = np.array([2.0, 3.0], dtype)
+    for roundings in (-28, 28):
+        both_modes(identity(roundings), x)
+    for roundings in (-33, 33):
+        with pytest.raises(WrongDerivative):
+            both_modes(identity(roundings), x)
+
+
+@pytest.mark.parametrize("kind", [exact.asarray, exact.balls])
+def test_on_exact_numbers_no_error_is_too_small(kind):
+    a, x = kind([[1, 2], [5, 3]]), kind([3, 4])
+    changes = {"jvp": lambda y, xs, ts: (ts[0] @ xs[1] + xs[0] @ ts[1]) * (2**100 + 1) / 2**100}
+    with exact.precision(200), pytest.raises(WrongDerivative):
+        jvp(rules_with(**changes), (a, x), (a, x))
+
+
 def test_only_the_argument_whose_rule_is_wrong_is_named():
     rules = {"jvp": lambda y, xs, ts: ts[1] + ts[2], "vjp": lambda y, xs, u: (None, u, 2 * u)}
     f = custom_rule(**rules)(lambda n, a, b: a + b)
@@ -245,6 +267,10 @@ def test_the_vectors_of_the_check_are_odd_integers_without_a_short_period(shift)
     assert all((x[period:] != x[:-period]).any() for period in range(1, 100))
     assert not (x == integers_like(x, shift + 1)).all()
     assert integers_like(x.reshape(10, 100).astype(np.float32), shift).dtype == np.float32
+    for convert in (exact.asarray, exact.balls, array_api_strict.asarray):
+        found = integers_like(convert(x[:30]), shift)
+        assert type(found) is type(convert(x))
+        assert all(bool(found[i] == int(x[i])) for i in range(30))
 
 
 def test_rules_are_checked_once_for_each_shape_and_dtype_and_after_nan_again():
