@@ -85,6 +85,13 @@ class _Behaviour(ast.NodeTransformer):
         raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
         return ast.Raise(exc=raised, cause=None)
 
+    def visit_If(self, node: ast.If) -> ast.AST:
+        if "TYPE_CHECKING" in ast.unparse(
+            node.test
+        ):  # the names are bound on demand; the type checker sees to the rest
+            return ast.Pass()
+        return self.generic_visit(node)
+
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if isinstance(node.func, ast.Name) and node.func.id == "case":  # the domain of a primitive's tests
             return ast.Constant(None)
