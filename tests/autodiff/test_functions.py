@@ -196,3 +196,13 @@ def test_negations_are_numpys():
     for f in (np.invert, rnp.bitwise_invert):
         assert np.array_equal(vmap(f)(X.astype(int)), ~X.astype(int))
     assert not rnp.logical_not(True)
+
+
+def test_a_power_has_its_derivatives_at_every_exponent():
+    b = np.array([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
+    a = np.full_like(b, 4.0)
+    slopes = b * 2.0 ** (2 * b - 2)
+    close = lambda found, truth: (np.abs(found - truth) <= 8 * 2.0**-52 * np.abs(truth)).all()  # two powers, products
+    assert close(grad(lambda a: rnp.sum(np.power(a, b)))(a), slopes)
+    assert close(jvp(lambda a: np.power(a, b), (a,), (a,))[1], 4 * slopes)
+    assert close(hvp(lambda a: rnp.sum(np.power(a, b)), a, np.ones_like(a)), (b - 1) * slopes / 4)
