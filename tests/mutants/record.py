@@ -52,7 +52,7 @@ class Record:
         return set(itertools.chain.from_iterable(runs.get(line, ()) for line in lines))
 
     def rounds(self, mutant: Mutant, at_once: float) -> list[tuple[list[str], float]]:
-        """The tests that a mutant is to meet, and their seconds: the first of those of its lines, these, and all.
+        """The tests that a mutant is to meet, and their seconds: the first of those of its lines, the others, and all.
 
         The tests of a line are those that run it; if none does, because the import evaluates it, those that run another
         part of the statement (the rules of a primitive, the body of a function), and else those that run any of the
@@ -67,9 +67,8 @@ class Record:
         mine = self._in_turn(found)
         sums = list(itertools.accumulate(self.seconds[test] for test in mine))
         soon = [test for test, s in zip(mine, sums, strict=True) if s <= at_once] or mine[:1]
-        rest = mine[len(soon) :]
         everything = [*mine, *(test for test in self.seconds if test not in found)]
-        return [(tests, sum(self.seconds[test] for test in tests)) for tests in (soon, rest and mine, everything)]
+        return [(tests, sum(self.seconds[test] for test in tests)) for tests in (soon, mine[len(soon) :], everything)]
 
     def _in_turn(self, tests: set[str]) -> list[str]:
         """The quickest of each test function first, then the second of each: what differs goes before what repeats."""
@@ -84,8 +83,9 @@ class Record:
 
 def _statement(file: str, line: int) -> range:
     """The lines of the innermost statement around a line."""
-    statements = (n for n in ast.walk(ast.parse(Path(file).read_text())) if isinstance(n, ast.stmt))
-    around = [range(s.lineno, (s.end_lineno or s.lineno) + 1) for s in statements]
+    statements = [n for n in ast.walk(ast.parse(Path(file).read_text())) if isinstance(n, ast.stmt)]
+    above = [min(d.lineno for d in (*getattr(s, "decorator_list", ()), s)) for s in statements]
+    around = [range(a, (s.end_lineno or s.lineno) + 1) for a, s in zip(above, statements, strict=True)]
     return min((lines for lines in around if line in lines), key=len)
 
 
