@@ -55,8 +55,8 @@ class Record:
         """The tests that a mutant is to meet, and their seconds: the first of those of its lines, the others, and all.
 
         The tests of a line are those that run it; if none does, because the import evaluates it, those that run another
-        part of the statement (the rules of a primitive, the body of a function), and else those that run any of the
-        file. The most likely to notice a change come first, as many as take the seconds `at_once`.
+        part of the statement (the rules of a primitive, the body of a function), and else the first of those that run
+        any of the file. The most likely to notice a change come first, as many as take the seconds `at_once`.
         """
         file, first, last = str(mutant.spec.module_path), mutant.spec.start_pos[0], mutant.spec.end_pos[0]
         whole = range(1, 1 + max(self.lines.get(file, {0: []})))
@@ -67,8 +67,9 @@ class Record:
         mine = self._in_turn(found)
         sums = list(itertools.accumulate(self.seconds[test] for test in mine))
         soon = [test for test, s in zip(mine, sums, strict=True) if s <= at_once] or mine[:1]
+        others = [] if lines is whole else mine[len(soon) :]
         everything = [*mine, *(test for test in self.seconds if test not in found)]
-        return [(tests, sum(self.seconds[test] for test in tests)) for tests in (soon, mine[len(soon) :], everything)]
+        return [(tests, sum(self.seconds[test] for test in tests)) for tests in (soon, others, everything)]
 
     def _in_turn(self, tests: set[str]) -> list[str]:
         """The quickest of each test function first, then the second of each: what differs goes before what repeats."""

@@ -1,4 +1,4 @@
-"""The share of the mutants of `refgrad.autodiff` that the tests of the engine kill, by a sample.
+"""The share of the mutants of `refgrad.autodiff` that the tests of the engine and of staging kill, by a sample.
 
 Run by ``nox -s mutants``; ``nox -s mutants -- --sample 30`` is a short look, ``--sample 0`` takes them all. A mutant is
 killed when a test fails or the run takes much longer than without it. The session fails if fewer than
@@ -37,7 +37,7 @@ from mutants.population import Mutant, mutants
 from mutants.record import PACKAGE, Record
 
 ROOT = Path(__file__).parents[2]
-TESTS = Path("tests/autodiff")
+TESTS = ["tests/autodiff", "tests/staging"]  # a program consists of what the rules do
 OPTIONS = ["-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "mutants.quickly"]
 AT_ONCE = 10.0
 ROUNDS = ["the first tests of their lines", "others of their lines", "the rest"]
@@ -59,7 +59,7 @@ def enter_a_copy(parent: str) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), str(folder / "tests")])
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     # the runs with a mutant write no compiled files, so those of the originals are written here
-    subprocess.run(pytest_command("--collect-only", str(TESTS)), stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(pytest_command("--collect-only", *TESTS), stdout=subprocess.DEVNULL, check=True)
 
 
 def without_a_mutant() -> Record:
@@ -67,7 +67,7 @@ def without_a_mutant() -> Record:
     found = subprocess.check_output([sys.executable, "-c", "import refgrad; print(refgrad.__file__)"], text=True)
     if Path(found.strip()) != Path.cwd() / "refgrad" / "__init__.py":
         raise RuntimeError(f"expected the copy in {Path.cwd()} to be tried, found {found}")
-    command = pytest_command("-p", "mutants.record", "--record", "record.json", str(TESTS))
+    command = pytest_command("-p", "mutants.record", "--record", "record.json", *TESTS)
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode != 0:
         raise RuntimeError(f"the tests fail without any mutant:\n{run.stdout}{run.stderr}")
