@@ -82,3 +82,15 @@ def test_what_decides_a_step_of_python_is_refused():
             recorded(lambda x, decide=decide: decide(x), 2.0)
     with pytest.raises(StagedValue, match=r"inside record\(.*lambda>\) a value of shape \(2, 2\) decides"):
         recorded(lambda x: 1 if x > 0 else 2, X)
+
+
+@pytest.mark.parametrize(
+    "x", [X.T, X[::-1], X[:, 1:], X[1], np.broadcast_to(X[0], (3, 2)), np.zeros((0, 2)), X[1, 1:].reshape(())], ids=repr
+)
+def test_a_constant_lies_in_memory_as_the_array_did(x):
+    value = Constant(x).value
+    assert value.tolist() == x.tolist()
+    assert value.dtype == x.dtype
+    assert value.strides == x.strides
+    assert not np.shares_memory(value, x)
+    assert not value.flags.writeable

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from dataclasses import is_dataclass
+
 import numpy as np
 import pytest
 
 import refgrad.numpy as rnp
-from refgrad import exact, grad, grad_and_hvp, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
+from refgrad import autodiff, exact, grad, grad_and_hvp, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
 from refgrad.errors import NoDerivative, ShapeError
 
 
@@ -129,3 +133,10 @@ def test_plain_numpy_code_is_differentiable_unchanged():
     again = grad(lambda x: rnp.sum(grad(numpy_code)(x, a) * v))(x)
     product = hvp(lambda x: numpy_code(x, a), x, v)
     assert np.abs(again - product).max() <= 256 * 2.0**-52 * (1 + np.abs(product).max())
+
+
+def test_what_the_engine_keeps_and_returns_cannot_be_assigned_to():
+    modules = [importlib.import_module(m.name) for m in pkgutil.walk_packages(autodiff.__path__, "refgrad.autodiff.")]
+    classes = {c for m in modules for c in vars(m).values() if isinstance(c, type) and is_dataclass(c)}
+    assert len(classes) >= 5
+    assert [c.__name__ for c in classes if not c.__dataclass_params__.frozen] == []
