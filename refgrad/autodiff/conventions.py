@@ -85,8 +85,8 @@ derivative                                                                   val
 ``grad(lambda a: np.linalg.eigh(a)[1][0, 0])(np.eye(2))``                    ``[[nan, nan], [nan, nan]]``
 ===========================================================================  =====================================
 
-NaN and infinity. A choice between numbers of which one is NaN is NaN, and so is its derivative. What was not chosen has
-derivative 0, NaN or not. Logarithms of sums take -inf for a probability of 0, which has no influence.
+NaN and infinity. A choice between numbers of which one is NaN is NaN, and so is its derivative; clipping hands a NaN on
+as it is, with derivative 1. What was not chosen has derivative 0, NaN or not. Logarithms of sums take -inf for a probability of 0, which has no influence.
 
 ===========================================================================  =====================================
 derivative                                                                   value
@@ -98,6 +98,7 @@ derivative                                                                   val
 ``grad(lambda x: np.minimum(nan, x))(0.0)``                                  ``nan``
 ``grad(lambda x: np.maximum(x, -inf))(0.0)``                                 ``1.0``
 ``grad(lambda x: np.maximum(x, inf))(inf)``                                  ``0.5``
+``grad(lambda x: np.clip(x, 0.0, 1.0))(nan)``                                ``1.0``
 ``grad(np.max)(np.array([1.0, nan]))``                                       ``[nan, nan]``
 ``grad(lambda x: rnp.where(True, x, nan))(1.0)``                             ``1.0``
 ``grad(rnp.logsumexp)(np.array([-inf, 0.0]))``                               ``[0.0, 1.0]``
