@@ -86,7 +86,8 @@ derivative                                                                   val
 ===========================================================================  =====================================
 
 NaN and infinity. A choice between numbers of which one is NaN is NaN, and so is its derivative; clipping hands a NaN on
-as it is, with derivative 1. What was not chosen has derivative 0, NaN or not. Logarithms of sums take -inf for a probability of 0, which has no influence.
+as it is, with derivative 1. What was not chosen has derivative 0, NaN or not. Logarithms of sums take -inf for a
+probability of 0, which has no influence.
 
 ===========================================================================  =====================================
 derivative                                                                   value
