@@ -22,6 +22,7 @@ from refgrad.staging.expressions import expression, has_literal, literal
 from refgrad.staging.guard import described, guard, unpacking
 from refgrad.staging.program import OTHERWISE, Input, Program, Static
 from refgrad.staging.provenance import identifier
+from refgrad.tree.containers import LEAF
 
 __all__ = ["Text", "emit"]
 
@@ -263,17 +264,8 @@ class _Builder:
         structure = self.structure
         if structure.kind == "namedtuple":
             return structure.template(*parts)
-        leaf_level = type(structure)(structure.kind, structure.template, structure.keys, (_LEAF,) * len(parts))
+        leaf_level = type(structure)(structure.kind, structure.template, structure.keys, (LEAF,) * len(parts))
         return leaf_level.unflatten(parts)
-
-
-def _leaf() -> Any:
-    from refgrad.tree.containers import LEAF
-
-    return LEAF
-
-
-_LEAF = _leaf()
 
 
 def _is_transpose(tree: ast.expr) -> bool:
