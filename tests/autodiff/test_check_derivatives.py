@@ -182,6 +182,12 @@ def test_floats_may_differ_by_thirty_units_of_roundoff_and_no_more(primitive, ro
         assert second.worst == 0
 
 
+def test_a_python_number_is_checked_on_floats_like_an_array(primitive):
+    p = primitive(through_floats, RULE[cube], RULE[cube])
+    report = check_derivatives(lambda x: p(x) * x, 2.0)
+    assert [(c.what, c.numbers) for c in report.compared] == [(FIRST, "float"), (SECOND, "float")]
+
+
 def test_a_second_derivative_that_is_zero_is_no_obstacle():
     report = check_derivatives(lambda x: rnp.log(rnp.exp(x[0]) * rnp.exp(x[1])), X)
     assert not report.unchecked
