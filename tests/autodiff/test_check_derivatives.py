@@ -100,7 +100,9 @@ def test_one_wrong_mode_is_found_with_both_numbers_and_the_argument(primitive, f
     message = str(error.value)
     assert "by argument [1]['a']:" in message
     number = r"-?[\d./e+-]+"
-    assert re.search(rf"forward mode {number}, reverse mode {number}\. Directions: u = .*; v = .*; w = ", message)
+    found = re.search(rf"forward mode ({number}), reverse mode ({number})\. Directions: u = .*; v = .*; w = ", message)
+    if f is cube:
+        assert all(str(Fraction(n)) == n for n in found.groups())
 
 
 @pytest.mark.parametrize("f", [cube, exponential], ids=lambda f: f.__name__)

@@ -56,6 +56,14 @@ def test_the_derivatives_of_a_stack_are_those_of_its_matrices(a, b):
             assert (gradient[i] == grad(lambda a, f=f: rnp.sum(f(a)))(stack[i])).all()
 
 
+def test_eigenvalues_of_a_stack_are_equal_by_the_size_of_their_own_matrix():
+    w = np.array([[1.0, 2.0, 4.0], [2.0**80, 2.0**81, 2.0**82]])
+    stack, v = w[:, :, None] * np.eye(3), np.ones((2, 3, 3))
+    gaps = w[:, None, :] - w[:, :, None] + np.eye(3)
+    tangent = jvp(lambda a: la.eigh(a).eigenvectors, (stack,), (v,))[1]
+    assert (tangent == (1 - np.eye(3)) / gaps).all()
+
+
 def test_exact_matrices_without_a_rational_decomposition_are_refused_by_what_they_lack():
     golden = [[1, 1], [1, 0]]
     for f in (la.eigvalsh, la.eigh):
