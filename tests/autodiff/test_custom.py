@@ -258,6 +258,23 @@ def test_only_the_argument_whose_rule_is_wrong_is_named():
     assert re.findall(r"argument (\S*):", str(caught.value)) == ["[2]"]
 
 
+def test_the_message_gives_the_two_products_of_the_vectors_that_the_rules_got():
+    got = {}
+
+    def push(y, xs, ts):
+        got["t"] = ts[0]
+        return ts[0]
+
+    def pull(y, xs, u):
+        got["u"] = u
+        return (2 * u,)
+
+    with pytest.raises(WrongDerivative) as caught:
+        grad(custom_rule(jvp=push, vjp=pull)(lambda x: x * 1))(3.0)
+    product = float(got["t"] * got["u"])
+    assert f"<u, J t> = {product} but <J^T u, t> = {2 * product}." in str(caught.value)
+
+
 @pytest.mark.parametrize("shift", range(4))
 def test_the_vectors_of_the_check_are_odd_integers_without_a_short_period(shift):
     x = integers_like(np.zeros(1000), shift)
