@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from flint import acb, arb
 from helpers.sampling import IRRATIONAL
 
 from refgrad import exact, grad
@@ -24,6 +23,10 @@ from refgrad.autodiff.rules import PRIMITIVES
 from refgrad.numpy import sum as total
 
 ulp = 4  # of an elementary function
+
+
+flint = pytest.importorskip("flint", reason="certified enclosures need python-flint")
+acb, arb = flint.acb, flint.arb
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from refgrad.autodiff.rules import PRIMITIVES
 from refgrad.errors import InvalidInput, NoDerivative, NotFinite, WrongDerivative
 
 X = np.array([0.5, 2.0])
+certified = pytest.mark.skipif(find_spec("flint") is None, reason="certified enclosures need python-flint")
 FIRST, SECOND = "<u, J v> by forward and reverse mode", "<w, H v> by four compositions, and <v, H w>"
 TRUTH, TRUTH_OF_GRADIENT = "J v and the function itself", "H v and the gradient"
 
@@ -74,6 +76,7 @@ BROKEN = {
 FUNCTIONS = pytest.mark.parametrize("f", [cube, exponential, through_floats], ids=lambda f: f.__name__)
 
 
+@certified
 @FUNCTIONS
 def test_right_rules_pass(primitive, f):
     p = primitive(f, RULE[f], RULE[f])
@@ -105,6 +108,7 @@ def test_one_wrong_mode_is_found_with_both_numbers_and_the_argument(primitive, f
         assert all(str(Fraction(n)) == n for n in found.groups())
 
 
+@certified
 @pytest.mark.parametrize("f", [cube, exponential], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 def test_rules_that_are_wrong_alike_are_found_by_the_function_itself(primitive, f, broken):
@@ -139,6 +143,7 @@ def test_a_rule_that_is_wrong_at_second_order_only_is_found(primitive, f, wrong)
     assert not alike("forward over forward", "forward over reverse")
 
 
+@certified
 @pytest.mark.parametrize("f", [cube, exponential], ids=lambda f: f.__name__)
 def test_rules_that_are_wrong_alike_at_second_order_only_are_found_by_the_gradient(primitive, f):
     p = primitive(f, kept(RULE[f]), kept(RULE[f]))
@@ -146,6 +151,7 @@ def test_rules_that_are_wrong_alike_at_second_order_only_are_found_by_the_gradie
         check_derivatives(lambda x: rnp.sum(p(x)), X)
 
 
+@certified
 def test_what_refgrad_computes_itself_passes_in_every_arithmetic():
     def network(p, x, labels):
         hidden = np.tanh(x @ p["w"] + p["b"])
@@ -190,12 +196,14 @@ def test_a_python_number_is_checked_on_floats_like_an_array(primitive):
     assert [(c.what, c.numbers) for c in report.compared] == [(FIRST, "float"), (SECOND, "float")]
 
 
+@certified
 def test_a_second_derivative_that_is_zero_is_no_obstacle():
     report = check_derivatives(lambda x: rnp.log(rnp.exp(x[0]) * rnp.exp(x[1])), X)
     assert not report.unchecked
     assert [c.numbers for c in report.compared] == ["ball"] * 4
 
 
+@certified
 def test_enclosures_are_narrow_or_nothing_is_claimed():
     # 2**300 cancels, and takes 300 bits with it
     x = exact.asarray(X)
@@ -211,6 +219,7 @@ def test_enclosures_are_narrow_or_nothing_is_claimed():
     assert "too wide an enclosure" in steep.unchecked[0]
 
 
+@certified
 @pytest.mark.parametrize("scale", [Fraction(1, 2**50), 2**50])
 def test_enclosures_are_narrow_relative_to_what_they_enclose(primitive, scale):
     # of the 256 bits of the first precision 250 cancel beside a small number, and none of a millionth is left
@@ -222,6 +231,7 @@ def test_enclosures_are_narrow_relative_to_what_they_enclose(primitive, scale):
     assert [(c.what, c.numbers) for c in report.compared[:2]] == [(FIRST, "ball"), (SECOND, "ball")]
 
 
+@certified
 def test_constants_that_are_floats_keep_a_function_from_exact_numbers_and_the_report_says_so():
     report = check_derivatives(lambda x: 0.1 * x * x, X)
     assert {c.numbers for c in report.compared} == {"float"}
@@ -231,12 +241,14 @@ def test_constants_that_are_floats_keep_a_function_from_exact_numbers_and_the_re
     assert "nothing could be compared" in str(nothing)
 
 
+@certified
 def test_a_kink_at_the_point_is_said_to_be_unchecked():
     report = check_derivatives(lambda x: rnp.relu(x), np.array([0.0, 1.0]))
     assert [c.what for c in report.compared] == [FIRST, SECOND]
     assert "Undecided" in report.unchecked[0]
 
 
+@certified
 def test_the_report_reads_well():
     lines = str(check_derivatives(cube, X)).splitlines()
     assert lines[0] == "derivatives of cube agree in 2 directions"
