@@ -140,3 +140,28 @@ def test_what_the_engine_keeps_and_returns_cannot_be_assigned_to():
     classes = {c for m in modules for c in vars(m).values() if isinstance(c, type) and is_dataclass(c)}
     assert len(classes) >= 5
     assert [c.__name__ for c in classes if not c.__dataclass_params__.frozen] == []
+
+
+def test_argnums_may_count_from_the_end_as_far_as_the_first_argument():
+    f = lambda a, b: a * a * b
+    assert grad(f, -2)(3.0, 5.0) == 30
+    assert grad(f, -1)(3.0, 5.0) == 9
+    assert grad(f, (-2, 1))(3.0, 5.0) == (30, 9)
+    for place in (-3, 2):
+        with pytest.raises(NoDerivative, match=f"asks for argument {place}"):
+            grad(f, place)(3.0, 5.0)
+
+
+def test_the_second_of_two_tangents_is_looked_at_as_well():
+    x = np.ones(2)
+    with pytest.raises(ShapeError, match=r"\(3,\)"):
+        jvp(lambda a, b: a * b, (x, x), (x, np.ones(3)))
+    with pytest.raises(NoDerivative, match="numpy numbers like the value"):
+        jvp(lambda a, b: a * b, (x, x), (x, exact.asarray([1, 2])))
+
+
+def test_plain_integers_before_exact_numbers_become_exact():
+    found = rnp.maximum(np.array([1, 5]), exact.asarray(["1/2", 7]))
+    assert type(found) is exact.ExactArray
+    assert (found == exact.asarray([1, 7])).all()
+    assert (rnp.where(np.array([True, False]), np.array([1, 5]), exact.asarray(["1/2", 7])) == found).all()
