@@ -64,12 +64,13 @@ def test_labels_may_be_of_any_integers(dtype):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int16, np.uint8])
 def test_a_whole_power_has_the_dtype_that_numpy_gives_it(dtype, n):
     x = np.array([1, 2, 3], dtype)
+    expected = np.power(x, n).dtype  # NumPy 2.1's operator squares without looking at the dtype of n
     for y in (rnp.power(x, n), vmap(lambda x: x**n)(x)):
-        assert y.dtype == (x**n).dtype
+        assert y.dtype == expected
         assert y.tolist() == [1, 4, 9]
     if x.dtype.kind == "f":
         y, pullback = vjp(lambda x: x**n, x)
-        assert y.dtype == (x**n).dtype
+        assert y.dtype == expected
         assert pullback(y)[0].dtype == dtype
 
 
