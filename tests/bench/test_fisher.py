@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 from bench.measure import microseconds, summarise, table
 from bench.networks import classifier, proved
+from helpers.fisher import variance_of_jacobians
 
 import refgrad.numpy as rnp
-from refgrad import exact, jacrev, stage, vmap
+from refgrad import exact, stage
 from refgrad.continual import fisher_diagonal
 
 pytestmark = pytest.mark.bench
@@ -62,24 +63,8 @@ def label_by_label(p, X):
     return (X * X).T @ inner / N, inner.sum(0) / N, (h * h).T @ outer / N, outer.sum(0) / N
 
 
-def by_engine(p, X):
-    """The variance, over the labels, of the Jacobian of the logits: ``E_c (J_c - E J)^2 = E_c J_c^2 - (E_c J_c)^2``."""
-
-    def of_example(p, x):
-        q = rnp.softmax(logits(p, x))
-
-        def variance(jacobian):
-            weights = q.reshape(q.shape + (1,) * (jacobian.ndim - 1))
-            mean = np.sum(weights * jacobian, axis=0)
-            return np.sum(weights * jacobian * jacobian, axis=0) - mean * mean
-
-        return tuple(variance(j) for j in jacrev(logits)(p, x))
-
-    return tuple(np.mean(a, axis=0) for a in vmap(of_example, (None, 0))(p, X))
-
-
 def in_chunks(p, X, size=50):
-    parts = [by_engine(p, X[k : k + size]) for k in range(0, len(X), size)]
+    parts = [variance_of_jacobians(p, X[k : k + size]) for k in range(0, len(X), size)]
     return tuple(sum(a) / len(parts) for a in zip(*parts, strict=True))
 
 
@@ -91,13 +76,13 @@ def stable(f, arguments):
 
 def test_the_exact_fisher_diagonal_of_two_thousand_examples():
     few = classifier(np.random.default_rng(1), (3, 4, 3), 2)[:2]
-    assert proved(by_hand, by_engine, *few)
+    assert proved(by_hand, variance_of_jacobians, *few)
     assert stable(by_hand, few)
     assert stable(label_by_label, few)
     p, X, _ = classifier(np.random.default_rng(0), (64, 128, 10), 2000, np.float32)
     runs = {BY_HAND: lambda: by_hand(p, X), "NumPy by hand, label by label": lambda: label_by_label(p, X)}
-    assert stable(stage(by_engine, *few, reassociate=True), few)
-    staged = stage(by_engine, p, X, reassociate=True)
+    assert stable(stage(variance_of_jacobians, *few, reassociate=True), few)
+    staged = stage(variance_of_jacobians, p, X, reassociate=True)
     runs["staged, reassociated"] = lambda: staged(p, X)
     times = microseconds(runs, rounds=20, inner=2)
     start = time.process_time()

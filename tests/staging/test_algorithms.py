@@ -70,8 +70,9 @@ def test_an_algorithm_as_a_program_gives_the_same_bits_for_any_values(name):
 
 def test_the_meta_gradient_reads_as_its_textbook():
     text = source(ALGORITHMS["MAML"][0], *ALGORITHMS["MAML"][1])
-    assert "theta_2 = theta - lr * g" in text or "t_2 = t - lr * g" in text
-    assert "theta_dot" in text or "t_dot" in text
+    steps = [line.split("  #")[0].strip() for line in text.split("\n") if " - lr * g" in line]
+    assert steps[:3] == ["theta = t - lr * g", "theta_2 = theta - lr * g_2", "theta_3 = theta_2 - lr * g_3"]
+    assert "residual_bar_dot = " in text  # the Hessian-vector products on the way back
 
 
 def test_a_number_of_steps_that_depends_on_the_values_is_refused():
@@ -85,7 +86,7 @@ def test_a_certificate_is_not_frozen():
 
 
 def test_a_solver_that_compares_values_is_refused():
-    with pytest.raises((StagedValue, NoDerivative)):
+    with pytest.raises(NoDerivative, match="min_norm"):
         stage(lambda J: min_norm(J).weights)(A)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers.bits import same_bits
+from helpers.fisher import variance_of_jacobians
 
 import refgrad.numpy as rnp
-from refgrad import exact, grad, jacrev, per_example_grad, source, stage, vmap
+from refgrad import exact, grad, per_example_grad, source, stage, vmap
 from refgrad.staging.program import record
 from refgrad.staging.reassociate import reassociated
 from refgrad.staging.simplify import simplified
@@ -36,27 +37,7 @@ def diagonal_fisher(p, X):
 
         terms = [np.sum(t, axis=0) for t in vmap(weighted_squares, in_axes=(None, 0))(p, X)]
         total = terms if total is None else [s + t for s, t in zip(total, terms, strict=True)]
-    return [t / len(X) for t in total]
-
-
-def variance_of_jacobians(p, X):
-    """The same as the variance over the labels of the Jacobian of the logits."""
-
-    def logits(p, x):
-        W, b, V, c = p
-        return np.tanh(x @ W + b) @ V + c
-
-    def of_example(p, x):
-        q = rnp.softmax(logits(p, x))
-
-        def variance(jacobian):
-            weights = q.reshape(q.shape + (1,) * (jacobian.ndim - 1))
-            mean = np.sum(weights * jacobian, axis=0)
-            return np.sum(weights * jacobian * jacobian, axis=0) - mean * mean
-
-        return [variance(j) for j in jacrev(logits)(p, x)]
-
-    return [np.mean(a, axis=0) for a in vmap(of_example, (None, 0))(p, X)]
+    return tuple(t / len(X) for t in total)
 
 
 def network(rng, dtype=np.float64):
