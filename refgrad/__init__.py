@@ -14,7 +14,7 @@ against exact arithmetic and by name; it is a library of its own; and it is mean
 `refgrad.multitask`   the min-norm point of several gradients (MGDA)
 `refgrad.continual`   Fisher information and the EWC penalty
 `refgrad.meta`        MAML, first-order MAML, Reptile
-`refgrad.oracles`     the same quantities derived by hand, independent of all of the above, and known variants
+`refgrad.contracts.tools`     the same quantities derived by hand, independent of all of the above, and known variants
 ====================  =================================================================================
 
 Names are imported when they are first used, so that ``import refgrad`` costs little more than ``import numpy``.
@@ -58,11 +58,11 @@ _HOMES = {
     ),
     **dict.fromkeys(("source", "stage"), "refgrad.staging"),
     **dict.fromkeys(("verify", "assert_conforms", "Report"), "refgrad.conformance"),
-    "register_contract": "refgrad.conformance.contracts",
+    "register_contract": "refgrad.contracts",
 }
 _MODULES = (
-    "autodiff", "backend", "conformance", "continual", "errors", "exact", "implicit", "linalg", "meta", "multitask",
-    "numpy", "oracles", "staging", "strategies", "tree", "typing",
+    "autodiff", "backend", "conformance", "continual", "contracts", "errors", "exact", "implicit", "linalg", "meta",
+    "multitask", "numpy", "staging", "strategies", "theory", "tree", "typing",
 )  # fmt: skip
 
 __all__ = [*_HOMES, *_MODULES]

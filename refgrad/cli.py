@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from refgrad.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
-    from refgrad.conformance.contract import Contract, Family
+    from refgrad.contracts.contract import Contract, Family
 
 __all__ = ["main"]
 
@@ -128,12 +128,12 @@ def _verify_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from refgrad.conformance import sweep
+    from refgrad.conformance.judging import sweep
 
     sweep.required()
     from rich.console import Console
 
-    from refgrad.conformance.render import show
+    from refgrad.conformance.report.terminal import show
     from refgrad.conformance.verification import verify
 
     if options.json:
@@ -184,7 +184,7 @@ def _source(options: argparse.Namespace) -> int:
     import numpy as np
 
     from refgrad import grad, source, value_and_grad
-    from refgrad.conformance.targets import load
+    from refgrad.conformance.subject.targets import load
     from refgrad.errors import RefgradError, SubjectNotFound
     from refgrad.staging.specification import examples
 
@@ -245,11 +245,11 @@ def _progress(title: str) -> Iterator[Callable[[int, int], None] | None]:
 
 
 def _contracts(options: argparse.Namespace) -> int:
-    from refgrad.conformance import sweep
+    from refgrad.conformance.judging import sweep
 
     sweep.required()
-    from refgrad.conformance import contracts
-    from refgrad.conformance.contract import Family
+    from refgrad import contracts
+    from refgrad.contracts.contract import Family
 
     if options.name is None:
         known = contracts.contracts()
@@ -266,7 +266,7 @@ def _contracts(options: argparse.Namespace) -> int:
 
 def _describe(contract: Contract | Family) -> None:
     """Print what a contract says, what a subject gets, one to begin from, and the variants or the members."""
-    from refgrad.conformance.contract import Contract
+    from refgrad.contracts.contract import Contract
 
     alone = isinstance(contract, Contract)
     options = contract.options if alone else dict.fromkeys(contract.options, "...")
@@ -304,7 +304,7 @@ def _paragraph(text: str, indent: str = "  ", hanging: str = "") -> None:
 
 def _demo(options: argparse.Namespace) -> int:
     from refgrad import backend
-    from refgrad.conformance import sweep
+    from refgrad.conformance.judging import sweep
 
     sweep.required()
     backend.get("ball")  # one of the subjects needs certified enclosures, and is not the first

@@ -40,8 +40,8 @@ from typing import Any
 import numpy as np
 
 from refgrad import tree
-from refgrad.backend.elements import ElementArray
-from refgrad.backend.exact import RATIONAL, RATIONALS, ExactArray
+from refgrad.backend.exact.array import ElementArray
+from refgrad.backend.exact.rationals import RATIONAL, RATIONALS, ExactArray
 from refgrad.errors import Inconclusive, InvalidInput, NotRational, ShapeError, Undecided
 from refgrad.typing import Array, Tree
 
@@ -84,14 +84,14 @@ def asarray(x: Any) -> ExactArray:
 
 def balls(x: Any) -> Array:
     """`x` as an array of balls that contain it, at the precision in force; see `precision`."""
-    from refgrad.backend.balls import BALL
+    from refgrad.backend.exact.balls import BALL
 
     return BALL.asarray(x)
 
 
 def precision(bits: int) -> AbstractContextManager[None]:
     """A ``with`` block inside which balls are computed with `bits` bits."""
-    from refgrad.backend.balls import precision
+    from refgrad.backend.exact.balls import precision
 
     return precision(bits)
 
@@ -108,7 +108,7 @@ def bounds(x: Array) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(x, ExactArray) or not isinstance(x, ElementArray):
         values = np.asarray(to_fractions(x), object)
         return values, values
-    from refgrad.backend.balls import BALLS
+    from refgrad.backend.exact.balls import BALLS
 
     pairs = [BALLS.bounds(element) for element in x.data.ravel()]
     low, high = (np.array([p[i] for p in pairs] + [None], object)[:-1].reshape(x.shape) for i in (0, 1))

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 from refgrad.autodiff import rules
 from refgrad.autodiff.batch import per_example_grad, vmap
 from refgrad.autodiff.checkpoint import checkpoint
-from refgrad.autodiff.constants import stop_gradient
+from refgrad.autodiff.core import value_of
 from refgrad.autodiff.forward import jvp
 from refgrad.autodiff.linearize import linearize
 from refgrad.autodiff.reverse import grad, value_and_grad, vjp
 from refgrad.autodiff.second_order import grad_and_hvp, hessian, hvp, jacfwd, jacrev
-from refgrad.autodiff.trace import value_of
+from refgrad.autodiff.stop_gradient import stop_gradient
 
 if TYPE_CHECKING:
     from refgrad.autodiff.check import check_derivatives

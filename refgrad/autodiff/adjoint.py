@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refgrad.autodiff.call import has_derivative
+from refgrad.autodiff.several_results import has_derivative
 from refgrad.backend import of, shape_of
 from refgrad.errors import WrongDerivative
 from refgrad.typing import Array

@@ -12,10 +12,10 @@ import numpy as np
 from numpy import ndarray
 
 from refgrad import backend
+from refgrad.autodiff.core import PRIMITIVES, Tracer, primal
 from refgrad.autodiff.primitive import zeros_like
-from refgrad.autodiff.trace import PRIMITIVES, Tracer, primal
 from refgrad.backend import shape_of
-from refgrad.backend.elements import ElementArray
+from refgrad.backend.exact.array import ElementArray
 from refgrad.errors import NoDerivative, ShapeError
 from refgrad.tree import Structure, flatten, paths
 from refgrad.typing import Array, Tree

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from refgrad.autodiff.arguments import held, name_of, owned, select
+from refgrad.autodiff.core import Trace, Tracer
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, Primitive, complex_result
 from refgrad.autodiff.reverse import grad
 from refgrad.autodiff.rules.index import moved
 from refgrad.autodiff.rules.shape import repeated
-from refgrad.autodiff.trace import Trace, Tracer
 from refgrad.backend import shape_of
 from refgrad.errors import BatchedValue, ShapeError
 from refgrad.tree import flatten

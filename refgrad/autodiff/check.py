@@ -19,11 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.autodiff.arguments import kept, name_of, real_leaves
-from refgrad.autodiff.forward import jvp
-from refgrad.autodiff.reverse import grad, vjp
-from refgrad.autodiff.trace import watching
-from refgrad.autodiff.ways import (
+from refgrad.autodiff.agreement import (
     Evaluation,
     Interval,
     Leaves,
@@ -36,6 +32,10 @@ from refgrad.autodiff.ways import (
     terms,
     total,
 )
+from refgrad.autodiff.arguments import kept, name_of, real_leaves
+from refgrad.autodiff.core import watching
+from refgrad.autodiff.forward import jvp
+from refgrad.autodiff.reverse import grad, vjp
 from refgrad.backend import of, shape_of
 from refgrad.errors import NoDerivative, NotFinite, NotRational, Undecided, WrongDerivative
 from refgrad.tree import flatten, paths

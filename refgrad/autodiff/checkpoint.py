@@ -17,11 +17,11 @@ from typing import Any
 
 from refgrad.autodiff.arguments import name_of
 from refgrad.autodiff.batch import BatchTrace, BatchTracer, vmap
-from refgrad.autodiff.call import Call, has_derivative, highest, recorded
+from refgrad.autodiff.core import Trace, Tracer
 from refgrad.autodiff.forward import ForwardTrace, ForwardTracer, jvp
 from refgrad.autodiff.record import RecordTrace
 from refgrad.autodiff.reverse import vjp_at
-from refgrad.autodiff.trace import Trace, Tracer
+from refgrad.autodiff.several_results import Call, has_derivative, highest, recorded
 from refgrad.errors import NoDerivative
 from refgrad.tree import flatten
 from refgrad.typing import Array, Tree

@@ -21,11 +21,11 @@ from typing import Any
 from refgrad.autodiff.adjoint import check_adjoint
 from refgrad.autodiff.arguments import name_of
 from refgrad.autodiff.batch import BatchTrace, BatchTracer, vmap
-from refgrad.autodiff.call import Call, check_captured, filled, has_derivative, highest, recorded
+from refgrad.autodiff.core import PRIMITIVES, Tracer, primal, watching
 from refgrad.autodiff.forward import ForwardTrace, ForwardTracer
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.record import RecordTrace
-from refgrad.autodiff.trace import PRIMITIVES, Tracer, primal, watching
+from refgrad.autodiff.several_results import Call, check_captured, filled, has_derivative, highest, recorded
 from refgrad.backend import of, shape_of
 from refgrad.errors import NoDerivative, ShapeError
 from refgrad.tree import Structure, flatten, paths

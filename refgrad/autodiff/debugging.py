@@ -21,12 +21,12 @@ from typing import Any
 
 from refgrad import backend
 from refgrad.autodiff.batch import BatchTracer
+from refgrad.autodiff.core import Trace, Tracer, primal, watching
 from refgrad.autodiff.forward import ForwardTracer
 from refgrad.autodiff.primitive import Primitive
 from refgrad.autodiff.reverse import ReverseTracer
-from refgrad.autodiff.trace import Trace, Tracer, primal, watching
 from refgrad.backend import shape_of
-from refgrad.backend.elements import ElementArray
+from refgrad.backend.exact.array import ElementArray
 from refgrad.errors import ChangedValue, NotFinite
 
 __all__ = ["Watch", "debug"]

@@ -27,7 +27,7 @@ import numpy as np
 from numpy import ndarray
 
 from refgrad import backend
-from refgrad.autodiff.trace import PRIMITIVES, Trace, Tracer, primal
+from refgrad.autodiff.core import PRIMITIVES, Trace, Tracer, primal
 from refgrad.backend import NUMPY, shape_of
 from refgrad.errors import NoDerivative
 from refgrad.typing import Array, Shape

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from refgrad.autodiff.arguments import name_of
+from refgrad.autodiff.core import Trace, Tracer
 from refgrad.autodiff.primitive import Primitive
-from refgrad.autodiff.trace import Trace, Tracer
 from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative, StagedValue
 from refgrad.typing import Shape

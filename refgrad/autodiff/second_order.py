@@ -19,9 +19,9 @@ from typing import Any
 from refgrad import backend
 from refgrad.autodiff.arguments import name_of, real_leaves, select
 from refgrad.autodiff.batch import vmap
+from refgrad.autodiff.core import PRIMITIVES, primal
 from refgrad.autodiff.forward import jvp
 from refgrad.autodiff.reverse import grad, gradient_at, vjp_at
-from refgrad.autodiff.trace import PRIMITIVES, primal
 from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative, ShapeError
 from refgrad.tree import flatten

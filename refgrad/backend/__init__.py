@@ -46,7 +46,7 @@ def lookup(array: Array) -> Backend:
             "Give it refgrad.value_of(x) if no derivative is needed."
         )
     if hasattr(array, "__array_namespace__") and library not in ("jax", "jaxlib"):
-        from refgrad.backend.standard import Standard
+        from refgrad.backend.array_api import Standard
 
         register(array_type, Standard(array.__array_namespace__()))
         return TYPES[array_type]
@@ -77,11 +77,11 @@ def get(name: str) -> Backend:
             raise MissingExtra(f"CuPy arrays need the extra gpu: pip install 'refgrad[gpu]' ({error})") from error
         return CUPY
     if name == "rational":
-        from refgrad.backend.exact import RATIONAL
+        from refgrad.backend.exact.rationals import RATIONAL
 
         return RATIONAL
     if name == "ball":
-        from refgrad.backend.balls import BALL
+        from refgrad.backend.exact.balls import BALL
 
         return BALL
     raise InvalidInput(f"expected a backend name, one of numpy, cupy, rational, ball; got {name!r}")

@@ -14,7 +14,7 @@ import cupy
 import cupyx
 from cupyx.scipy import special
 
-from refgrad.backend import plain
+from refgrad.backend import numpy_text
 from refgrad.backend.base import Backend
 from refgrad.errors import InvalidInput, SingularMatrix
 from refgrad.typing import Array, DType
@@ -61,7 +61,7 @@ class CuPy(Backend):
     minimum = staticmethod(cupy.minimum)
     where = staticmethod(cupy.where)
     matmul = staticmethod(cupy.matmul)
-    sinc = staticmethod(plain.sinc)  # of NumPy's names, which CuPy's arrays take as their own
+    sinc = staticmethod(numpy_text.sinc)  # of NumPy's names, which CuPy's arrays take as their own
 
     def erf(self, x: Array) -> Array:
         return special.erf(x)
@@ -116,7 +116,7 @@ class CuPy(Backend):
         with cupyx.errstate(linalg="raise"):
             return super().cholesky(a)
 
-    cofactor = staticmethod(plain.cofactor)  # NumPy's functions hand CuPy's arrays on to CuPy
+    cofactor = staticmethod(numpy_text.cofactor)  # NumPy's functions hand CuPy's arrays on to CuPy
 
     def astype(self, x: Array, dtype: DType) -> Array:
         return x.astype(dtype)

@@ -1,4 +1,4 @@
-"""NumPy: the default array library. Renames; what NumPy has not is in `refgrad.backend.plain`."""
+"""NumPy: the default array library. Renames; what NumPy has not is in `refgrad.backend.numpy_text`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.backend import plain
+from refgrad.backend import numpy_text
 from refgrad.backend.base import Backend
 from refgrad.errors import SingularMatrix
 from refgrad.typing import Array, DType, Shape
@@ -53,19 +53,19 @@ class NumPy(Backend):
     minimum = staticmethod(np.minimum)
     where = staticmethod(np.where)
     matmul = staticmethod(np.matmul)
-    broadcast_to = staticmethod(plain.broadcast_to)
-    logistic = staticmethod(plain.logistic)
-    softplus = staticmethod(plain.softplus)
-    logsumexp = staticmethod(plain.logsumexp)
-    pad = staticmethod(plain.pad)
-    windows = staticmethod(plain.windows)
-    fold = staticmethod(plain.fold)
-    scatter_add = staticmethod(plain.scatter_add)
-    put_along_axis_add = staticmethod(plain.put_along_axis_add)
-    recurrence = staticmethod(plain.recurrence)
-    cofactor = staticmethod(plain.cofactor)
-    ratio = staticmethod(plain.ratio)
-    sinc = staticmethod(plain.sinc)
+    broadcast_to = staticmethod(numpy_text.broadcast_to)
+    logistic = staticmethod(numpy_text.logistic)
+    softplus = staticmethod(numpy_text.softplus)
+    logsumexp = staticmethod(numpy_text.logsumexp)
+    pad = staticmethod(numpy_text.pad)
+    windows = staticmethod(numpy_text.windows)
+    fold = staticmethod(numpy_text.fold)
+    scatter_add = staticmethod(numpy_text.scatter_add)
+    put_along_axis_add = staticmethod(numpy_text.put_along_axis_add)
+    recurrence = staticmethod(numpy_text.recurrence)
+    cofactor = staticmethod(numpy_text.cofactor)
+    ratio = staticmethod(numpy_text.ratio)
+    sinc = staticmethod(numpy_text.sinc)
 
     def erf(self, x: Array) -> Array:
         return _special().erf(x)
@@ -115,7 +115,7 @@ class NumPy(Backend):
 
     def solve_triangular(self, a: Array, b: Array, lower: bool, unit_diagonal: bool) -> Array:
         try:
-            return plain.solve_triangular(a, b, lower, unit_diagonal)  # type: ignore[no-untyped-call]
+            return numpy_text.solve_triangular(a, b, lower, unit_diagonal)  # type: ignore[no-untyped-call]
         except np.linalg.LinAlgError as error:
             raise SingularMatrix(f"solve_triangular: {error}") from None
 

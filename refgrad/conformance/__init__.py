@@ -12,8 +12,8 @@ explains the failures. Read `contract`, then `verification` from top to bottom, 
 
 from __future__ import annotations
 
-from refgrad.conformance.contract import Contract, Failure, Family, Framework, Problem
-from refgrad.conformance.report import Report
+from refgrad.conformance.report.report import Report
 from refgrad.conformance.verification import assert_conforms, verify
+from refgrad.contracts.contract import Contract, Failure, Family, Framework, Problem
 
 __all__ = ["Contract", "Failure", "Family", "Framework", "Problem", "Report", "assert_conforms", "verify"]

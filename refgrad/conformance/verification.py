@@ -11,15 +11,17 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from refgrad.conformance import iterative, sweep, targets
-from refgrad.conformance.contract import Contract, Family
-from refgrad.conformance.finding import Finding, find
-from refgrad.conformance.grading import LIMIT, exit_code, worst_ratio
-from refgrad.conformance.report import Report
-from refgrad.conformance.run import Run
-from refgrad.conformance.shrink import counterexample, regression_test
-from refgrad.conformance.subject import ChildSubject, LocalSubject, NotRunnable, Subject
-from refgrad.conformance.truth import UNIT_ROUNDOFF, Judge
+from refgrad.conformance.judging import certificate as iterative
+from refgrad.conformance.judging import sweep
+from refgrad.conformance.judging.grading import LIMIT, exit_code, worst_ratio
+from refgrad.conformance.judging.referee import UNIT_ROUNDOFF, Judge
+from refgrad.conformance.judging.run import Run
+from refgrad.conformance.judging.shrink import counterexample, regression_test
+from refgrad.conformance.judging.verdict import Finding, find
+from refgrad.conformance.report.report import Report
+from refgrad.conformance.subject import targets
+from refgrad.conformance.subject.process import ChildSubject, LocalSubject, NotRunnable, Subject
+from refgrad.contracts.contract import Contract, Family
 from refgrad.errors import UsageError
 
 __all__ = ["assert_conforms", "verify"]
@@ -79,7 +81,7 @@ def verify(
     """
     sweep.required()
     if isinstance(contract, str):
-        from refgrad.conformance import contracts
+        from refgrad import contracts
 
         contract = contracts.get(contract)
     if isinstance(contract, Family):

@@ -31,7 +31,7 @@ import numpy as np
 
 from refgrad import numpy as rnp
 from refgrad.autodiff import vjp
-from refgrad.autodiff.trace import primal
+from refgrad.autodiff.core import primal
 from refgrad.backend import of, shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.typing import Array

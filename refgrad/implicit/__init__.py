@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from refgrad.implicit.implicit_function import Hypergradient, hypergradient
+from refgrad.implicit.hypergradient import Hypergradient, hypergradient
 from refgrad.implicit.root import custom_root
 
 __all__ = ["Hypergradient", "custom_root", "hypergradient"]

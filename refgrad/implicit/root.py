@@ -20,11 +20,11 @@ from collections.abc import Callable
 
 from refgrad.autodiff import custom_rule, jvp, vjp
 from refgrad.autodiff.arguments import name_of
-from refgrad.autodiff.call import check_captured
+from refgrad.autodiff.several_results import check_captured
 from refgrad.errors import NotConverged, ShapeError
-from refgrad.implicit.implicit_function import stationary
+from refgrad.implicit.hypergradient import stationary
 from refgrad.linalg import all_finite, implicit_solve, norm
-from refgrad.linalg.implicit import LinearSolver, solved
+from refgrad.linalg.implicit_solve import LinearSolver, solved
 from refgrad.tree import flatten, map, ravel
 from refgrad.typing import Array, Tree
 

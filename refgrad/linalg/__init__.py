@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from refgrad.linalg.cg import Solution, conjugate_gradient
 from refgrad.linalg.dense import require_invertible, require_positive_definite, solve
-from refgrad.linalg.implicit import implicit_solve
-from refgrad.linalg.vectors import all_finite, inner, norm, relative_residual
+from refgrad.linalg.implicit_solve import implicit_solve
+from refgrad.linalg.norms import all_finite, inner, norm, relative_residual
 
 __all__ = [
     "Solution",

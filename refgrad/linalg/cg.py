@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from refgrad.autodiff.trace import primal, value_of
+from refgrad.autodiff.core import primal, value_of
 from refgrad.backend import of
 from refgrad.errors import IndefiniteHessian, InvalidInput, NotConverged
-from refgrad.linalg.vectors import inner, relative_residual
+from refgrad.linalg.norms import inner, relative_residual
 from refgrad.typing import Array
 
 __all__ = ["Solution", "conjugate_gradient"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from refgrad import numpy as rnp
-from refgrad.autodiff.trace import primal
+from refgrad.autodiff.core import primal
 from refgrad.backend import of
 from refgrad.errors import IndefiniteHessian, SingularMatrix
 from refgrad.linalg.cg import Solution
-from refgrad.linalg.vectors import relative_residual
+from refgrad.linalg.norms import relative_residual
 from refgrad.typing import Array
 
 __all__ = ["require_invertible", "require_positive_definite", "solve"]

@@ -9,6 +9,6 @@
 
 from __future__ import annotations
 
-from refgrad.multitask.mgda import MinNorm, gap, mgda_direction, min_norm
+from refgrad.multitask.min_norm import MinNorm, gap, mgda_direction, min_norm
 
 __all__ = ["MinNorm", "gap", "mgda_direction", "min_norm"]

@@ -25,6 +25,7 @@ from numpy import e, float32, float64, inf, int64, nan, newaxis, pi
 
 from refgrad.numpy import linalg
 from refgrad.numpy.contraction import einsum
+from refgrad.numpy.creation import array, full, full_like, linspace, one_hot
 from refgrad.numpy.diagonals import diag, diagonal, trace, tril, triu
 from refgrad.numpy.elementwise import (
     abs,
@@ -134,10 +135,8 @@ from refgrad.numpy.joining import (
     vsplit,
     vstack,
 )
-from refgrad.numpy.making import array, full, full_like, linspace, one_hot
-from refgrad.numpy.ordering import argsort, sort
+from refgrad.numpy.manipulation import diff, meshgrid, pad, repeat, roll, rot90, tile
 from refgrad.numpy.products import dot, inner, matmul, outer, vdot
-from refgrad.numpy.rearranging import diff, meshgrid, pad, repeat, roll, rot90, tile
 from refgrad.numpy.reductions import (
     all,
     amax,
@@ -180,6 +179,7 @@ from refgrad.numpy.shapes import (
     transpose,
 )
 from refgrad.numpy.sliding import fold, windows
+from refgrad.numpy.sorting import argsort, sort
 from refgrad.numpy.statistics import average, nanmean, nansum, ptp, std, var
 from refgrad.numpy.tensor_products import convolve, correlate, cross, kron, tensordot, vecdot
 

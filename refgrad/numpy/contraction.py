@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from refgrad.autodiff.core import primal
 from refgrad.autodiff.rules import einsum as rules
 from refgrad.autodiff.rules import elementwise
-from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy.diagonals import diagonal

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import numpy as namespace
-from refgrad.autodiff.trace import Tracer, value_of
+from refgrad.autodiff.core import Tracer, value_of
 from refgrad.errors import NoDerivative
 from refgrad.numpy.sliding import sliding_window_view
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from refgrad import backend
 from refgrad.autodiff import primitive
+from refgrad.autodiff.core import PRIMITIVES, Tracer, primal
 from refgrad.autodiff.rules import discrete, elementwise, smooth, special
-from refgrad.autodiff.trace import PRIMITIVES, Tracer, primal
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, NoDerivative, NotRational
-from refgrad.numpy.plain import numpys
+from refgrad.numpy.passthrough import numpys
 from refgrad.typing import Array, DType
 
 

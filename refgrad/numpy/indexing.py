@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from refgrad import backend
+from refgrad.autodiff.core import Tracer, primal, value_of
 from refgrad.autodiff.rules import elementwise, index, shape
-from refgrad.autodiff.trace import Tracer, primal, value_of
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy.elementwise import asarray, clip, where
-from refgrad.numpy.plain import numpys
+from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.numpy.shapes import ravel, reshape
 from refgrad.typing import Array

@@ -12,7 +12,7 @@ from refgrad.autodiff.rules.scan import along
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.elementwise import asarray
-from refgrad.numpy.plain import numpys
+from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.numpy.shapes import atleast_1d, atleast_2d, atleast_3d, expand_dims, ravel, reshape, transpose
 from refgrad.typing import Array

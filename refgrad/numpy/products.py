@@ -8,7 +8,7 @@ from refgrad.autodiff.rules import contract, shape
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.elementwise import asarray
-from refgrad.numpy.plain import numpys
+from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.shapes import expand_dims, ravel, transpose
 from refgrad.numpy.tensor_products import tensordot
 from refgrad.typing import Array

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from refgrad import backend
+from refgrad.autodiff.core import primal
 from refgrad.autodiff.primitive import Primitive
 from refgrad.autodiff.rules import discrete, reduce, scan, shape
-from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.elementwise import asarray, astype, exp, floating, where
-from refgrad.numpy.plain import numpys
+from refgrad.numpy.passthrough import numpys
 from refgrad.typing import Array, Axes
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import backend
-from refgrad.autodiff.trace import primal, value_of
+from refgrad.autodiff.core import primal, value_of
 from refgrad.errors import InvalidInput
 from refgrad.numpy.elementwise import asarray, float_limits
 from refgrad.typing import Array

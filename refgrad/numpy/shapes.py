@@ -14,7 +14,7 @@ from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.elementwise import asarray
-from refgrad.numpy.plain import numpys
+from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.typing import Array, Axes, Shape
 

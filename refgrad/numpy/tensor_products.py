@@ -12,7 +12,7 @@ from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy.elementwise import asarray
 from refgrad.numpy.joining import stack
-from refgrad.numpy.plain import numpys
+from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.numpy.shapes import atleast_1d, flip, moveaxis, reshape, transpose
 from refgrad.numpy.sliding import windows

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.autodiff.record import Atom, Constant, Equation, Variable
-from refgrad.backend import plain
+from refgrad.backend import numpy_text
 from refgrad.staging.buffers import Plan, plan
 from refgrad.staging.constants import Constants
 from refgrad.staging.expressions import expression, has_literal, literal
@@ -48,7 +48,7 @@ class Text:
     statics : dict
         The other objects it refers to.
     helpers : tuple of str
-        The functions of `refgrad.backend.plain` that it calls.
+        The functions of `refgrad.backend.numpy_text` that it calls.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Names:
     """Names that are not taken yet."""
 
     def __init__(self) -> None:
-        self.taken = {*RESERVED, *plain.__all__}
+        self.taken = {*RESERVED, *numpy_text.__all__}
         self.latest: dict[str, int] = {}  # a loop of a thousand steps has a thousand values of one name
 
     def free(self, wanted: str | None, letter: str = "t") -> str:
@@ -278,4 +278,4 @@ def _comment(y: Variable) -> str:
 
 def _helpers(body: str) -> tuple[str, ...]:
     """The plain functions that the text calls, in a fixed order."""
-    return tuple(name for name in plain.__all__ if re.search(rf"(?<![\w.]){name}\(", body))
+    return tuple(name for name in numpy_text.__all__ if re.search(rf"(?<![\w.]){name}\(", body))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.backend import plain
+from refgrad.backend import numpy_text
 from refgrad.staging.emit import Text, emit
 from refgrad.staging.program import OTHERWISE, Program
 from refgrad.typing import Tree
@@ -42,7 +42,7 @@ def compiled(program: Program, otherwise: Callable[..., Tree]) -> FunctionType:
     """The program as a function, which calls `otherwise` with arguments that it was not made for."""
     text = emit(program, exported=False)
     namespace: dict[str, Any] = {"np": np, OTHERWISE: otherwise, **text.constants.values, **text.statics}
-    namespace.update({name: getattr(plain, name) for name in text.helpers})
+    namespace.update({name: getattr(numpy_text, name) for name in text.helpers})
     if _needs_special(text):
         from scipy import special
 
@@ -65,7 +65,7 @@ def _needs_special(text: Text) -> bool:
 
 def _text_of(name: str) -> str:
     """The definition of a plain function, without its docstring."""
-    lines = inspect.getsource(getattr(plain, name)).rstrip("\n").split("\n")
+    lines = inspect.getsource(getattr(numpy_text, name)).rstrip("\n").split("\n")
     definition = ast.parse("\n".join(lines)).body[0]
     assert isinstance(definition, ast.FunctionDef)
     document = definition.body[0]

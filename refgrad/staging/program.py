@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from refgrad.autodiff.arguments import name_of
+from refgrad.autodiff.core import Tracer
 from refgrad.autodiff.record import Constant, Equation, RecordTrace, RecordTracer, Variable
-from refgrad.autodiff.trace import Tracer
 from refgrad.errors import NoDerivative
 from refgrad.staging.provenance import Provenance, identifier
 from refgrad.tree import Structure, flatten

@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.autodiff.core import Tracer
 from refgrad.autodiff.forward import ForwardTrace, ForwardTracer
 from refgrad.autodiff.record import Constant, RecordTrace, RecordTracer, Variable
 from refgrad.autodiff.reverse import pull
-from refgrad.autodiff.trace import Tracer
 
 __all__ = ["Provenance", "identifier"]
 

@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.autodiff.core import PRIMITIVES
 from refgrad.autodiff.record import Atom, Constant, Equation, Variable
-from refgrad.autodiff.rules import PRIMITIVES
 from refgrad.staging.program import Program
 from refgrad.staging.simplify import hand_on_name, key_of, simplified
 from refgrad.typing import Shape

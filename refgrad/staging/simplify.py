@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.autodiff.core import PRIMITIVES
 from refgrad.autodiff.record import Atom, Constant, Equation, Variable
-from refgrad.autodiff.rules import PRIMITIVES
 from refgrad.staging.buffers import roots, row_major, without_overlap
 from refgrad.staging.expressions import is_uniform
 from refgrad.staging.program import Program

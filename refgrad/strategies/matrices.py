@@ -20,7 +20,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from refgrad.backend.exact import as_fraction
+from refgrad.backend.exact.rationals import as_fraction
 from refgrad.errors import InvalidInput
 from refgrad.strategies.numbers import checked, integers, rough, vector
 

@@ -19,7 +19,7 @@ import pytest
 from helpers.sampling import IRRATIONAL
 
 from refgrad import exact, grad
-from refgrad.autodiff.rules import PRIMITIVES
+from refgrad.autodiff.core import PRIMITIVES
 from refgrad.numpy import sum as total
 
 ulp = 4  # of an elementary function

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hessian, hvp, jacfwd, jacrev, jvp, per_example_grad, vjp, vmap
-from refgrad.autodiff.rules import PRIMITIVES
+from refgrad.autodiff.core import PRIMITIVES
 from refgrad.errors import BatchedValue, EscapedTracer, NoDerivative, ShapeError
 
 CASES = [pytest.param(p, c, id=f"{p.name}-{i}") for p in PRIMITIVES.values() for i, c in enumerate(p.cases)]

@@ -13,7 +13,7 @@ import pytest
 from helpers.sampling import IRRATIONAL
 
 from refgrad import exact, grad, hvp, jvp, vjp
-from refgrad.autodiff.rules import PRIMITIVES
+from refgrad.autodiff.core import PRIMITIVES
 from refgrad.numpy import sum as total
 
 # whatever `elementwise` in refgrad.autodiff.primitive has made

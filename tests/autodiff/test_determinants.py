@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 import refgrad.numpy as rnp
 from refgrad import exact, grad, value_and_grad
 from refgrad.autodiff.rules import determinant
-from refgrad.errors import (
-    SingularMatrix,
-)
+from refgrad.errors import SingularMatrix
 
 la = rnp.linalg
 

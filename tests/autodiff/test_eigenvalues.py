@@ -12,11 +12,7 @@ from hypothesis import given
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad, jvp
-from refgrad.errors import (
-    InvalidInput,
-    NotConverged,
-    NotRational,
-)
+from refgrad.errors import InvalidInput, NotConverged, NotRational
 
 la = rnp.linalg
 

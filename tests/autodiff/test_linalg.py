@@ -10,10 +10,7 @@ from helpers.sampling import rows
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hvp, jacfwd, jvp, vjp, vmap
 from refgrad.autodiff.rules import determinant, norm
-from refgrad.errors import (
-    InvalidInput,
-    ShapeError,
-)
+from refgrad.errors import InvalidInput, ShapeError
 
 la = rnp.linalg
 

@@ -13,11 +13,7 @@ from helpers.strict import array_api_strict
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hvp, value_and_grad, vmap
 from refgrad.autodiff.rules import norm
-from refgrad.errors import (
-    InvalidInput,
-    NotRational,
-    ShapeError,
-)
+from refgrad.errors import InvalidInput, NotRational, ShapeError
 
 la = rnp.linalg
 

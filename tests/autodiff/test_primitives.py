@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from scipy import special
 
 from refgrad import exact, grad, jvp, vjp
-from refgrad.autodiff.rules import PRIMITIVES
-from refgrad.backend import of, plain
+from refgrad.autodiff.core import PRIMITIVES
+from refgrad.backend import numpy_text as plain
+from refgrad.backend import of
 from refgrad.numpy import sum as total
 
 SMOOTH = [p for p in PRIMITIVES.values() if p.vjp is not None and p.name != "astype"]

@@ -14,13 +14,7 @@ from hypothesis import strategies as st
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hvp, jvp, value_and_grad
-from refgrad.errors import (
-    InvalidInput,
-    NotPositiveDefinite,
-    NotRational,
-    ShapeError,
-    SingularMatrix,
-)
+from refgrad.errors import InvalidInput, NotPositiveDefinite, NotRational, ShapeError, SingularMatrix
 
 la = rnp.linalg
 

@@ -14,13 +14,13 @@ from helpers.fraction_arrays import FRACTIONS, converted
 
 import refgrad.numpy as rnp
 from refgrad import backend, exact
+from refgrad.contracts.implicit.bilevel import QuadraticBilevel
+from refgrad.contracts.meta import maml as meta_oracle
+from refgrad.contracts.multitask.min_norm import min_norm as min_norm_oracle
+from refgrad.contracts.tools.losses import EXACT_TABLE, Quartic
 from refgrad.implicit import hypergradient
 from refgrad.meta import maml_gradient
 from refgrad.multitask import min_norm
-from refgrad.oracles.implicit.bilevel import QuadraticBilevel
-from refgrad.oracles.losses import EXACT_TABLE, Quartic
-from refgrad.oracles.meta import maml as meta_oracle
-from refgrad.oracles.multitask.min_norm import min_norm as min_norm_oracle
 
 pytestmark = pytest.mark.bench
 

@@ -9,11 +9,11 @@ from bench.measure import microseconds, table
 import refgrad.numpy as rnp
 from refgrad import exact
 from refgrad.continual import fisher_diagonal
+from refgrad.contracts.implicit.bilevel import probe
+from refgrad.contracts.tools.losses import Quartic
 from refgrad.implicit import hypergradient
 from refgrad.meta import maml_gradient
 from refgrad.multitask import min_norm
-from refgrad.oracles.implicit.bilevel import probe
-from refgrad.oracles.losses import Quartic
 
 pytestmark = pytest.mark.bench
 

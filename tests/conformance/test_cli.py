@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from refgrad import contracts
 from refgrad.cli import main
-from refgrad.conformance import contracts
 
 FIRST_ORDER = "refgrad.conformance.demo.first_order_maml:maml"
 SECOND_ORDER = "refgrad.conformance.demo.second_order_maml:maml"
@@ -153,7 +153,7 @@ def test_the_colours_of_a_terminal_change_nothing_in_the_words(judged):
 
     from rich.console import Console
 
-    from refgrad.conformance.render import show, text
+    from refgrad.conformance.report.terminal import show, text
 
     report = judged("cube", max_examples=20)
     terminal = Console(file=io.StringIO(), force_terminal=True, width=200, color_system="truecolor")

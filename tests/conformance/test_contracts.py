@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from helpers.drawing import Doubles, Rationals, draws
 
-from refgrad import exact
-from refgrad.conformance import Failure, contracts, verify
-from refgrad.conformance.truth import Judge
+from refgrad import contracts, exact
+from refgrad.conformance import verify
+from refgrad.conformance.judging.referee import Judge
+from refgrad.contracts.contract import Failure
 from refgrad.errors import UsageError
 
 NAMES = (

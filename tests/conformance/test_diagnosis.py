@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from refgrad.conformance import verify
-from refgrad.conformance.contract import Problem
-from refgrad.conformance.diagnosis import Candidates, Record, constant_factor, diagnose
-from refgrad.conformance.grading import judge
-from refgrad.conformance.truth import UNIT_ROUNDOFF, Judge
-from refgrad.oracles.answer import Answer, Variant
+from refgrad.conformance.judging.diagnosis import Candidates, Record, constant_factor, diagnose
+from refgrad.conformance.judging.grading import judge
+from refgrad.conformance.judging.referee import UNIT_ROUNDOFF, Judge
+from refgrad.contracts.contract import Problem
+from refgrad.contracts.tools.answer import Answer, Variant
 
 U = UNIT_ROUNDOFF["float64"]
 

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from helpers.drawing import Doubles, Rationals, draws
 
-from refgrad import verify
+from refgrad import contracts, verify
 from refgrad.cli import main
-from refgrad.conformance import Failure, contracts
-from refgrad.conformance.contract import Family
-from refgrad.conformance.truth import Judge
+from refgrad.conformance.judging.referee import Judge
+from refgrad.contracts.contract import Failure, Family
+from refgrad.contracts.operators import OPERATORS
 from refgrad.errors import UsageError
-from refgrad.oracles.operators import OPERATORS
 
 FAMILY = contracts.get("operator_derivative")
 INV = """\

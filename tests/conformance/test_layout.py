@@ -2,7 +2,7 @@
 
 import pytest
 
-from refgrad.conformance.layout import layout, number
+from refgrad.conformance.report.layout import layout, number
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from functools import partial
 
 import pytest
 
-from refgrad.conformance import subject, verify
+from refgrad.conformance import verify
+from refgrad.conformance.subject import process as subject
+from refgrad.contracts.tools.answer import NotApplicable, Variant
 from refgrad.errors import UsageError
-from refgrad.oracles.answer import NotApplicable, Variant
 
 
 def test_a_right_subject_conforms_and_the_report_counts_what_ran(judged):

@@ -8,7 +8,7 @@ from helpers.modes import FIRST, SECOND, Modes
 import refgrad
 import refgrad.numpy as rnp
 from refgrad import verify
-from refgrad.oracles.operators import OPERATORS
+from refgrad.contracts.operators import OPERATORS
 
 EPS = 2.0**-10
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from refgrad.conformance import contracts
-from refgrad.conformance.contract import Family, Problem
-from refgrad.conformance.finding import find
-from refgrad.conformance.run import Run
-from refgrad.conformance.subject import LocalSubject
-from refgrad.conformance.truth import Judge
-from refgrad.oracles.operators import OPERATORS
+from refgrad import contracts
+from refgrad.conformance.judging.referee import Judge
+from refgrad.conformance.judging.run import Run
+from refgrad.conformance.judging.verdict import find
+from refgrad.conformance.subject.process import LocalSubject
+from refgrad.contracts.contract import Family, Problem
+from refgrad.contracts.operators import OPERATORS
 
 EXAMPLES = {"min_norm": 50, "mgda_direction": 50, "gradient": 60, "hvp": 60}
 OPERATOR_EXAMPLES = 24

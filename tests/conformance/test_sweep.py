@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import refgrad
-from refgrad.conformance import sweep
-from refgrad.conformance.contract import Problem
+from refgrad.conformance.judging import sweep
+from refgrad.contracts.contract import Problem
 
 
 def test_equal_seeds_give_equal_problems_and_other_seeds_others(square):

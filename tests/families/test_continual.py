@@ -9,11 +9,11 @@ from hypothesis import given, settings
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hvp
 from refgrad.continual import empirical_fisher_diagonal, ewc_penalty, fisher_diagonal
+from refgrad.contracts.continual import ewc, fisher
+from refgrad.contracts.continual.logits import LinearLogits, SquaredUnitLogits
+from refgrad.contracts.continual.problems import classification
+from refgrad.contracts.tools.losses import EXACT_TABLE
 from refgrad.errors import InvalidInput, ShapeError
-from refgrad.oracles.continual import ewc, fisher
-from refgrad.oracles.logits import LinearLogits, SquaredUnitLogits
-from refgrad.oracles.losses import EXACT_TABLE
-from refgrad.strategies.classification import classification
 
 some = settings(max_examples=10, deadline=None, derandomize=True, database=None)
 PAIRS = [(fisher_diagonal, fisher.fisher_diagonal), (empirical_fisher_diagonal, fisher.empirical_fisher_diagonal)]

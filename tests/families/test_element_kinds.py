@@ -13,15 +13,18 @@ from helpers.drawing import draws
 from helpers.fraction_arrays import FRACTIONS, FractionArray, converted
 
 import refgrad.numpy as rnp
-from refgrad import exact, strategies
+from refgrad import exact
 from refgrad.continual import empirical_fisher_diagonal, ewc_penalty, fisher_diagonal
+from refgrad.contracts.continual.problems import classification
+from refgrad.contracts.implicit import QuadraticBilevel
+from refgrad.contracts.implicit.problems import bilevel as problems_of_bilevel
+from refgrad.contracts.meta.problems import few_shot
+from refgrad.contracts.multitask.problems import task_gradients
+from refgrad.contracts.tools.losses import Quartic
 from refgrad.errors import Undecided
 from refgrad.implicit import hypergradient
 from refgrad.meta import fomaml_gradient, maml_gradient, reptile_update
 from refgrad.multitask import mgda_direction, min_norm
-from refgrad.oracles.implicit import QuadraticBilevel
-from refgrad.oracles.losses import Quartic
-from refgrad.strategies import classification, few_shot, task_gradients
 
 LIMIT = 5
 """The errors of the families in float64 and float32 stay below this many attainable errors; a stable method may need
@@ -53,7 +56,7 @@ def features(theta, X):
 
 def problems(kind="rough"):
     """(name, function of exact arrays, its arguments)."""
-    for i, drawn in enumerate(draws(strategies.bilevel(kind), 4)):
+    for i, drawn in enumerate(draws(problems_of_bilevel(kind), 4)):
         parts = [exact.asarray(drawn[name]) for name in ("H", "C", "c", "Q", "t", "R", "P", "q", "w", "phi")]
         yield f"hypergradient-{i}", lambda *a: bilevel(*a, "dense"), tuple(parts)
         yield f"hypergradient-cg-{i}", by_conjugate_gradients, tuple(parts)

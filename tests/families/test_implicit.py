@@ -9,10 +9,10 @@ import pytest
 
 import refgrad.numpy as rnp
 from refgrad import exact
+from refgrad.contracts.implicit.bilevel import QuadraticBilevel, probe
 from refgrad.errors import IndefiniteHessian, InvalidInput, NotConverged, SingularMatrix
 from refgrad.implicit import hypergradient
 from refgrad.linalg import conjugate_gradient, norm
-from refgrad.oracles.implicit.bilevel import QuadraticBilevel, probe
 
 BOTH = pytest.mark.parametrize("solver", ["dense", "cg"])
 

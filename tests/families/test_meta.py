@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad
+from refgrad.contracts.meta import maml as oracle
+from refgrad.contracts.meta.maml_variants import MAML_VARIANTS
+from refgrad.contracts.meta.problems import few_shot
+from refgrad.contracts.tools.answer import NotApplicable
+from refgrad.contracts.tools.losses import EXACT_TABLE, Quadratic, Quartic
 from refgrad.errors import InvalidInput, NotConverged
 from refgrad.meta import adapt, fomaml_gradient, maml_gradient, reptile_update
-from refgrad.oracles.answer import NotApplicable
-from refgrad.oracles.losses import EXACT_TABLE, Quadratic, Quartic
-from refgrad.oracles.meta import maml as oracle
-from refgrad.oracles.meta.maml_variants import VARIANTS
-from refgrad.strategies.few_shot import few_shot
 
 some = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 
@@ -87,7 +87,7 @@ def test_every_known_mistake_differs_from_maml_on_one_problem():
     tasks, theta, lr = [(batch(), batch()) for _ in range(3)], exact.asarray([1, 2]), exact.asarray("1/256")
     found = maml_gradient(Quartic(rnp), theta, tasks, lr, 3)
     told_apart = 0
-    for variant in VARIANTS:
+    for variant in MAML_VARIANTS:
         try:
             other = variant.answer(Quartic(EXACT_TABLE), theta, tasks, lr, 3).value
         except NotApplicable:

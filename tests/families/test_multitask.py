@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refgrad import exact
+from refgrad.contracts.multitask.min_norm import direction as true_direction
+from refgrad.contracts.multitask.min_norm import gap as true_gap
+from refgrad.contracts.multitask.problems import task_gradients
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.multitask import gap, mgda_direction, min_norm
-from refgrad.oracles.multitask.min_norm import direction as true_direction
-from refgrad.oracles.multitask.min_norm import gap as true_gap
-from refgrad.strategies.task_gradients import task_gradients
 
 some = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 integer_matrices = st.integers(1, 5).flatmap(

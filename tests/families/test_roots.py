@@ -8,13 +8,13 @@ from helpers.compositions import along_forward, compositions
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hessian, hvp, jvp, linearize, vjp, vmap
+from refgrad.contracts.implicit.bilevel import probe
+from refgrad.contracts.implicit.manufactured import Manufactured, QuadraticMap
+from refgrad.contracts.implicit.ridge import Ridge
+from refgrad.contracts.tools import Quartic
 from refgrad.errors import IndefiniteHessian, InvalidInput, NoDerivative, NotConverged, ShapeError, SingularMatrix
 from refgrad.implicit import custom_root, hypergradient
 from refgrad.linalg import implicit_solve
-from refgrad.oracles import Quartic
-from refgrad.oracles.implicit.bilevel import probe
-from refgrad.oracles.implicit.manufactured import Manufactured, QuadraticMap
-from refgrad.oracles.implicit.ridge import Ridge
 
 
 def same_in_all_modes(f, g, x, v):

@@ -8,7 +8,7 @@ from helpers.sampling import MATRICES
 
 import refgrad.numpy as rnp
 from refgrad import custom_rule, grad, hessian, hvp, jacfwd, tree
-from refgrad.autodiff.rules import PRIMITIVES
+from refgrad.autodiff.core import PRIMITIVES
 from refgrad.continual import fisher_diagonal
 from refgrad.errors import InvalidInput, SingularMatrix, WrongDerivative
 from refgrad.implicit import custom_root, hypergradient

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from refgrad import exact
-from refgrad.oracles import EXACT_TABLE
+from refgrad.contracts.tools import EXACT_TABLE
 
 
 def draws(strategy, count, at=0):

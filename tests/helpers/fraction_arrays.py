@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from refgrad.backend import register
-from refgrad.backend.element_backend import ElementBackend
-from refgrad.backend.exact import ExactArray, Rationals
+from refgrad.backend.exact.rationals import ExactArray, Rationals
+from refgrad.backend.exact.table import ElementBackend
 
 
 class FractionArray(ExactArray):

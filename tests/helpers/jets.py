@@ -17,15 +17,15 @@ import math
 import numpy as np
 
 from refgrad.backend import register
-from refgrad.backend.element_backend import ElementBackend
-from refgrad.backend.elements import ElementArray
-from refgrad.backend.exact import RATIONAL
-from refgrad.backend.field import Field, lifted
+from refgrad.backend.exact.array import ElementArray
+from refgrad.backend.exact.field import Field, lifted
+from refgrad.backend.exact.rationals import RATIONAL
+from refgrad.backend.exact.table import ElementBackend
 
 try:
     from flint import arb, arb_series
 
-    from refgrad.backend.balls import BALL
+    from refgrad.backend.exact.balls import BALL
 except ImportError:  # every test that would use these is skipped
     arb = arb_series = BALL = None
 

@@ -14,7 +14,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from refgrad import exact
-from refgrad.backend.exact import RATIONAL
+from refgrad.backend.exact.rationals import RATIONAL
 
 IRRATIONAL = {
     "exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "arctan", "logistic", "softplus", "logsumexp",

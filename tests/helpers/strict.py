@@ -10,7 +10,7 @@ from __future__ import annotations
 import array_api_strict
 from array_api_strict._array_object import Array
 
-from refgrad.autodiff.trace import Tracer
+from refgrad.autodiff.core import Tracer
 
 OPERATORS = ("add", "sub", "mul", "truediv", "matmul", "pow", "lt", "le", "gt", "ge", "eq", "ne")
 

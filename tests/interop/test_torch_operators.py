@@ -11,7 +11,7 @@ import pytest
 from helpers.modes import FIRST, SECOND, Modes
 
 from refgrad import verify
-from refgrad.oracles.operators import OPERATORS
+from refgrad.contracts.operators import OPERATORS
 
 pytestmark = pytest.mark.interop
 torch = pytest.importorskip("torch")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from refgrad.cli import main
-from refgrad.conformance import adapters, verify
+from refgrad.conformance import verify
+from refgrad.conformance.subject import frameworks
 
 pytestmark = pytest.mark.interop
 torch = pytest.importorskip("torch")
@@ -115,6 +116,6 @@ def test_the_regression_test_of_a_torch_subject_fails_until_it_is_mended(judged,
     ],
 )
 def test_every_kind_of_tensor_comes_back_as_its_numbers(tensor, dtype):
-    array, name = adapters.to_numpy(tensor(), "value")
+    array, name = frameworks.to_numpy(tensor(), "value")
     assert name == dtype
     assert np.array_equal(array, [2.0, 2.0])

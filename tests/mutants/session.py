@@ -26,7 +26,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -35,8 +34,8 @@ from pathlib import Path
 from cosmic_ray.mutating import mutate_and_test
 from mutants.population import Mutant, mutants
 from mutants.record import PACKAGE, Record
+from mutants.relocate import ROOT, entries, lost
 
-ROOT = Path(__file__).parents[2]
 TESTS = ["tests/autodiff", "tests/staging"]  # a program consists of what the rules do
 OPTIONS = ["-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "mutants.quickly"]
 AT_ONCE = 10.0
@@ -92,11 +91,9 @@ def outcome(mutant: Mutant, rounds: list[tuple[list[str], float]]) -> int:
 
 def equivalent() -> set[tuple[str, str, str, str]]:
     """The keys of the mutants that do what the original does."""
-    entries = tomllib.loads((Path(__file__).parent / "equivalent.toml").read_text()).get("mutant", [])
-    for entry in entries:
-        if entry["before"] not in (ROOT / entry["file"]).read_text():
-            raise ValueError(f"equivalent.toml: {entry['file']} has no line {entry['before']!r} any more")
-    return {(e["file"], e["within"], e["before"], e["after"]) for e in entries}
+    for entry in lost():
+        raise ValueError(f"{entry['file']} has no line {entry['before']!r} any more: run tests/mutants/relocate.py")
+    return {(e["file"], e["within"], e["before"], e["after"]) for e in entries()}
 
 
 def sample(paths: list[Path], seed: int, size: int) -> Iterator[Mutant]:

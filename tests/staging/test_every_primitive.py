@@ -14,7 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from refgrad import grad, hvp, source, stage
-from refgrad.autodiff.rules import PRIMITIVES
+from refgrad.autodiff.core import PRIMITIVES
 from refgrad.numpy import sum as total
 from refgrad.staging import buffers
 

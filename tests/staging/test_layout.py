@@ -56,17 +56,19 @@ def test_a_stack_of_products_is_not_row_major_if_the_stacks_are_not(monkeypatch)
         assert same_bits(stage(f)(a), f(a))
 
 
-@pytest.mark.parametrize("n", [7, 33])
-def test_equal_factors_in_different_memory_stay_apart(n):
+def test_equal_factors_in_different_memory_stay_apart():
     def f(x):
         a, b, c = np.tanh(x), np.tanh(x), np.negative(-np.tanh(x))
         return a.T @ b, (1 * a).T @ a, rnp.einsum("ij,ik->jk", a, b), c.T @ b, a.T @ a, np.tanh(x[:, 1:]).T @ b
 
-    x = rng.normal(size=(n + 3, n))
-    assert not (np.tanh(x).T @ np.tanh(x) == f(x)[4]).all(), "NumPy's two ways are expected to differ here"
-    for found in (stage(f)(x), run(source(f, x), x)):
-        for i, (one, two) in enumerate(zip(found, f(x), strict=True)):
-            assert same_bits(one, two), i
+    differ = 0
+    for n in (7, 9, 17, 33, 65):
+        x = rng.normal(size=(n + 3, n))
+        differ += not (np.tanh(x).T @ np.tanh(x) == f(x)[4]).all()
+        for found in (stage(f)(x), run(source(f, x), x)):
+            for i, (one, two) in enumerate(zip(found, f(x), strict=True)):
+                assert same_bits(one, two), (n, i)
+    assert differ >= 2, "NumPy's two ways are expected to differ, for which n depends on the processor"
 
 
 def test_values_used_in_three_products_stay_apart_from_each_other():

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from refgrad.autodiff.core import PRIMITIVES
 from refgrad.autodiff.rules import (
     contract,
     determinant,
@@ -27,7 +28,6 @@ from refgrad.autodiff.rules import (
     triangular,
     window,
 )
-from refgrad.autodiff.trace import PRIMITIVES
 
 __all__ = [
     "PRIMITIVES",

@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from refgrad import backend
+from refgrad.autodiff.core import primal
 from refgrad.autodiff.primitive import Primitive, case, invertible, real, unbroadcast
 from refgrad.autodiff.rules.contract import matrix_transpose
 from refgrad.autodiff.rules.linalg import solve
 from refgrad.autodiff.rules.reduce import sum_
 from refgrad.autodiff.rules.shape import reshape, slice_
-from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.typing import Array
 

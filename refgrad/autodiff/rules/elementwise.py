@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import operator
 
+from refgrad.autodiff.core import primal
 from refgrad.autodiff.primitive import Primitive, case, elementwise, mask, nonzero, positive, real
-from refgrad.autodiff.trace import primal
 from refgrad.backend import of
 from refgrad.typing import Array
 

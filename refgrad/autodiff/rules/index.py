@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from refgrad import backend
+from refgrad.autodiff.core import PRIMITIVES, Tracer, primal
 from refgrad.autodiff.primitive import Primitive, case, index, real
 from refgrad.autodiff.rules.elementwise import where
 from refgrad.autodiff.rules.shape import repeated, reshape, transpose
-from refgrad.autodiff.trace import PRIMITIVES, Tracer, primal
 from refgrad.backend import shape_of
 from refgrad.typing import Array
 

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from refgrad import backend
+from refgrad.autodiff.core import primal
 from refgrad.autodiff.primitive import Primitive, case, elementwise, kept, nonzero, real
 from refgrad.autodiff.rules.elementwise import where
 from refgrad.autodiff.rules.reduce import sum_
 from refgrad.autodiff.rules.shape import reshape
-from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.typing import Array
 

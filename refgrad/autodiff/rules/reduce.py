@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from refgrad.autodiff.core import PRIMITIVES, primal
 from refgrad.autodiff.primitive import Batching, Primitive, case, kept, ones_like, real
 from refgrad.autodiff.rules.elementwise import exp, isfinite, isnan, where
 from refgrad.autodiff.rules.shape import broadcast_to, reshape
-from refgrad.autodiff.trace import PRIMITIVES, primal
 from refgrad.backend import of, shape_of
 from refgrad.typing import Array
 

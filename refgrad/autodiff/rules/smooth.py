@@ -11,20 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from refgrad.autodiff.primitive import (
-    Case,
-    Primitive,
-    case,
-    elementwise,
-    inside,
-    nonzero,
-    number_like,
-    positive,
-    real,
-)
+from refgrad.autodiff.core import primal
+from refgrad.autodiff.primitive import Case, Primitive, case, elementwise, inside, nonzero, number_like, positive, real
 from refgrad.autodiff.rules.elementwise import arctan, isfinite, log, logistic, sqrt, where
 from refgrad.autodiff.rules.norm import ratio
-from refgrad.autodiff.trace import primal
 from refgrad.backend import of
 from refgrad.typing import Array
 

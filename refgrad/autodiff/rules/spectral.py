@@ -30,13 +30,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from refgrad import backend
+from refgrad.autodiff.core import primal
 from refgrad.autodiff.primitive import Primitive, case, symmetric
 from refgrad.autodiff.rules.contract import matmul, matrix_transpose
 from refgrad.autodiff.rules.elementwise import abs_, where
 from refgrad.autodiff.rules.reduce import amax, sum_
 from refgrad.autodiff.rules.shape import reshape, slice_
 from refgrad.autodiff.rules.triangular import symmetric_part
-from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.typing import Array
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refgrad.conformance.render import show
+from refgrad.conformance.report.terminal import show
 from refgrad.conformance.verification import verify
 
 __all__ = ["CASES", "Case", "main"]

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from refgrad import backend
+from refgrad.autodiff.core import primal
 from refgrad.autodiff.rules import contract, elementwise
 from refgrad.autodiff.rules import shape as rules
-from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.elementwise import asarray
-from refgrad.numpy.rearranging import bordered
+from refgrad.numpy.manipulation import bordered
 from refgrad.numpy.reductions import max, mean, min
 from refgrad.numpy.sliding import Lengths, windows
 from refgrad.typing import Array

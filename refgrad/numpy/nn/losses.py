@@ -13,13 +13,13 @@ from __future__ import annotations
 from typing import Any
 
 from refgrad import backend
+from refgrad.autodiff.core import primal
 from refgrad.autodiff.rules import shape as rules
-from refgrad.autodiff.trace import primal
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
+from refgrad.numpy.creation import number_like
 from refgrad.numpy.elementwise import abs, arctan, asarray, exp, floating, lgamma, log, ones_like, softplus, where
 from refgrad.numpy.indexing import beside, take_along_axis, wide
-from refgrad.numpy.making import number_like
 from refgrad.numpy.nn.activations import log_softmax
 from refgrad.numpy.reductions import axes_of, mean, sum
 from refgrad.typing import Array

@@ -4,8 +4,8 @@ from functools import partial
 
 from hypothesis import strategies as st
 
-from refgrad.conformance.contract import Contract, Problem
-from refgrad.oracles.answer import Answer, NotApplicable, Variant
+from refgrad.contracts.contract import Contract, Problem
+from refgrad.contracts.tools.answer import Answer, NotApplicable, Variant
 
 
 def arguments(inputs, framework):

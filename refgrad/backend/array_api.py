@@ -1,0 +1,109 @@
+"""Any library that follows the Python array API standard to the letter, such as array-api-strict.
+
+Nothing here goes beyond the standard, so that a rule which runs on this table runs on any conforming library.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refgrad.backend import numpy_text
+from refgrad.backend.base import Backend
+from refgrad.backend.numpy import NUMPY
+from refgrad.errors import SingularMatrix
+from refgrad.typing import Array, Shape
+
+__all__ = ["Standard"]
+
+
+_NAMES = (
+    "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "arctan",
+    "arcsin", "arccos", "arcsinh", "arctanh", "abs", "sign", "floor", "ceil", "rint", "isfinite", "matmul",
+)  # fmt: skip
+_RENAMED = {
+    "arctan": "atan",
+    "arcsin": "asin",
+    "arccos": "acos",
+    "arcsinh": "asinh",
+    "arctanh": "atanh",
+    "rint": "round",
+}
+
+
+class Standard(Backend):
+    """The table of a conforming namespace `xp`."""
+
+    name = "standard"
+
+    def __init__(self, xp: Any) -> None:
+        self.xp = xp
+        for name in _NAMES:
+            setattr(self, name, getattr(xp, _RENAMED.get(name, name)))
+        for name in ("cbrt", "erf", "lgamma"):
+            setattr(self, name, self._by_numpy(name))
+
+    def _by_numpy(self, name: str) -> Callable[[Array], Array]:
+        """A function that the standard has not, by way of NumPy."""
+        return lambda x: self.xp.asarray(getattr(NUMPY, name)(np.asarray(x)))
+
+    def polygamma(self, n: int, x: Array) -> Array:  # type: ignore[override]
+        return self.xp.asarray(NUMPY.polygamma(n, np.asarray(x)))
+
+    def sinc(self, x: Array, n: int) -> Array:  # type: ignore[override]
+        return self.xp.asarray(NUMPY.sinc(np.asarray(x), n))
+
+    def exp2(self, x: Array) -> Array:  # type: ignore[override]
+        return self.xp.exp(x * math.log(2))
+
+    # the standard asks for arrays of one kind where NumPy takes Python numbers too
+    def where(self, condition: Array, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return self.xp.where(condition, *self._arrays(a, b))
+
+    def maximum(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return self.xp.maximum(*self._arrays(a, b))
+
+    def minimum(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return self.xp.minimum(*self._arrays(a, b))
+
+    def ratio(self, a: Array, b: Array) -> Array:
+        return super().ratio(*self._arrays(a, b))
+
+    def arctan2(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return self.xp.atan2(*self._arrays(a, b))
+
+    def hypot(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return self.xp.hypot(*self._arrays(a, b))
+
+    def logaddexp(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return self.xp.logaddexp(*self._arrays(a, b))
+
+    def _arrays(self, a: Array, b: Array) -> tuple[Array, Array]:
+        if not hasattr(a, "dtype"):
+            a = self.xp.asarray(a, dtype=getattr(b, "dtype", None))
+        if not hasattr(b, "dtype"):
+            b = self.xp.asarray(b, dtype=a.dtype)
+        return a, b
+
+    def pad(self, x: Array, shape: Shape, index: tuple[slice, ...]) -> Array:
+        y = self.zeros(shape, x)
+        y[index if index else ...] = x
+        return y
+
+    def solve(self, a: Array, b: Array) -> Array:
+        try:
+            return self.xp.linalg.solve(a, b)
+        except (ArithmeticError, ValueError) as error:  # the standard does not say which
+            raise SingularMatrix(f"solve: expected an invertible matrix of shape {a.shape}; {error}") from None
+
+    def solve_triangular(self, a: Array, b: Array, lower: bool, unit_diagonal: bool) -> Array:
+        if not unit_diagonal and bool(self.xp.any(self.xp.linalg.diagonal(a) == 0)):
+            raise SingularMatrix("solve_triangular: expected a diagonal without zeros")
+        return super().solve_triangular(a, b, lower, unit_diagonal)
+
+    def cofactor(self, a: Array, *directions: Array) -> Array:  # type: ignore[override]
+        # by way of NumPy, for an array on its device
+        return self.xp.asarray(numpy_text.cofactor(*(np.asarray(x) for x in (a, *directions))))  # type: ignore[no-untyped-call]

@@ -1,0 +1,237 @@
+"""Balls: real numbers enclosed in a midpoint and a radius, with rigorous rounding (python-flint's ``arb``).
+
+Every operation returns a ball that contains the true value for every choice of numbers in its arguments. A comparison
+that the balls do not settle raises `Undecided`; a maximum that they do not settle encloses both. One and the same
+ball object in two places is one unknown number, equal to itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import pairwise
+from threading import RLock
+from typing import Any
+
+import numpy as np
+
+from refgrad.backend import register
+from refgrad.backend.exact.array import ElementArray
+from refgrad.backend.exact.field import Field, lifted
+from refgrad.backend.exact.rationals import RATIONAL, ExactArray, as_fraction
+from refgrad.backend.exact.table import ElementBackend
+from refgrad.errors import InvalidInput, MissingExtra, SingularMatrix, Undecided, UndecidedSingular
+
+try:
+    from flint import acb, acb_mat, arb, arb_mat, ctx, fmpq
+except ImportError as error:
+    raise MissingExtra(
+        "certified enclosures (balls) need python-flint, which the extra exact brings: pip install 'refgrad[exact]'"
+    ) from error
+
+__all__ = ["BALL", "BallArray", "precision"]
+
+
+_LOCK = RLock()
+
+
+@contextmanager
+def precision(bits: int) -> Iterator[None]:
+    """Evaluate balls with `bits` bits inside the ``with`` block.
+
+    The precision belongs to the evaluation, not to an array, and is one setting for the whole process: a thread that
+    enters such a block waits until another has left its own.
+    """
+    if not isinstance(bits, int) or isinstance(bits, bool) or bits < 2:
+        raise InvalidInput(f"precision: expected a number of bits, an int of at least 2; got {bits!r}")
+    with _LOCK, ctx.workprec(bits):
+        yield
+
+
+def _cube_root(x: Any) -> Any:
+    return -(-x).root(3) if x < 0 else x.root(3)
+
+
+def _polygamma(x: Any, n: int) -> Any:
+    return acb(x).polygamma(n).real
+
+
+def _sinc(x: Any, n: int) -> Any:
+    # [dlmf]_, 10.53.1: j_n(x) / x^n is a power series in x^2, over 1 3 ... (2n + 1)
+    return (-x * x / 4).hypgeom_0f1(n + arb(3) / 2) / math.prod(range(1, 2 * n + 2, 2))
+
+
+FUNCTIONS_OF_BALLS: dict[str, Callable[..., Any]] = {
+    "arctan": arb.atan,
+    "arcsin": arb.asin,
+    "arccos": arb.acos,
+    "arcsinh": arb.asinh,
+    "arctanh": arb.atanh,
+    "arctan2": arb.atan2,
+    "log2": lambda x: x.log_base(2),
+    "log10": lambda x: x.log_base(10),
+    "exp2": lambda x: (x * arb(2).log()).exp(),
+    "cbrt": _cube_root,
+    "polygamma": _polygamma,
+    "sinc": _sinc,
+}
+"""What python-flint calls otherwise, or has not."""
+
+
+class Balls(Field):
+    """Real balls at the precision in force."""
+
+    name = "ball"
+    matrix = arb_mat
+
+    def __init__(self) -> None:
+        self.zero, self.one, self.half = arb(0), arb(1), arb(1) / 2
+
+    def element(self, value: Any) -> Any:
+        if isinstance(value, arb):
+            return value
+        if isinstance(value, fmpq):
+            return arb(value)
+        q = as_fraction(value)
+        return arb(q.numerator) / q.denominator if q.denominator != 1 else arb(q.numerator)
+
+    def fraction(self, element: Any) -> Fraction:
+        """The midpoint."""
+        if not element.is_finite():
+            raise Undecided("a ball is unbounded at this precision (a division by a ball that contains 0, perhaps)")
+        return _dyadic(element.mid())
+
+    def bounds(self, element: Any) -> tuple[Fraction, Fraction]:
+        """Rational lower and upper bounds."""
+        mid, rad = self.fraction(element), _dyadic(element.rad())
+        return mid - rad, mid + rad
+
+    def apply(self, name: str, element: Any, *others: Any) -> Any:
+        return FUNCTIONS_OF_BALLS[name](element, *others) if name in FUNCTIONS_OF_BALLS else getattr(element, name)()
+
+    def floor(self, x: Any) -> Any:
+        return x.floor()
+
+    def rint(self, x: Any) -> Any:
+        y = (x + self.half).floor()
+        # exactly half way; of a wider ball the floor encloses both neighbours
+        half_way = x.is_exact() and x + self.half == y
+        return y - 1 if half_way and (y / 2).floor() != y / 2 else y
+
+    def root(self, element: Any) -> Any:
+        return element.sqrt()
+
+    def eigenvalues(self, a: np.ndarray) -> list[Any]:
+        if not a.size:
+            return []
+        try:
+            found = acb_mat(arb_mat(a.tolist())).eig(multiple=True)
+        except ValueError:
+            raise Undecided(f"the eigenvalues of a matrix cannot be enclosed at {ctx.prec} bits") from None
+        return self.sort([value.real for value in found])  # of a symmetric matrix they are real
+
+    def compare(self, symbol: str, a: Any, b: Any) -> bool:
+        if a is b and a.is_finite():  # one and the same unknown number
+            return symbol != "<"
+        if symbol == "==":
+            if a.is_exact() and b.is_exact():
+                return bool(a == b)
+            yes, no = False, not a.overlaps(b)
+        else:
+            yes, no = (a < b, b <= a) if symbol == "<" else (a <= b, b < a)
+        if not (yes or no):
+            raise Undecided(f"{a.str(10)} {symbol} {b.str(10)} cannot be decided at {ctx.prec} bits: the balls overlap")
+        return bool(yes)
+
+    def maximum(self, a: Any, b: Any) -> Any:
+        # a settled maximum is one of the two themselves, so that comparing with it finds it again
+        if b <= a:
+            return a
+        return b if a <= b else self.sort([a, b])[1]
+
+    def power(self, x: np.ndarray, n: int) -> np.ndarray:
+        # python-flint's ** gives NaN for a ball that contains 0, whatever the exponent
+        y = np.full(x.shape, self.one, object)
+        for bit in bin(n)[2:]:
+            y = y * y * x if bit == "1" else y * y
+        return y
+
+    def sort(self, row: list[Any]) -> list[Any]:
+        """Enclosures of the sorted numbers: the balls themselves where their order is certain.
+
+        Of n numbers, the k-th smallest lies between the k-th smallest lower bound and the k-th smallest upper bound.
+        """
+        guess = sorted(row, key=self.fraction)
+        if all(a <= b for a, b in pairwise(guess)):
+            return guess
+        lows, highs = (sorted((getattr(e, side)() for e in row), key=self.fraction) for side in ("lower", "upper"))
+        return [low.union(high) for low, high in zip(lows, highs, strict=True)]
+
+    def singular(self, order: int) -> SingularMatrix:
+        return UndecidedSingular(
+            f"solve: the matrix of order {order} is singular, or cannot be told from one at {ctx.prec} bits"
+        )
+
+
+class BallArray(ElementArray):
+    """An array of certified enclosures."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> Any:  # python-flint's balls cannot be pickled or copied themselves
+        parts = [(_parts(e.mid()), _parts(e.rad())) if e.is_finite() else None for e in self.data.ravel()]
+        return _restored, (parts, self.shape)
+
+    def __rpow__(self, base: Any) -> Any:
+        return BALL.exp(BALL.log(BALL.array(BALL._data(base))) * self)
+
+    def __pow__(self, exponent: Any) -> Any:
+        if isinstance(exponent, ElementArray):
+            return BALL.exp(BALL.log(self) * exponent)
+        return super().__pow__(exponent)
+
+    @classmethod
+    def _coerce(cls, other: Any) -> np.ndarray | None:
+        return super()._coerce(BALL.asarray(other) if isinstance(other, ExactArray) else other)
+
+
+def _parts(ball: Any) -> tuple[int, int]:
+    mantissa, exponent = ball.man_exp()
+    return int(mantissa), int(exponent)
+
+
+def _restored(parts: list[Any], shape: tuple[int, ...]) -> BallArray:
+    bits = max((abs(part[0][0]).bit_length() for part in parts if part), default=2)
+    with ctx.workprec(max(2, bits)):  # the midpoint is not rounded, the radius at most up
+        balls = [arb(arb(part[0]), arb(part[1])) if part else arb("nan") for part in parts]
+    return BallArray(np.array([*balls, None], object)[:-1].reshape(shape))
+
+
+def _dyadic(ball: Any) -> Fraction:
+    mantissa, exponent = _parts(ball)
+    return Fraction(mantissa) * Fraction(2) ** exponent
+
+
+class BallBackend(ElementBackend):
+    """The functions of balls. Rationals are enclosed as they come in."""
+
+    def isfinite(self, x: Any) -> Any:  # type: ignore[override]
+        return lifted(lambda e: bool(e.is_finite()), self._data(x)).astype(bool)
+
+    def isnan(self, x: Any) -> Any:
+        return lifted(lambda e: bool(e.is_nan()), self._data(x)).astype(bool)
+
+    def logsumexp(self, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+        # any shift is right; the middle of the maximum has no radius to add to the result's
+        shift = self.array(lifted(lambda e: e.mid(), self.amax(x, axis, True).data))
+        y = self.log(self.sum(self.exp(self.asarray(x) - shift), axis, True)) + shift
+        return y if keepdims else self.squeeze(y, axis)
+
+
+BALLS = Balls()
+BallArray.field = BALLS
+BALL = BallBackend(BallArray)
+BALL.absorbs = (RATIONAL,)
+register(BallArray, BALL)

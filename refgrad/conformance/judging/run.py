@@ -1,0 +1,155 @@
+"""The sweep: the subject on every problem, each output judged, each accident noted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from refgrad.conformance.judging import certificate as iterative
+from refgrad.conformance.judging import sweep
+from refgrad.conformance.judging.diagnosis import Candidates, Record
+from refgrad.conformance.judging.grading import judge
+from refgrad.conformance.judging.referee import Judge
+from refgrad.conformance.subject.outcome import FATAL, Outcome
+from refgrad.conformance.subject.process import StopRun, Subject
+from refgrad.contracts.contract import Problem
+
+__all__ = ["NOT_RUN", "Run", "Trouble"]
+
+NOT_RUN = ("raised", *FATAL)
+VARIED = 24
+ENOUGH = 3
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A problem on which no judgeable value came back."""
+
+    problem: Problem
+    outcome: Outcome
+
+
+class Run:
+    """One subject on one sweep, and what was gathered.
+
+    Parameters
+    ----------
+    subject : Subject
+    referee : Judge
+    max_examples, seed : int
+    vary, promise : dict or None
+        For iterative subjects; see `refgrad.conformance.verification.verify`.
+    progress : callable or None
+
+    Attributes
+    ----------
+    records : list of Record
+        Problems with a value. With `vary`, those at the last setting, or at the first one that led to trouble.
+    troubles : list of Trouble
+    candidates : Candidates
+    settings : list of Setting
+        With `vary`, the certificates at each setting.
+    stopped : bool
+        Whether three crashes or timeouts in a row ended the run.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        referee: Judge,
+        max_examples: int,
+        seed: int,
+        vary: Mapping[str, Sequence[float]] | None = None,
+        promise: Mapping[str, float] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.subject, self.referee, self.seed = subject, referee, seed
+        self.vary, self.promise = dict(vary or {}), dict(promise or {})
+        self.planned = min(max_examples, VARIED) if vary else max_examples
+        self.records: list[Record] = []
+        self.troubles: list[Trouble] = []
+        self.candidates = Candidates(referee, subject.dtype)
+        self.settings: list[iterative.Setting] = []
+        self.stopped = False
+        self._progress = progress or (lambda done, planned: None)
+
+    def sweep(self) -> None:
+        """Run the planned problems; with few failures, look for more of them."""
+        problems = list(sweep.problems(self.referee.contract, self.planned, self.seed))
+        if self.vary:
+            self._settings(problems)
+            return
+        self._over(problems, len(problems))
+        failing = sum(r.judgement.verdict == "failed" for r in self.records)
+        if 0 < failing < ENOUGH:
+            kinds = tuple({r.problem.kind for r in self.records if r.judgement.verdict == "failed"})
+            more = list(sweep.problems(self.referee.contract, self.planned, self.seed + 1, kinds))
+            self.planned += len(more)
+            self._over(more, self.planned)
+
+    def call(self, problem: Problem) -> Outcome:
+        """One call; a value that fails the contract, or is not finite, must come again the same."""
+        outcome = self.subject.call(problem.inputs)
+        if outcome.kind == "not_finite" or (outcome.value is not None and self._fails(problem, outcome)):
+            again = self.subject.call(problem.inputs)
+            if not outcome.same_bits(again):
+                other = again.value.tolist() if again.value is not None else again.message or again.kind
+                first = outcome.value.tolist() if outcome.value is not None else outcome.message
+                message = f"two calls on the same input gave {first} and {other}"
+                return Outcome("nondeterministic", message, dtype=outcome.dtype)
+        return outcome
+
+    def outcomes(self) -> dict[str, int]:
+        """How many problems ended in which outcome."""
+        counts = Counter(r.judgement.verdict for r in self.records)
+        counts.update(t.outcome.kind for t in self.troubles)
+        return dict(sorted(counts.items()))
+
+    def errors(self) -> list[dict[str, Any]]:
+        """One entry for each kind of trouble, with the first message."""
+        first: dict[str, Trouble] = {}
+        for trouble in self.troubles:
+            first.setdefault(trouble.outcome.kind, trouble)
+        counts = self.outcomes()
+        return [{"outcome": k, "count": counts[k], "message": t.outcome.message} for k, t in first.items()]
+
+    def _over(self, problems: Sequence[Problem], total: int) -> None:
+        try:
+            for problem in problems:
+                outcome = self.call(problem)
+                if outcome.kind != "value" or outcome.value is None:
+                    self.troubles.append(Trouble(problem, outcome))
+                else:
+                    verdict = judge(self.referee, problem, outcome.value, self.subject.dtype)
+                    record = Record(problem, outcome.value, verdict)
+                    self.records.append(record)
+                    self.candidates.see(record)
+                self._progress(len(self.records) + len(self.troubles), total)
+        except StopRun:
+            self.stopped = True
+
+    def _settings(self, problems: Sequence[Problem]) -> None:
+        ((knob, values),) = self.vary.items()
+        for value in values:  # in the order given, the most accurate last
+            self.subject.params[knob] = value
+            self.records, self.troubles = [], []
+            self.candidates = Candidates(self.referee, self.subject.dtype)
+            self._over(problems, len(problems) * len(values))
+            if self.records:
+                self.settings.append(iterative.Setting.of(value, self.gaps()))
+            if self.stopped or self.troubles:  # which another setting does not undo
+                return
+
+    def gaps(self) -> list[float]:
+        """The normalised certificate of every record; 0 where the error is within what may be attained."""
+        contract = self.referee.contract
+        return [
+            0.0 if r.judgement.verdict == "passed" else iterative.normalised(contract, r.problem, r.judgement.high)
+            for r in self.records
+        ]
+
+    def _fails(self, problem: Problem, outcome: Outcome) -> bool:
+        assert outcome.value is not None
+        return judge(self.referee, problem, outcome.value, self.subject.dtype).verdict == "failed"

@@ -1,0 +1,179 @@
+"""The smallest input that shows a finding, and the test that keeps it from coming back.
+
+Shrinking under the bare threshold would end just above it, so what is kept while shrinking is a *clear* failure with
+the *same* diagnosis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from refgrad.conformance.judging import certificate as iterative
+from refgrad.conformance.judging import sweep
+from refgrad.conformance.judging.diagnosis import differs
+from refgrad.conformance.judging.grading import LIMIT, Judgement, exit_code, judge, matches, ratio
+from refgrad.conformance.judging.referee import Truth, key
+from refgrad.conformance.judging.run import Run
+from refgrad.conformance.judging.verdict import Finding
+from refgrad.conformance.subject import targets
+from refgrad.conformance.subject.outcome import FATAL, Outcome
+from refgrad.conformance.subject.process import StopRun
+from refgrad.contracts.contract import Failure, Problem
+
+__all__ = ["counterexample", "regression_test"]
+
+
+def counterexample(run: Run, finding: Finding) -> dict[str, Any] | None:
+    """The smallest failing input, what came and what is exact; None where nothing failed.
+
+    The keys are ``kind, inputs, outcome, message, got, got_hex, expected, error, attainable, measure, ratio, field``;
+    numbers that are not known are None.
+    """
+    failing = [r.problem for r in run.records if r.judgement.verdict == "failed"]
+    if failing and _promise_broken(run, finding):
+        breaking = [r.problem for r in run.records if _breaks(run, r.problem, r.value)]
+        problem = _shrunk(run, breaking, lambda p: _breaks(run, p, run.subject.call(p.inputs).value))
+    elif failing and exit_code(finding.grade) != 0:
+        clear = [r.problem for r in run.records if r.judgement.clear]
+        problem = _shrunk(run, clear, lambda p: _same_failure(run, finding, p)) if clear else _worst(run)
+    elif run.troubles:
+        kind = run.troubles[0].outcome.kind
+        seen = [t.problem for t in run.troubles if t.outcome.kind == kind]
+        if kind in (*FATAL, "nondeterministic"):  # each further call would cost a process, or prove nothing
+            problem = min(seen, key=_size)
+            return _described(run, problem, next(t.outcome for t in run.troubles if t.problem is problem))
+        bucket = _bucket(run.troubles[0].outcome)
+        problem = _shrunk(run, seen, lambda p: _bucket(run.subject.call(p.inputs)) == bucket)
+    else:
+        return None
+    try:
+        return _described(run, problem, run.subject.call(problem.inputs))
+    except StopRun:
+        return None
+
+
+def regression_test(run: Run, finding: Finding, example: Mapping[str, Any]) -> str | None:
+    """Source of a test that calls the subject on the smallest failing input, without refgrad."""
+    contract, subject = run.referee.contract, run.subject
+    if contract.regression is None or subject.isolation == "none" or example["got"] is None:
+        return None
+    if finding.grade == "inconclusive":  # no line is known that the subject should meet
+        return None
+    problem = Problem(example["kind"], example["inputs"])
+    truth = run.referee.truth(problem)
+    if truth is None:
+        return None
+    line, name = targets.import_statement(subject.name)
+    place, _, first = line.rpartition(" import ")
+    # under a name of its own, since it may be called grad, loss or sum
+    line = f"{place} import {first} as imported"
+    function = ".".join(["imported", *name.split(".")[1:]])
+    keywords = "".join(f", {k}={v!r}" for k, v in subject.params.items())
+    line += f"\n\n\ndef subject(*arguments):\n    return {function}(*arguments{keywords})"
+    comment = f"{contract.name}/{contract.version}, seed {run.seed}: {finding.summary}."
+    tolerance = float(LIMIT * run.referee.attainable(problem, subject.dtype))
+    if _promise_broken(run, finding):
+        tolerance = run.promise[str(contract.certificate)] * float(iterative.size(contract, problem))
+    got = np.ravel(example["got"]).tolist()
+    field = contract.result_field if example["field"] else None
+    return contract.regression(
+        Failure(line, name, subject.backend, subject.dtype, problem, truth, tolerance, got, comment, field)
+    )
+
+
+def _shrunk(run: Run, seen: list[Problem], predicate: Callable[[Problem], bool]) -> Problem:
+    """The smallest problem for which `predicate` holds, of the simplest kind that was seen to fail."""
+    kind = next(k for k in sweep.KINDS if any(p.kind == k for p in seen))
+
+    def guarded(problem: Problem) -> bool:
+        try:
+            return predicate(problem)
+        except StopRun:
+            return False
+
+    found = sweep.smallest(run.referee.contract, kind, guarded, run.seed)
+    return found if found is not None else min((p for p in seen if p.kind == kind), key=_size)
+
+
+def _promise_broken(run: Run, finding: Finding) -> bool:
+    return bool(run.promise) and finding.grade == "wrong" and finding.certificate is not None
+
+
+def _breaks(run: Run, problem: Problem, value: np.ndarray | None) -> bool:
+    if value is None:
+        return False
+    judgement = judge(run.referee, problem, value, run.subject.dtype)
+    if judgement.verdict == "passed":
+        return False
+    return iterative.broken(run.referee.contract, problem, judgement.high, run.promise)
+
+
+def _same_failure(run: Run, finding: Finding, problem: Problem) -> bool:
+    outcome = run.subject.call(problem.inputs)
+    if outcome.value is None or outcome.kind != "value":
+        return False
+    referee, dtype = run.referee, run.subject.dtype
+    if not judge(referee, problem, outcome.value, dtype).clear:
+        return False
+    named = [d.variant for d in finding.candidates if d.variant is not None and d.contradicted == 0]
+    if not finding.grade.startswith("variant:") or not named:
+        return True
+    return all(
+        matches(referee, problem, outcome.value, v, dtype) and differs(referee, problem, v, dtype) for v in named
+    )
+
+
+def _worst(run: Run) -> Problem:
+    failing = [r for r in run.records if r.judgement.verdict == "failed"]
+    return max(failing, key=lambda r: ratio(run.referee, r.problem, r.judgement, run.subject.dtype)).problem
+
+
+def _bucket(outcome: Outcome) -> tuple[str, str]:
+    """Outcomes that count as the same: equal kinds, and for exceptions equal types."""
+    return outcome.kind, outcome.message.partition(":")[0] if outcome.kind == "raised" else ""
+
+
+def _size(problem: Problem) -> tuple[int, str]:
+    text = key(problem)
+    return len(text), text
+
+
+def _described(run: Run, problem: Problem, outcome: Outcome) -> dict[str, Any]:
+    referee, dtype = run.referee, run.subject.dtype
+    truth = referee.truth(problem)
+    judged = outcome.value is not None and outcome.kind == "value"
+    verdict = judge(referee, problem, outcome.value, dtype) if judged else Judgement("unknown")  # type: ignore[arg-type]
+    finite = outcome.value is not None and bool(np.isfinite(outcome.value).all())
+    return {
+        "kind": problem.kind,
+        "inputs": problem.inputs,
+        "outcome": outcome.kind,
+        "message": outcome.message,
+        "got": outcome.value.tolist() if finite else None,  # type: ignore[union-attr]
+        "got_hex": [float(v).hex() for v in outcome.value.ravel()] if outcome.value is not None else None,
+        "expected": _exactly(truth) if truth is not None else None,
+        "error": float(verdict.high) if judged else None,
+        "attainable": float(referee.attainable(problem, dtype)) if judged else None,
+        "measure": referee.contract.certificate or "error",
+        "ratio": _finite(ratio(referee, problem, verdict, dtype)) if judged else None,
+        "field": outcome.field,
+    }
+
+
+def _exactly(truth: Truth) -> list[str]:
+    """The components of the truth: fractions where it is rational and short, else 17 digits that are certified."""
+    return [_number(low, high) for low, high in zip(truth.low, truth.high, strict=True)]
+
+
+def _number(low: Fraction, high: Fraction) -> str:
+    if low == high and len(str(low)) <= 24:
+        return str(low)
+    return f"{float((low + high) / 2):.17g}"
+
+
+def _finite(value: float) -> float | None:
+    return value if value < float("inf") else None

@@ -1,0 +1,130 @@
+"""Problems for a run: a seeded sweep over the contract's strategies, and the search for a small failing one."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import random
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from refgrad.contracts.contract import Contract, Problem
+from refgrad.errors import MissingExtra
+
+__all__ = ["KINDS", "problems", "required", "smallest"]
+
+KINDS = {"crisp": 5, "rough": 3, "ill_conditioned": 1, "degenerate": 1}
+"""The kinds in the order of the sweep, with their shares."""
+
+_TRIES, _CALLS = 200, 400
+_CONSTANTS = ("_get_local_constants", "CONSTANTS_CACHE", "GLOBAL_CONSTANTS")
+
+
+def problems(contract: Contract, count: int, seed: int, kinds: tuple[str, ...] = tuple(KINDS)) -> Iterator[Problem]:
+    """About `count` problems, those of each kind together, the crisp ones first; the same for the same seed.
+
+    A strategy with fewer different problems than its share gives what it has.
+    """
+    offered = [k for k in KINDS if k in kinds and k in contract.problems]
+    total = sum(KINDS[k] for k in offered)
+    left = count
+    for place, kind in enumerate(offered):
+        share = left if place == len(offered) - 1 else min(left, max(1, count * KINDS[kind] // total))
+        left -= share
+        yield from _drawn(contract.problems[kind](), share, seed)
+
+
+def smallest(contract: Contract, kind: str, fails: Callable[[Problem], bool], seed: int) -> Problem | None:
+    """The smallest problem of one kind that Hypothesis finds for the predicate `fails`; None if it finds none.
+
+    The predicate is asked at most 400 times; what Hypothesis tries after that counts as passing.
+    """
+    import hypothesis
+    from hypothesis import errors
+
+    asked: dict[str, bool] = {}
+
+    def predicate(problem: Problem) -> bool:
+        text = repr(problem)
+        if text not in asked:
+            asked[text] = len(asked) < _CALLS and fails(problem)
+        return asked[text]
+
+    with _undisturbed(), contextlib.suppress(errors.NoSuchExample, errors.Unsatisfiable):
+        settings = _settings(_TRIES, (hypothesis.Phase.generate, hypothesis.Phase.shrink))
+        found: Problem = hypothesis.find(
+            contract.problems[kind](), predicate, settings=settings, random=random.Random(seed)
+        )
+        return found
+    return None
+
+
+def _drawn(strategy: Any, count: int, seed: int) -> list[Problem]:
+    import hypothesis
+
+    drawn: list[Problem] = []
+    if count <= 0:
+        return drawn
+
+    def draw(problem: Problem) -> None:
+        drawn.append(problem)
+
+    settings = _settings(count, (hypothesis.Phase.generate,))
+    given: Any = hypothesis.given(strategy)
+    drawing: Any = hypothesis.seed(seed)(settings(given(draw)))
+    with _undisturbed(), contextlib.suppress(hypothesis.errors.Unsatisfiable):
+        drawing()
+    return drawn[:count]
+
+
+def _settings(count: int, phases: tuple[Any, ...]) -> Any:
+    import hypothesis
+
+    return hypothesis.settings(
+        max_examples=count,
+        phases=phases,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        verbosity=hypothesis.Verbosity.quiet,
+        print_blob=False,
+    )
+
+
+def required() -> None:
+    """Raise `MissingExtra` if the packages that every run needs are not installed.
+
+    Whether python-flint is needed depends on the contract: where the truth is rational, nothing asks for it.
+    """
+    for name in ("hypothesis", "rich"):
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise MissingExtra(
+                f"verification needs {name}, which the extra verify brings: pip install 'refgrad[verify,exact]'"
+            ) from error
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hypothesis without its warnings, and without the constants of the caller's modules.
+
+    It would draw numbers that stand in the source of whatever modules happen to be imported, so that one seed gave
+    different problems in different programs, and would write what it read to a folder in the working directory.
+    """
+    from hypothesis.internal.conjecture import providers
+
+    kept = {name: getattr(providers, name) for name in _CONSTANTS if hasattr(providers, name)}
+    if len(kept) == len(_CONSTANTS):
+        none = type(providers.GLOBAL_CONSTANTS)()
+        providers._get_local_constants = lambda: none
+        providers.CONSTANTS_CACHE = {}  # type: ignore[assignment]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, value in kept.items():
+            setattr(providers, name, value)

@@ -1,0 +1,135 @@
+"""The child process that holds the subject.
+
+It speaks JSON with its parent, one line a message, on copies of its standard streams; the streams themselves are
+redirected first, so that whatever the subject prints lands in the parent's log and cannot corrupt the conversation.
+Nothing is ever unpickled. This keeps accidents apart; it is no sandbox for code one does not trust.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from refgrad.conformance.subject import frameworks, targets
+from refgrad.conformance.subject.outcome import evaluate
+from refgrad.errors import MissingExtra, SubjectNotFound
+
+__all__ = ["main", "resolve", "versions"]
+
+GIB = 2**30
+
+
+def main() -> None:
+    """Answer the parent's messages until it stops or disappears."""
+    incoming = os.fdopen(os.dup(0), "r", encoding="utf-8")
+    outgoing = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.dup2(2, 1)
+    faulthandler.enable()
+    itself = os.getpid()
+
+    def answer(reply: Mapping[str, Any]) -> None:
+        if os.getpid() != itself:
+            os._exit(0)  # a copy that the subject forked and let return: one call has one answer
+        outgoing.write(json.dumps(reply) + "\n")
+        outgoing.flush()
+
+    holder: Holder | None = None
+    for line in incoming:
+        message = json.loads(line)
+        if message["command"] == "start":
+            _limit(message["backend"])
+            holder, reply = _start(message)
+            answer(reply)
+        elif message["command"] == "call" and holder is not None:
+            answer(holder.call(message))
+        else:
+            break
+    outgoing.flush()
+    os._exit(0)  # threads of the subject must not keep the process
+
+
+class Holder:
+    """The subject with the frameworks that its arguments are built in."""
+
+    def __init__(self, message: Mapping[str, Any]) -> None:
+        self.function = targets.load(message["target"])
+        auto = message["backend"] == "auto"
+        self.backend: str = frameworks.preferred(sys.modules) if auto else message["backend"]
+        self.arguments = resolve(message["arguments"])
+        self.field: str = message["field"]
+        self.frameworks: dict[str, Any] = {}
+        self.framework(message["dtype"])
+
+    def framework(self, dtype: str) -> Any:
+        """The adapter for `dtype`."""
+        if dtype not in self.frameworks:
+            self.frameworks[dtype] = frameworks.framework(self.backend, dtype)
+        return self.frameworks[dtype]
+
+    def call(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """The reply to one message ``call``."""
+        framework = self.framework(message["dtype"])
+        arguments = framework.prepare(self.arguments(message["inputs"], framework))
+        reply = evaluate(self.function, arguments, message["params"], tuple(message["shape"]), self.field)
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # the subject may have closed or replaced it
+            sys.stdout.flush()
+        return reply
+
+
+def resolve(reference: str) -> Callable[..., Any]:
+    """The object at ``module:qualname``."""
+    module, _, name = reference.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found  # type: ignore[no-any-return]
+
+
+def versions(backend: str) -> dict[str, str]:
+    """The versions of Python, NumPy and the framework in this process."""
+    names = {"numpy", backend}
+    return {"python": platform.python_version()} | {n: str(sys.modules[n].__version__) for n in sorted(names)}
+
+
+def _start(message: Mapping[str, Any]) -> tuple[Holder | None, dict[str, Any]]:
+    try:
+        holder = Holder(message)
+    except SubjectNotFound as error:
+        return None, {"kind": "not_found", "message": str(error)}
+    except MissingExtra as error:
+        return None, {"kind": "missing", "message": str(error)}
+    except BaseException as error:
+        where = "while it was imported: " if not isinstance(error, SystemExit) else "it left while it was imported: "
+        return None, {"kind": "import_failed", "message": f"{where}{type(error).__name__}: {error}"}
+    return holder, {"kind": "ready", "backend": holder.backend, "versions": versions(holder.backend)}
+
+
+def _limit(backend: str) -> None:
+    """Bound the address space, so that a runaway allocation fails here and not in the machine.
+
+    The bound is 16 GiB, or the physical memory where that is less, but at least 8 GiB, which torch and jax need.
+    CUDA reserves address space far beyond what it uses, so where there is a CUDA device only NumPy has a bound.
+    """
+    try:
+        import resource
+    except ImportError:  # not a Unix system
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if backend == "numpy" or not os.path.exists("/dev/nvidiactl"):
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        bound = max(8 * GIB, min(16 * GIB, physical))
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (bound if hard < 0 else min(bound, hard), hard))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Fisher information of a classifier and the EWC penalty by their definitions, and what is computed in their place.
+
+>>> from refgrad import exact
+>>> from refgrad.contracts.continual import ewc_penalty
+>>> a = exact.asarray
+>>> ewc_penalty(a([1, 2]), a([0, 0]), a([4, 1]), a("1/2")).value  # lam/2 (4 + 4)
+ExactArray(2)
+"""
+
+from __future__ import annotations
+
+from refgrad.contracts.continual.ewc import ewc_gradient, ewc_penalty
+from refgrad.contracts.continual.ewc_variants import PENALTY_VARIANTS
+from refgrad.contracts.continual.fisher import (
+    empirical_fisher_diagonal,
+    fisher_diagonal,
+    gaussian_fisher_diagonal,
+)
+from refgrad.contracts.continual.fisher_variants import EMPIRICAL_FISHER_VARIANTS, FISHER_VARIANTS
+from refgrad.contracts.continual.logits import LinearLogits, SquaredUnitLogits
+
+__all__ = [
+    "EMPIRICAL_FISHER_VARIANTS",
+    "FISHER_VARIANTS",
+    "PENALTY_VARIANTS",
+    "LinearLogits",
+    "SquaredUnitLogits",
+    "empirical_fisher_diagonal",
+    "ewc_gradient",
+    "ewc_penalty",
+    "fisher_diagonal",
+    "gaussian_fisher_diagonal",
+]

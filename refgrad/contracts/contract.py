@@ -1,0 +1,194 @@
+"""Contracts, families of them, and problems: what a subject should compute, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from refgrad.contracts.tools.answer import Answer, Variant
+from refgrad.errors import UsageError
+from refgrad.typing import Array
+
+__all__ = ["Contract", "Failure", "Family", "Framework", "Problem"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One input, as plain data that survives JSON.
+
+    Attributes
+    ----------
+    kind : str
+        ``"crisp"`` (small integers and halves: isolates errors of method), ``"rough"`` (full mantissas: measures
+        rounding), ``"ill_conditioned"`` or ``"degenerate"``.
+    inputs : dict
+        Nested lists of floats and ints, by the contract's argument names. Every float is exact in float32.
+    """
+
+    kind: str
+    inputs: Mapping[str, Any]
+
+
+class Framework(Protocol):
+    """How the numbers of a problem become a framework's arrays. One for each adapter, one for exact arithmetic."""
+
+    xp: Any
+    """A table with sum, exp, log, tanh, amax and reshape."""
+
+    def array(self, values: Any) -> Array:
+        """Nested lists of floats as an array of the dtype under test."""
+
+    def labels(self, values: Any) -> Array:
+        """Nested lists of ints as an int64 array."""
+
+    def scalar(self, value: float) -> Any:
+        """A number: a Python float for subjects, a rational of shape () for the oracle."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a regression test is written from.
+
+    Attributes
+    ----------
+    import_line : str
+        Defines ``subject``, which the test calls.
+    name : str
+        The function's own name, for the test's title.
+    framework, dtype : str
+    problem : Problem
+    truth : object
+        With the bounds ``low`` and ``high`` of the answer, arrays of Fractions.
+    tolerance : float
+        Absolute, on what the contract judges by.
+    got : list of float or None
+        What came.
+    comment : str
+        What was found, for the reader of the test.
+    field : str or None
+        The attribute of a result object that holds the output.
+    """
+
+    import_line: str
+    name: str
+    framework: str
+    dtype: str
+    problem: Problem
+    truth: Any
+    tolerance: float
+    got: Sequence[float] | None
+    comment: str
+    field: str | None = None
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A named, versioned statement of what a function should compute.
+
+    Attributes
+    ----------
+    name, version, summary : str
+    signature : str
+        How the subject is called, always positionally.
+    returns : str
+        What comes back, with its shape.
+    references : tuple of str
+        Paper and equation.
+    problems : dict of str to callable
+        For each kind, a function without arguments that returns a Hypothesis strategy of `Problem`.
+    arguments : callable
+        ``arguments(inputs, framework)``: the positional arguments in the framework's arrays.
+    oracle : callable
+        Takes those arguments, as exact arrays, and returns the `Answer`.
+    shape : callable
+        ``shape(inputs)``: the shape of the output.
+    variants : tuple of Variant
+    result_field : str
+        The attribute of a result object that counts as the output.
+    error : callable or None
+        ``error(arguments, output)``: how far an output is from right, as an exact array of shape (), for answers
+        that are not unique. None: the largest absolute difference from the oracle's value.
+    unit : callable or None
+        With `error`: ``unit(arguments)``, the `Answer` (value, magnitude) in the unit of `error`, whose response to
+        perturbed inputs is what may be attained. None: the oracle itself.
+    certificate : str or None
+        The name of the certificate for iterative subjects, such as ``"gap"``; None if the contract has none.
+    regression : callable or None
+        ``regression(failure)``: the source of a test on a `Failure` that runs without refgrad.
+    parameters : dict of str to str
+        What each argument of the call is: type, shape, scale; for people.
+    example : str
+        Source of a NumPy function that conforms, to begin from.
+    options : dict
+        For a member of a `Family`: the choices that make it this one.
+    """
+
+    name: str
+    version: str
+    summary: str
+    signature: str
+    returns: str
+    references: tuple[str, ...]
+    problems: Mapping[str, Callable[[], Any]]
+    arguments: Callable[[Mapping[str, Any], Framework], tuple[Any, ...]]
+    oracle: Callable[..., Answer]
+    shape: Callable[[Mapping[str, Any]], tuple[int, ...]]
+    variants: tuple[Variant, ...]
+    result_field: str = "value"
+    error: Callable[[tuple[Any, ...], Array], Array] | None = None
+    unit: Callable[[tuple[Any, ...]], Answer] | None = None
+    certificate: str | None = None
+    regression: Callable[[Failure], str] | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    example: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Contracts of one name that differ in options, which whoever verifies must state among the params.
+
+    Attributes
+    ----------
+    name, version, summary, signature, returns, references, parameters, example
+        As for `Contract`, of all members.
+    options : dict of str to tuple
+        What each option may be.
+    member : callable
+        ``member(**options)``: the `Contract`. Raises `UsageError` where the options do not fit together.
+    members : dict of str to str
+        For people: the choices, and what each is.
+    """
+
+    name: str
+    version: str
+    summary: str
+    signature: str
+    returns: str
+    references: tuple[str, ...]
+    options: Mapping[str, tuple[Any, ...]]
+    member: Callable[..., Contract]
+    members: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    example: str = ""
+
+    def chosen(self, params: Mapping[str, Any]) -> tuple[Contract, dict[str, Any]]:
+        """The contract that `params` choose, and the params that are left for the subject.
+
+        Raises
+        ------
+        UsageError
+            If an option is missing or is none of those that there are.
+        """
+        for name, allowed in self.options.items():
+            value = params.get(name)
+            if not any(type(value) is type(choice) and value == choice for choice in allowed):
+                example = " ".join(f"--param {k}={v[0]}" for k, v in self.options.items())
+                raise UsageError(
+                    f"{self.name} is a contract for each {' and '.join(self.options)}: expected {name} among the "
+                    f"params, one of {', '.join(map(str, allowed))}; got {'nothing' if value is None else repr(value)}"
+                    f". On the command line: {example}"
+                )
+        left = {k: v for k, v in params.items() if k not in self.options}
+        return self.member(**{k: params[k] for k in self.options}), left

@@ -1,0 +1,213 @@
+"""Functions of a vector, with gradient and Hessian-vector product derived by hand.
+
+Each object runs unchanged on the arrays of NumPy, torch, JAX and CuPy and on exact arrays, as the losses do (see
+`refgrad.contracts.tools.losses`): a library differentiates through the call, and a subject without one calls
+``.grad(x)`` and ``.hvp(x, v)``. None has a kink.
+
+>>> from refgrad import exact
+>>> from refgrad.contracts.tools import EXACT_TABLE
+>>> a = exact.asarray
+>>> f = Form(EXACT_TABLE, Q=a([[1, 2], [0, 1]]), b=a([1, 0]), a=a([1, 1]))
+>>> f(a([1, 1])), f.grad(a([1, 1])), f.hvp(a([1, 1]), a([1, 0]))
+(ExactArray(13/3), ExactArray([5, 4]), ExactArray([3, 3]))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from refgrad.contracts.tools.answer import Answer
+from refgrad.contracts.tools.losses import Table
+from refgrad.typing import Array, Scalar
+
+__all__ = ["LINKS", "Form", "Function", "LeastSquares", "LogSumExp", "gradient", "hvp"]
+
+
+class Function(Protocol):
+    """A smooth function of a vector x of shape (n,)."""
+
+    def __call__(self, x: Array) -> Scalar:
+        """The value."""
+
+    def grad(self, x: Array) -> Array:
+        """The gradient, shape (n,)."""
+
+    def hvp(self, x: Array, v: Array) -> Array:
+        """The Hessian times `v`, shape (n,)."""
+
+    def grad_terms(self, x: Array) -> Array:
+        """The gradient with every term of its sums replaced by the absolute value."""
+
+    def hvp_terms(self, x: Array, v: Array) -> Array:
+        """The Hessian-vector product with every term of its sums replaced by the absolute value."""
+
+
+def gradient(f: Function, x: Array) -> Answer:
+    """The gradient of f at x."""
+    return Answer(f.grad(x), f.grad_terms(x))
+
+
+def hvp(f: Function, x: Array, v: Array) -> Answer:
+    """The Hessian of f at x times v."""
+    return Answer(f.hvp(x, v), f.hvp_terms(x, v))
+
+
+Derivatives = tuple[Any, Any, Any]
+Link = Callable[[Table, Array, Array], tuple[Derivatives, Derivatives]]
+"""``link(xp, t, T)``: phi, phi' and phi'' at t, and the sizes of their terms where those of t add up to T."""
+
+
+def linear(xp: Table, t: Array, T: Array) -> tuple[Derivatives, Derivatives]:
+    """``t``: least squares are then quadratic."""
+    return (t, 1 + 0 * t, 0 * t), (T, 1 + 0 * T, 0 * T)
+
+
+def square(xp: Table, t: Array, T: Array) -> tuple[Derivatives, Derivatives]:
+    """``t^2``: least squares are then quartic."""
+    return (t * t, 2 * t, 2 + 0 * t), (T * T, 2 * T, 2 + 0 * T)
+
+
+def rational(xp: Table, t: Array, T: Array) -> tuple[Derivatives, Derivatives]:
+    """``1 / (1 + t^2)``."""
+    w = 1 / (1 + t * t)
+    return (w, -2 * t * w * w, (6 * t * t - 2) * w * w * w), (w, 2 * T * w * w, (6 * T * T + 2) * w * w * w)
+
+
+def tanh(xp: Table, t: Array, T: Array) -> tuple[Derivatives, Derivatives]:
+    """``tanh t``: a network with one hidden layer."""
+    y = xp.tanh(t)
+    s, S = 1 - y * y, 1 + y * y
+    return (y, s, -2 * y * s), (abs(y), S, 2 * abs(y) * S)
+
+
+LINKS: dict[str, Link] = {"linear": linear, "square": square, "rational": rational, "tanh": tanh}
+
+
+class LeastSquares:
+    """``|C phi(A x) - y|^2 / 2``: the *sum* over the k residuals, with the factor 1/2.
+
+    Parameters
+    ----------
+    xp : Table
+    link : str
+        The name of phi, among `LINKS`; it acts on each element.
+    A, C, y : arrays of shapes (m, n), (k, m), (k,)
+    """
+
+    def __init__(self, xp: Table, link: str, A: Array, C: Array, y: Array) -> None:
+        self.xp, self.link, self.A, self.C, self.y = xp, LINKS[link], A, C, y
+
+    def __call__(self, x: Array) -> Scalar:
+        t = self.A @ x
+        e = self.C @ self.link(self.xp, t, t)[0][0] - self.y
+        return self.xp.sum(e * e) / 2
+
+    def parts(self, x: Array) -> tuple[Array, Array, Array]:
+        """The residuals ``e = C phi(A x) - y``, and phi' and phi''."""
+        t = self.A @ x
+        phi, slope, bend = self.link(self.xp, t, t)[0]
+        return self.C @ phi - self.y, slope, bend
+
+    def sizes(self, x: Array) -> tuple[Array, Array, Array]:
+        """The sizes of the terms of `parts`."""
+        phi, slope, bend = self.link(self.xp, self.A @ x, abs(self.A) @ abs(x))[1]
+        return abs(self.C) @ phi + abs(self.y), slope, bend
+
+    def grad(self, x: Array) -> Array:
+        """``A^T (phi' * C^T e)``."""
+        e, slope, _ = self.parts(x)
+        return self.A.T @ (slope * (self.C.T @ e))
+
+    def hvp(self, x: Array, v: Array) -> Array:
+        """``A^T (phi' * C^T C (phi' * A v) + phi'' * C^T e * A v)``."""
+        e, _, bend = self.parts(x)
+        return self.gauss_newton(x, v) + self.A.T @ (bend * (self.C.T @ e) * (self.A @ v))
+
+    def gauss_newton(self, x: Array, v: Array) -> Array:
+        """``A^T (phi' * C^T C (phi' * A v))``: what is left of the Hessian where the residuals are zero."""
+        _, slope, _ = self.parts(x)
+        return self.A.T @ (slope * (self.C.T @ (self.C @ (slope * (self.A @ v)))))
+
+    def grad_terms(self, x: Array) -> Array:
+        e, slope, _ = self.sizes(x)
+        return abs(self.A).T @ (slope * (abs(self.C).T @ e))
+
+    def hvp_terms(self, x: Array, v: Array) -> Array:
+        e, slope, bend = self.sizes(x)
+        A, C, moved = abs(self.A), abs(self.C), abs(self.A) @ abs(v)
+        return A.T @ (slope * (C.T @ (C @ (slope * moved))) + bend * (C.T @ e) * moved)
+
+
+class LogSumExp:
+    """``log sum_i exp(A x + b)_i``.
+
+    Parameters
+    ----------
+    xp : Table
+    A, b : arrays of shapes (m, n), (m,)
+    """
+
+    def __init__(self, xp: Table, A: Array, b: Array) -> None:
+        self.xp, self.A, self.b = xp, A, b
+
+    def __call__(self, x: Array) -> Scalar:
+        z = self.A @ x + self.b
+        largest = self.xp.amax(z, 0)
+        return largest + self.xp.log(self.xp.sum(self.xp.exp(z - largest)))
+
+    def weights(self, x: Array) -> Array:
+        """``p = softmax(A x + b)``."""
+        z = self.A @ x + self.b
+        e = self.xp.exp(z - self.xp.amax(z, 0))
+        return e / self.xp.sum(e)
+
+    def grad(self, x: Array) -> Array:
+        """``A^T p``."""
+        return self.A.T @ self.weights(x)
+
+    def hvp(self, x: Array, v: Array) -> Array:
+        """``A^T (p * (s - p.s))`` with ``s = A v``."""
+        p, s = self.weights(x), self.A @ v
+        return self.A.T @ (p * (s - p @ s))
+
+    def grad_terms(self, x: Array) -> Array:
+        return abs(self.A).T @ self.weights(x)
+
+    def hvp_terms(self, x: Array, v: Array) -> Array:
+        p, s = self.weights(x), abs(self.A) @ abs(v)
+        return abs(self.A).T @ (p * (s + p @ s))
+
+
+class Form:
+    """``b.x + x.Q x / 2 + (a.x)^3 / 6``, a cubic polynomial; Q need not be symmetric.
+
+    Parameters
+    ----------
+    xp : Table
+    Q, b, a : arrays of shapes (n, n), (n,), (n,)
+    """
+
+    def __init__(self, xp: Table, Q: Array, b: Array, a: Array) -> None:
+        self.xp, self.Q, self.b, self.a = xp, Q, b, a
+
+    def __call__(self, x: Array) -> Scalar:
+        s = self.a @ x
+        return self.b @ x + x @ (self.Q @ x) / 2 + s * s * s / 6
+
+    def grad(self, x: Array) -> Array:
+        """``b + (Q + Q^T) x / 2 + a (a.x)^2 / 2``."""
+        s = self.a @ x
+        return self.b + (self.Q @ x + self.Q.T @ x) / 2 + self.a * (s * s / 2)
+
+    def hvp(self, x: Array, v: Array) -> Array:
+        """``(Q + Q^T) v / 2 + a (a.x) (a.v)``."""
+        return (self.Q @ v + self.Q.T @ v) / 2 + self.a * ((self.a @ x) * (self.a @ v))
+
+    def grad_terms(self, x: Array) -> Array:
+        Q, s = abs(self.Q), abs(self.a) @ abs(x)
+        return abs(self.b) + (Q @ abs(x) + Q.T @ abs(x)) / 2 + abs(self.a) * (s * s / 2)
+
+    def hvp_terms(self, x: Array, v: Array) -> Array:
+        Q, a = abs(self.Q), abs(self.a)
+        return (Q @ abs(v) + Q.T @ abs(v)) / 2 + a * ((a @ abs(x)) * (a @ abs(v)))

@@ -1,0 +1,77 @@
+"""Meta-gradients where every inner step has its own batch and its own rate, and the gradients by these rates.
+
+One task: ``theta_{i+1} = theta_i - a_i grad L_i(theta_i)`` for i = 0 .. k-1, then the query loss Q at ``theta_k``.
+With ``v_k = grad Q(theta_k)`` and ``H_i = Hess L_i(theta_i)``, the adjoint of ``theta_i`` is
+
+    v_i = v_{i+1} - a_i H_i v_{i+1},     dF/d theta_0 = v_0,     dF/d a_i = -<v_{i+1}, grad L_i(theta_i)>.
+
+The rate's gradient uses the adjoint from *before* the Hessian of its own step is applied. For one rate shared by all
+steps, sum over them. The objective F is the *mean* over tasks.
+
+References
+----------
+Finn, Abbeel and Levine 2017, arXiv 1703.03400, eq. (1); Li et al. 2017, Meta-SGD, arXiv 1707.09835, for learned
+rates; Antoniou, Edwards and Storkey 2019, arXiv 1810.09502, section 4, for one rate per step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from refgrad.contracts.meta.maml import mean, outer, pull_back
+from refgrad.contracts.tools.answer import Answer
+from refgrad.contracts.tools.assemble import vector
+from refgrad.contracts.tools.losses import Loss
+from refgrad.typing import Array, Scalar
+
+__all__ = ["adjoints", "per_step_gradient", "rate_gradients", "trajectory"]
+
+
+def per_step_gradient(loss: Loss, theta: Array, tasks: Sequence[Any], rates: Sequence[Scalar]) -> Answer:
+    """The gradient of the mean over tasks of ``Q(theta_k)`` by the initial `theta`, shape (d,).
+
+    Parameters
+    ----------
+    loss : Loss
+    theta : array, shape (d,)
+    tasks : list of (batches, query)
+        `batches` is a list of k batches, the i-th for inner step i.
+    rates : array, shape (k,), or list of k scalars
+    """
+    return mean([adjoints(loss, theta, task, rates)[0] for task in tasks])
+
+
+def rate_gradients(loss: Loss, theta: Array, tasks: Sequence[Any], rates: Sequence[Scalar]) -> Answer:
+    """The gradient of the mean over tasks of ``Q(theta_k)`` by the `rates`, shape (k,) with k at least 1.
+
+    Its magnitude is ``<|v_{i+1}|, |grad L_i(theta_i)|>``, both with the absolute values of their terms.
+    """
+    answers = []
+    for task in tasks:
+        path = trajectory(loss, theta, task[0], rates)
+        values, magnitudes = [], []
+        for point, batch, v in zip(path[:-1], task[0], adjoints(loss, theta, task, rates)[1:], strict=True):
+            g = outer(loss, point, batch)
+            values.append(-(v.value @ g.value))
+            magnitudes.append(v.magnitude @ g.magnitude)
+        answers.append(Answer(vector(values), vector(magnitudes)))
+    return mean(answers)
+
+
+def adjoints(loss: Loss, theta: Array, task: Any, rates: Sequence[Scalar]) -> list[Answer]:
+    """``[v_0, ..., v_k]`` of one task: the gradients of ``Q(theta_k)`` by each iterate."""
+    batches, query = task
+    path = trajectory(loss, theta, batches, rates)
+    found = [outer(loss, path[-1], query)]
+    for point, batch, rate in reversed(list(zip(path[:-1], batches, rates, strict=True))):
+        found.append(pull_back(loss, found[-1], [point], batch, rate))
+    return found[::-1]
+
+
+def trajectory(loss: Loss, theta: Array, batches: Sequence[Any], rates: Sequence[Scalar]) -> list[Array]:
+    """``[theta_0, ..., theta_k]``."""
+    path = [theta]
+    for batch, rate in zip(batches, rates, strict=True):
+        path.append(path[-1] - rate * loss.grad(path[-1], batch))
+    return path

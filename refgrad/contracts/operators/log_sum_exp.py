@@ -1,0 +1,229 @@
+"""The log-sum-exp family. With ``p = exp x / sum exp x``, ``E[u] = sum p u`` and ``cov = E[u v] - E[u] E[v]``:
+
+logsumexp     D = E[u]             D^2 = cov
+softmax       D = p (u - E[u])     D^2 = p ((u - E[u]) (v - E[v]) - cov)
+log_softmax   D = u - E[u]         D^2 = -cov, in every place
+logcumsumexp  the first, over each prefix of x
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from refgrad.backend import of
+from refgrad.contracts.operators.operator import Operator
+from refgrad.contracts.tools.answer import Answer, Variant
+from refgrad.contracts.tools.terms import Terms, stacked, terms
+from refgrad.typing import Array
+
+__all__ = ["LOGCUMSUMEXP", "LOGSUMEXP", "LOG_SOFTMAX", "SOFTMAX"]
+
+EPSILON = Fraction(1e-13)
+"""The double that stands in PyTorch's rule for logcumsumexp, which adds it to a sum of exponentials."""
+
+
+def weights(x: Array) -> Terms:
+    """``p``; the exponents of balls have no bounds, so nothing has to be subtracted first."""
+    e = of(x).exp(x)
+    return terms(e / e.sum())
+
+
+def expected(x: Array, u: Any) -> Terms:
+    """``E[u]``."""
+    return (weights(x) * u).sum()
+
+
+def covariance(x: Array, u: Array, v: Array) -> Terms:
+    """``E[u v] - E[u] E[v]``."""
+    return expected(x, terms(u) * v) - expected(x, u) * expected(x, v)
+
+
+def total(x: Array) -> Terms:
+    """``log sum exp x``."""
+    return terms(of(x).log(of(x).exp(x).sum()))
+
+
+def prefixes(f: Callable[..., Terms], x: Array, *others: Array) -> Terms:
+    """A function of every prefix."""
+    return stacked([f(x[: k + 1], *(u[: k + 1] for u in others)) for k in range(len(x))])
+
+
+def uncentred(x: Array, u: Array, v: Array) -> Terms:
+    """``E[u v]``."""
+    return expected(x, terms(u) * v)
+
+
+def shifted(x: Array) -> tuple[Array, int]:
+    """``exp(x - max x)``, and where the largest element is."""
+    xp = of(x)
+    largest = int(xp.argmax(x, 0))
+    return xp.exp(x - x[largest]), largest
+
+
+def with_epsilon(x: Array, u: Array) -> Answer:
+    """``sum w u / (sum w + 1e-13)`` over prefixes, with ``w = exp(x - max x)`` and the maximum of all of x."""
+    w, _ = shifted(x)
+    return stacked([(terms(w[: k + 1]) @ u[: k + 1]) / (w[: k + 1].sum() + EPSILON) for k in range(len(x))])
+
+
+def with_epsilon_twice(x: Array, u: Array, v: Array) -> Answer:
+    """The derivative of `with_epsilon` along v; the maximum moves with its element."""
+    w, largest = shifted(x)
+    w_v = terms(w) * (terms(v) - v[largest])
+    found = []
+    for k in range(len(x)):
+        part, denominator = slice(k + 1), w[: k + 1].sum() + EPSILON
+        ratio = terms(w[part]) @ u[part] / denominator
+        found.append(w_v[part] @ u[part] / denominator - ratio * w_v[part].sum() / denominator)
+    return stacked(found)
+
+
+PYTORCH = ("https://github.com/pytorch/pytorch/issues/196705", "https://github.com/pytorch/pytorch/pull/196741")
+HELD = "zero: the weights p are held still"
+
+
+def still(x: Array, u: Array, v: Array) -> Answer:
+    """0, a number."""
+    return terms(0 * (u @ v))
+
+
+LOGSUMEXP = Operator(
+    name="logsumexp",
+    formula="log sum_i exp x_i of a vector x",
+    value=total,
+    first=expected,
+    second=covariance,
+    shape=lambda x: (),
+    wrong={
+        1: (
+            Variant(
+                "unnormalised",
+                "sum_i exp(x_i) u_i",
+                "the derivative of the sum of exponentials",
+                (),
+                lambda x, u: terms(of(x).exp(x)) @ u,
+            ),
+        ),
+        2: (
+            Variant("uncentred", "E[u v]", "the term E[u v] without -E[u] E[v]", (), uncentred),
+            Variant("saved-weights", "0", HELD, (), still),
+        ),
+    },
+)
+
+LOGCUMSUMEXP = Operator(
+    name="logcumsumexp",
+    formula="log sum_{i <= k} exp x_i for k = 1, ..., n of a vector x of shape (n,)",
+    value=lambda x: prefixes(total, x),
+    first=lambda x, u: prefixes(expected, x, u),
+    second=lambda x, u, v: prefixes(covariance, x, u, v),
+    shape=lambda x: x,
+    wrong={
+        1: (
+            Variant(
+                "epsilon-in-denominator",
+                "sum_{i<=k} w_i u_i / (sum_{i<=k} w_i + 1e-13), w = exp(x - max x)",
+                "the derivative with 1e-13 added to a sum of exponentials, measured against the largest of all: "
+                "too small by 1e-13 in every place, and lost where a prefix is far below the maximum",
+                PYTORCH,
+                with_epsilon,
+            ),
+        ),
+        2: (
+            Variant(
+                "epsilon-in-denominator",
+                "the derivative along v of sum_{i<=k} w_i u_i / (sum_{i<=k} w_i + 1e-13), w = exp(x - max x)",
+                "the derivative of a first derivative that has 1e-13 added to its denominator",
+                PYTORCH,
+                with_epsilon_twice,
+            ),
+            Variant(
+                "uncentred",
+                "E[u v]",
+                "the term E[u v] without -E[u] E[v]",
+                (),
+                lambda x, u, v: prefixes(uncentred, x, u, v),
+            ),
+        ),
+    },
+)
+
+SOFTMAX = Operator(
+    name="softmax",
+    formula="exp x / sum_i exp x_i of a vector x",
+    value=weights,
+    first=lambda x, u: weights(x) * (terms(u) - expected(x, u)),
+    second=lambda x, u, v: (
+        weights(x) * ((terms(u) - expected(x, u)) * (terms(v) - expected(x, v)) - covariance(x, u, v))
+    ),
+    shape=lambda x: x,
+    wrong={
+        1: (
+            Variant(
+                "diagonal-jacobian",
+                "p (1 - p) u",
+                "the diagonal of the Jacobian alone",
+                (),
+                lambda x, u: weights(x) * (1 - weights(x)) * u,
+            ),
+            Variant(
+                "unnormalised", "p u", "the derivative with the normaliser held still", (), lambda x, u: weights(x) * u
+            ),
+        ),
+        2: (
+            Variant(
+                "saved-weights",
+                "p (u - E[u]) (v - E[v])",
+                "the derivative of p (u - E[u]) with the weights in E held still",
+                (),
+                lambda x, u, v: weights(x) * (terms(u) - expected(x, u)) * (terms(v) - expected(x, v)),
+            ),
+            Variant(
+                "output-saved",
+                "-p cov",
+                "the derivative of p (u - E[u]) with the factor p held still",
+                (),
+                lambda x, u, v: -weights(x) * covariance(x, u, v),
+            ),
+        ),
+    },
+)
+
+LOG_SOFTMAX = Operator(
+    name="log_softmax",
+    formula="x - log sum_i exp x_i of a vector x",
+    value=lambda x: terms(x) - total(x),
+    first=lambda x, u: terms(u) - expected(x, u),
+    second=lambda x, u, v: terms(0 * x) - covariance(x, u, v),
+    shape=lambda x: x,
+    wrong={
+        1: (
+            Variant(
+                "normaliser-detached",
+                "u",
+                "the direction itself: the normaliser is held still",
+                (),
+                lambda x, u: terms(u),
+            ),
+            Variant(
+                "softmax-derivative",
+                "p (u - E[u])",
+                "the derivative of softmax",
+                (),
+                lambda x, u: weights(x) * (terms(u) - expected(x, u)),
+            ),
+        ),
+        2: (
+            Variant(
+                "uncentred",
+                "-E[u v]",
+                "the term -E[u v] without E[u] E[v]",
+                (),
+                lambda x, u, v: terms(0 * x) - uncentred(x, u, v),
+            ),
+            Variant("saved-weights", "0", HELD, (), lambda x, u, v: terms(0 * x)),
+        ),
+    },
+)
