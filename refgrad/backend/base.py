@@ -10,26 +10,89 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from refgrad.errors import NotConverged, NotPositiveDefinite
 from refgrad.typing import Array, DType, Shape
 
-__all__ = ["Backend", "shape_of"]
+__all__ = ["ELEMENTWISE", "Backend", "Elementwise", "adopt", "shape_of"]
+
+
+class Elementwise(NamedTuple):
+    """How an elementwise function is called, beyond NumPy, and what numbers it is for.
+
+    Attributes
+    ----------
+    standard : str or None
+        The array API's name; None where the standard has no such function, which is then NumPy's, by way of the host.
+    arguments : int
+        1 or 2.
+    rational : bool
+        Whether rationals have it. What they have not, `Field.apply` gives by its name here.
+    """
+
+    standard: str | None
+    arguments: int = 1
+    rational: bool = False
+
+
+ELEMENTWISE = {
+    "exp": Elementwise("exp"),
+    "log": Elementwise("log"),
+    "tanh": Elementwise("tanh"),
+    "sqrt": Elementwise("sqrt"),
+    "sin": Elementwise("sin"),
+    "cos": Elementwise("cos"),
+    "arctan": Elementwise("atan"),
+    "expm1": Elementwise("expm1"),
+    "log1p": Elementwise("log1p"),
+    "tan": Elementwise("tan"),
+    "sinh": Elementwise("sinh"),
+    "cosh": Elementwise("cosh"),
+    "arcsin": Elementwise("asin"),
+    "arccos": Elementwise("acos"),
+    "arcsinh": Elementwise("asinh"),
+    "arctanh": Elementwise("atanh"),
+    "log2": Elementwise("log2"),
+    "log10": Elementwise("log10"),
+    "exp2": Elementwise(None),
+    "cbrt": Elementwise(None),
+    "erf": Elementwise(None),
+    "lgamma": Elementwise(None),
+    "arctan2": Elementwise("atan2", 2),
+    "hypot": Elementwise("hypot", 2),
+    "logaddexp": Elementwise("logaddexp", 2),
+    "maximum": Elementwise("maximum", 2, rational=True),
+    "minimum": Elementwise("minimum", 2, rational=True),
+    "abs": Elementwise("abs", rational=True),
+    "sign": Elementwise("sign", rational=True),
+    "floor": Elementwise("floor", rational=True),
+    "ceil": Elementwise("ceil", rational=True),
+    "rint": Elementwise("round", rational=True),
+    "isfinite": Elementwise("isfinite", rational=True),
+}
+"""The elementwise functions that every table has, by NumPy's names where NumPy has them."""
+
+
+def adopt(table: type[Backend], *libraries: Any) -> None:
+    """Give a table the functions of `ELEMENTWISE` that it does not define itself, each from the first that has it."""
+    for name in ELEMENTWISE.keys() - vars(table).keys():
+        function = next(getattr(library, name) for library in libraries if hasattr(library, name))
+        setattr(table, name, staticmethod(function))
 
 
 class Backend:
     """The function table of one array library.
 
-    A subclass gives the elementwise functions as attributes, taken from the library, and overrides a method
-    below where the library has something better. `xp` is the library's own namespace.
+    A subclass has the elementwise functions of `ELEMENTWISE`, and overrides a method below where its library has
+    something better. `xp` is the library's own namespace.
 
     Attributes
     ----------
     name : str
-        ``"numpy"``, ``"cupy"``, ``"rational"``, ``"ball"`` or ``"standard"``.
+        ``"numpy"``, ``"cupy"``, ``"rational"``, ``"ball"`` or ``"array_api"``.
     exact : bool
         Whether ``==`` between two results is a fair test.
     absorbs : tuple of Backend
@@ -41,39 +104,10 @@ class Backend:
     absorbs: tuple[Backend, ...] = ()
     xp: Any
 
-    exp: Callable[[Array], Array]
-    log: Callable[[Array], Array]
-    tanh: Callable[[Array], Array]
-    sqrt: Callable[[Array], Array]
-    expm1: Callable[[Array], Array]
-    log1p: Callable[[Array], Array]
-    arctan: Callable[[Array], Array]
-    sin: Callable[[Array], Array]
-    cos: Callable[[Array], Array]
-    tan: Callable[[Array], Array]
-    sinh: Callable[[Array], Array]
-    cosh: Callable[[Array], Array]
-    arcsin: Callable[[Array], Array]
-    arccos: Callable[[Array], Array]
-    arcsinh: Callable[[Array], Array]
-    arctanh: Callable[[Array], Array]
-    log2: Callable[[Array], Array]
-    log10: Callable[[Array], Array]
-    exp2: Callable[[Array], Array]
-    cbrt: Callable[[Array], Array]
-    erf: Callable[[Array], Array]
-    lgamma: Callable[[Array], Array]
-    floor: Callable[[Array], Array]
-    ceil: Callable[[Array], Array]
-    rint: Callable[[Array], Array]
-    abs: Callable[[Array], Array]
-    sign: Callable[[Array], Array]
-    isfinite: Callable[[Array], Array]
-    maximum: Callable[[Array, Array], Array]
-    minimum: Callable[[Array, Array], Array]
-    arctan2: Callable[[Array, Array], Array]
-    hypot: Callable[[Array, Array], Array]
-    logaddexp: Callable[[Array, Array], Array]
+    if TYPE_CHECKING:  # the functions of `ELEMENTWISE`
+
+        def __getattr__(self, name: str) -> Callable[..., Array]: ...
+
     polygamma: Callable[[int, Array], Array]
     sinc: Callable[[Array, int], Array]
     where: Callable[[Array, Array, Array], Array]

@@ -15,7 +15,7 @@ import cupyx
 from cupyx.scipy import special
 
 from refgrad.backend import numpy_text
-from refgrad.backend.base import Backend
+from refgrad.backend.base import Backend, adopt
 from refgrad.errors import InvalidInput, SingularMatrix
 from refgrad.typing import Array, DType
 
@@ -28,37 +28,6 @@ class CuPy(Backend):
     name = "cupy"
     xp = cupy
 
-    exp = staticmethod(cupy.exp)
-    log = staticmethod(cupy.log)
-    tanh = staticmethod(cupy.tanh)
-    sqrt = staticmethod(cupy.sqrt)
-    expm1 = staticmethod(cupy.expm1)
-    log1p = staticmethod(cupy.log1p)
-    arctan = staticmethod(cupy.arctan)
-    sin = staticmethod(cupy.sin)
-    cos = staticmethod(cupy.cos)
-    tan = staticmethod(cupy.tan)
-    sinh = staticmethod(cupy.sinh)
-    cosh = staticmethod(cupy.cosh)
-    arcsin = staticmethod(cupy.arcsin)
-    arccos = staticmethod(cupy.arccos)
-    arcsinh = staticmethod(cupy.arcsinh)
-    arctanh = staticmethod(cupy.arctanh)
-    log2 = staticmethod(cupy.log2)
-    log10 = staticmethod(cupy.log10)
-    exp2 = staticmethod(cupy.exp2)
-    cbrt = staticmethod(cupy.cbrt)
-    floor = staticmethod(cupy.floor)
-    ceil = staticmethod(cupy.ceil)
-    rint = staticmethod(cupy.rint)
-    arctan2 = staticmethod(cupy.arctan2)
-    hypot = staticmethod(cupy.hypot)
-    logaddexp = staticmethod(cupy.logaddexp)
-    abs = staticmethod(cupy.absolute)
-    sign = staticmethod(cupy.sign)
-    isfinite = staticmethod(cupy.isfinite)
-    maximum = staticmethod(cupy.maximum)
-    minimum = staticmethod(cupy.minimum)
     where = staticmethod(cupy.where)
     matmul = staticmethod(cupy.matmul)
     sinc = staticmethod(numpy_text.sinc)  # of NumPy's names, which CuPy's arrays take as their own
@@ -133,4 +102,5 @@ class CuPy(Backend):
         return indices
 
 
+adopt(CuPy, cupy, numpy_text)  # NumPy's functions hand CuPy's arrays on to CuPy
 CUPY = CuPy()

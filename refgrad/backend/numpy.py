@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.backend import numpy_text
-from refgrad.backend.base import Backend
+from refgrad.backend.base import Backend, adopt
 from refgrad.errors import SingularMatrix
 from refgrad.typing import Array, DType, Shape
 
@@ -20,37 +20,6 @@ class NumPy(Backend):
     name = "numpy"
     xp = np
 
-    exp = staticmethod(np.exp)
-    log = staticmethod(np.log)
-    tanh = staticmethod(np.tanh)
-    sqrt = staticmethod(np.sqrt)
-    expm1 = staticmethod(np.expm1)
-    log1p = staticmethod(np.log1p)
-    arctan = staticmethod(np.arctan)
-    sin = staticmethod(np.sin)
-    cos = staticmethod(np.cos)
-    tan = staticmethod(np.tan)
-    sinh = staticmethod(np.sinh)
-    cosh = staticmethod(np.cosh)
-    arcsin = staticmethod(np.arcsin)
-    arccos = staticmethod(np.arccos)
-    arcsinh = staticmethod(np.arcsinh)
-    arctanh = staticmethod(np.arctanh)
-    log2 = staticmethod(np.log2)
-    log10 = staticmethod(np.log10)
-    exp2 = staticmethod(np.exp2)
-    cbrt = staticmethod(np.cbrt)
-    floor = staticmethod(np.floor)
-    ceil = staticmethod(np.ceil)
-    rint = staticmethod(np.rint)
-    arctan2 = staticmethod(np.arctan2)
-    hypot = staticmethod(np.hypot)
-    logaddexp = staticmethod(np.logaddexp)
-    abs = staticmethod(np.absolute)
-    sign = staticmethod(np.sign)
-    isfinite = staticmethod(np.isfinite)
-    maximum = staticmethod(np.maximum)
-    minimum = staticmethod(np.minimum)
     where = staticmethod(np.where)
     matmul = staticmethod(np.matmul)
     broadcast_to = staticmethod(numpy_text.broadcast_to)
@@ -73,7 +42,7 @@ class NumPy(Backend):
     def lgamma(self, x: Array) -> Array:
         return _special().lgamma(x)
 
-    def polygamma(self, n: int, x: Array) -> Array:
+    def polygamma(self, n: int, x: Array) -> Array:  # type: ignore[override]
         return _special().polygamma(n, x)
 
     def sum(self, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
@@ -133,4 +102,5 @@ def _special() -> Any:
     return special
 
 
+adopt(NumPy, np, numpy_text)
 NUMPY = NumPy()

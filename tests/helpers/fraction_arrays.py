@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from refgrad.backend import register
+from refgrad.backend.exact.names import ExactNamespace
 from refgrad.backend.exact.rationals import ExactArray, Rationals
-from refgrad.backend.exact.table import ElementBackend
 
 
 class FractionArray(ExactArray):
@@ -14,8 +13,7 @@ class FractionArray(ExactArray):
 
 
 FractionArray.field = Rationals(Fraction)
-FRACTIONS = ElementBackend(FractionArray)
-register(FractionArray, FRACTIONS)
+FRACTIONS = ExactNamespace(FractionArray)
 
 
 def converted(value, convert):

@@ -16,11 +16,10 @@ import math
 
 import numpy as np
 
-from refgrad.backend import register
 from refgrad.backend.exact.array import ElementArray
 from refgrad.backend.exact.field import Field, lifted
+from refgrad.backend.exact.names import ExactNamespace
 from refgrad.backend.exact.rationals import RATIONAL
-from refgrad.backend.exact.table import ElementBackend
 
 try:
     from flint import arb, arb_series
@@ -265,19 +264,19 @@ def field_of(element):
     return (BALL if BALL and type(element.c[0]) is type(BALL.field.zero) else RATIONAL).field
 
 
-class JetBackend(ElementBackend):
+class JetBackend(ExactNamespace):
     """The functions of jets; eigenvalues and eigenvectors order by order from ``A(t) V(t) = V(t) W(t)``."""
 
     def eigenvalues(self, a):
-        return self.each(
-            lambda m: np.array([Jet(row) for row in self.spectrum(m)[0].T], object), self.symmetric_part(a)
+        return self._each(
+            lambda field, m: np.array([Jet(row) for row in self.spectrum(m)[0].T], object), self.symmetric_part(a)
         )
 
     def eigenvectors(self, a):
         def vectors(m):
             return lifted(lambda *c: Jet(c), *self.spectrum(m)[1])
 
-        return self.each(vectors, self.symmetric_part(a))
+        return self._each(lambda field, m: vectors(m), self.symmetric_part(a))
 
     def spectrum(self, a):
         """The coefficients of W, shape (ORDER, n), and of V, shape (ORDER, n, n).
@@ -304,7 +303,6 @@ class JetBackend(ElementBackend):
 
 JetArray.field = Jets()
 JETS = JetBackend(JetArray)
-register(JetArray, JETS)
 
 
 def line(x, v):

@@ -9,18 +9,19 @@ does rightly with objects (broadcasting, ``@``, indexing, sums) is left to NumPy
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from refgrad.backend.exact.field import FUNCTIONS, Field, boxed, lifted, nearest
-from refgrad.errors import NotRational, RefgradError
+from refgrad.backend.base import ELEMENTWISE, Backend
+from refgrad.backend.exact.field import Field, boxed, lifted, nearest
+from refgrad.errors import InvalidInput, NotRational, RefgradError
 from refgrad.typing import DType, Shape
 
-if TYPE_CHECKING:
-    from refgrad.backend.exact.table import ElementBackend
+__all__ = ["TABLES", "ElementArray"]
 
-__all__ = ["ElementArray"]
+TABLES: dict[str, Backend] = {}
+"""The tables of the kinds of exact arrays that are loaded, by the kinds' names."""
 
 _FLOATS = (float, np.floating)
 _INTEGERS = (int, np.integer)
@@ -32,7 +33,7 @@ class ElementArray:
     __slots__ = ("data",)
     __hash__ = None  # type: ignore[assignment]
     field: ClassVar[Field]
-    table: ClassVar[ElementBackend]
+    table: ClassVar[Backend]
 
     data: np.ndarray
 
@@ -71,7 +72,7 @@ class ElementArray:
     def mT(self) -> ElementArray:
         return type(self)(np.swapaxes(self.data, -1, -2))
 
-    def __array_namespace__(self, *, api_version: str | None = None) -> ElementBackend:
+    def __array_namespace__(self, *, api_version: str | None = None) -> Backend:
         return self.table
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -93,9 +94,11 @@ class ElementArray:
         if dtype == "rational":
             raise NotRational("a ball is no single rational number; refgrad.exact.bounds(x) gives two that enclose it")
         if dtype == "ball":
-            from refgrad.backend import get
-
-            return get("ball").asarray(self)  # type: ignore[attr-defined, no-any-return]
+            if dtype not in TABLES:
+                raise InvalidInput(
+                    "astype: expected a dtype of numbers; certified enclosures are refgrad.exact.balls(x)"
+                )
+            return TABLES[dtype].asarray(self)  # type: ignore[no-any-return]
         fractions = [self.field.fraction(e) for e in self.data.ravel()]
         return nearest(fractions, np.dtype(dtype)).reshape(self.shape)
 
@@ -335,10 +338,6 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "absolute": lambda xp, a: abs(a),
     "square": lambda xp, a: a * a,
     "reciprocal": lambda xp, a: 1 / a,
-    "sign": lambda xp, a: xp.sign(a),
-    "isfinite": lambda xp, a: xp.isfinite(a),
-    "maximum": lambda xp, a, b: xp.maximum(a, b),
-    "minimum": lambda xp, a, b: xp.minimum(a, b),
     "less": lambda xp, a, b: a < b if isinstance(a, xp.array) else b > a,
     "less_equal": lambda xp, a, b: a <= b if isinstance(a, xp.array) else b >= a,
     "greater": lambda xp, a, b: a > b if isinstance(a, xp.array) else b < a,
@@ -348,13 +347,7 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "conjugate": lambda xp, a: xp.conj(a),
     "isnan": lambda xp, a: xp.isnan(a),
     "vecdot": lambda xp, a, b: xp.vecdot(a, b),
-    "logaddexp": lambda xp, a, b: xp.logaddexp(a, b),
-    "arctan2": lambda xp, a, b: xp.arctan2(a, b),
-    "hypot": lambda xp, a, b: xp.hypot(a, b),
-    "floor": lambda xp, a: xp.floor(a),
-    "ceil": lambda xp, a: xp.ceil(a),
-    "rint": lambda xp, a: xp.rint(a),
-    **{name: lambda xp, a, name=name: getattr(xp, name)(a) for name in FUNCTIONS},
+    **{name: lambda xp, *given, name=name: getattr(xp, name)(*given) for name in ELEMENTWISE},
 }
 """What a NumPy ufunc does to exact arrays, by the ufunc's name."""
 

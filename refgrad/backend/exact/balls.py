@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.backend import register
 from refgrad.backend.exact.array import ElementArray
 from refgrad.backend.exact.field import Field, lifted
+from refgrad.backend.exact.names import ExactNamespace
 from refgrad.backend.exact.rationals import RATIONAL, ExactArray, as_fraction
-from refgrad.backend.exact.table import ElementBackend
 from refgrad.errors import InvalidInput, MissingExtra, SingularMatrix, Undecided, UndecidedSingular
 
 try:
@@ -214,7 +213,7 @@ def _dyadic(ball: Any) -> Fraction:
     return Fraction(mantissa) * Fraction(2) ** exponent
 
 
-class BallBackend(ElementBackend):
+class BallBackend(ExactNamespace):
     """The functions of balls. Rationals are enclosed as they come in."""
 
     def isfinite(self, x: Any) -> Any:  # type: ignore[override]
@@ -234,4 +233,3 @@ BALLS = Balls()
 BallArray.field = BALLS
 BALL = BallBackend(BallArray)
 BALL.absorbs = (RATIONAL,)
-register(BallArray, BALL)

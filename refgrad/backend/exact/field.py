@@ -13,13 +13,7 @@ import numpy as np
 
 from refgrad.errors import InvalidInput, SingularMatrix
 
-__all__ = ["FUNCTIONS", "Field", "boxed", "lifted", "nearest"]
-
-FUNCTIONS = (
-    "exp", "log", "tanh", "sqrt", "sin", "cos", "arctan", "expm1", "log1p", "tan", "sinh", "cosh", "arcsin", "arccos",
-    "arcsinh", "arctanh", "log2", "log10", "exp2", "cbrt", "erf", "lgamma",
-)  # fmt: skip
-"""Functions of one real number, which balls have and rationals have not."""
+__all__ = ["Field", "boxed", "lifted", "nearest"]
 
 
 class Field(ABC):
@@ -49,7 +43,10 @@ class Field(ABC):
 
     @abstractmethod
     def apply(self, name: str, element: Any, *others: Any) -> Any:
-        """One of `FUNCTIONS` of one element; or ``arctan2`` of two, ``polygamma`` or ``sinc`` of one and an int."""
+        """A function of real numbers by its name, as in `refgrad.backend.base.ELEMENTWISE`, of one or two elements.
+
+        Or ``polygamma`` or ``sinc`` of an element and an int.
+        """
 
     @abstractmethod
     def compare(self, symbol: str, a: Any, b: Any) -> bool:

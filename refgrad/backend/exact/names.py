@@ -6,18 +6,18 @@ ints, whose quotients would be floats. What NumPy does rightly with objects is l
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from refgrad.backend.exact.array import ElementArray
-from refgrad.backend.exact.field import Field, lifted
+from refgrad.backend.exact.field import lifted
+from refgrad.backend.exact.table import ElementBackend
 from refgrad.errors import ShapeError
 from refgrad.typing import Array, Shape
 
-__all__ = ["NumPyNames"]
+__all__ = ["ExactNamespace"]
 
 PASSED_ON = {
     "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "copy", "diag", "diagonal", "diff",
@@ -28,29 +28,12 @@ PASSED_ON = {
 """Functions that only multiply, add or move elements, so that NumPy's own give the right ones."""
 
 
-NOT_NUMPYS = {"field", "indices", "matrices", "name", "pad", "xp"}
+NOT_NUMPYS = {"field", "indices", "name", "pad", "xp"}
 """Attributes of a table that mean something else than NumPy's function of that name."""
 
 
-class NumPyNames:
-    """The functions that `ElementBackend` has for people's code."""
-
-    field: Field
-    array: type[ElementArray]
-
-    if TYPE_CHECKING:  # of ElementBackend and its table
-        asarray: Callable[..., Any]
-        argmax: Callable[..., Any]
-        maximum: Callable[..., Any]
-        minimum: Callable[..., Any]
-        matmul: Callable[..., Any]
-        amax: Callable[..., Any]
-        mean: Callable[..., Any]
-        solve: Callable[..., Any]
-        sqrt: Callable[..., Any]
-        sum: Callable[..., Any]
-        matrices: Callable[..., np.ndarray]
-        _data: Callable[[Any], np.ndarray]
+class ExactNamespace(ElementBackend):
+    """What `ElementBackend` is for the engine, and these functions for people: an array's ``__array_namespace__``."""
 
     def arange(self, start: Any, stop: Any = None, step: Any = 1) -> Any:
         """``start, start + step, ...`` below `stop`; exact numbers, not indices."""
@@ -63,17 +46,11 @@ class NumPyNames:
         a, b = self.asarray(start), self.asarray(stop)
         return self.stack([a + (b - a) * i / max(1, num - 1) for i in range(num)])
 
-    # NumPy hands on its defaults of dtype, order and device, which mean nothing here
-
     def eye(self, N: int, M: int | None = None, k: int = 0, dtype: Any = None, **others: Any) -> Any:
         """Ones on the k-th diagonal of zeros, shape (N, M)."""
         return self.asarray(np.eye(N, M, k, dtype=int).astype(object))
 
     identity = eye
-
-    def ones(self, shape: Shape, dtype: Any = None, **others: Any) -> Any:
-        """Ones of `shape`."""
-        return self.array(np.full(shape, self.field.one, object))
 
     def full(self, shape: Shape, fill_value: Any, dtype: Any = None, **others: Any) -> Any:
         """`fill_value` in every place of `shape`."""
@@ -176,21 +153,12 @@ class NumPyNames:
 
     def inv(self, a: Array) -> Any:
         """The inverse of square matrices."""
-        data = self.matrices(a, "inv")
+        data = self._square(a, "inv")
         return self.solve(self.array(data), self.eye(data.shape[-1]))
-
-    def det(self, a: Array) -> Any:
-        """The determinants of square matrices."""
-        data = self.matrices(a, "det")
-        stack = data.reshape(math.prod(data.shape[:-2]), *data.shape[-2:])
-        found = np.empty(len(stack), object)
-        for i, matrix in enumerate(stack):
-            found[i] = self.field.det(matrix)
-        return self.array(found.reshape(data.shape[:-2]))
 
     def matrix_power(self, a: Array, n: int) -> Any:
         """The n-th power of a square matrix; of its inverse where n is negative."""
-        a = self.array(self.matrices(a, "matrix_power"))
+        a = self.array(self._square(a, "matrix_power"))
         base, power = (self.inv(a) if n < 0 else a), self.eye(a.shape[-1])
         for bit in bin(abs(n))[2:]:
             power = self.matmul(power, power)

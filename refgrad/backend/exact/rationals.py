@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.backend import register
 from refgrad.backend.exact.array import ElementArray
 from refgrad.backend.exact.field import Field
-from refgrad.backend.exact.table import ElementBackend
+from refgrad.backend.exact.names import ExactNamespace
 from refgrad.errors import InvalidInput, MissingExtra, NotRational
 
 __all__ = ["RATIONAL", "ExactArray", "as_fraction"]
@@ -134,5 +133,4 @@ class ExactArray(ElementArray):
 
 RATIONALS = Rationals(Fraction) if flint is None else Rationals(flint.fmpq, flint.fmpq_mat)
 ExactArray.field = RATIONALS
-RATIONAL = ElementBackend(ExactArray)
-register(ExactArray, RATIONAL)
+RATIONAL = ExactNamespace(ExactArray)

@@ -1,26 +1,26 @@
-"""The function table of one kind of exact array, which is also its ``__array_namespace__``."""
+"""What the engine asks of exact arrays: the function table of one kind of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from refgrad.backend.base import Backend, shape_of
-from refgrad.backend.exact.array import ElementArray
-from refgrad.backend.exact.field import FUNCTIONS, lifted
-from refgrad.backend.exact.matrices import LinearAlgebra
-from refgrad.backend.exact.names import NumPyNames
+from refgrad.backend.base import ELEMENTWISE, Backend, shape_of
+from refgrad.backend.exact import matrices
+from refgrad.backend.exact.array import TABLES, ElementArray
+from refgrad.backend.exact.field import boxed, lifted
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.typing import Array, DType, Shape
 
 __all__ = ["ElementBackend"]
 
 
-class ElementBackend(LinearAlgebra, NumPyNames, Backend):
-    """The functions of one kind of exact array; also its ``__array_namespace__``."""
+class ElementBackend(Backend):
+    """The functions of one kind of exact array."""
 
     exact = True
 
@@ -29,16 +29,10 @@ class ElementBackend(LinearAlgebra, NumPyNames, Backend):
         self.field = array.field
         self.name = array.field.name
         self.xp = self
-        array.table = self
-        for name in FUNCTIONS:
-            setattr(self, name, self._function(name))
-
-    def _function(self, name: str) -> Callable[[Array], Array]:
-        def function(x: Array) -> Array:
-            return self.array(lifted(lambda e: self.field.apply(name, e), self._data(x)))
-
-        function.__name__ = name
-        return function
+        array.table = TABLES[self.name] = self
+        for name in ELEMENTWISE:
+            if not hasattr(type(self), name):
+                setattr(self, name, partial(self._applied, name))
 
     def _data(self, x: Any) -> np.ndarray:
         data = self.array._coerce(x)
@@ -66,20 +60,20 @@ class ElementBackend(LinearAlgebra, NumPyNames, Backend):
             return self.array(np.stack(parts))
         return self.array(lifted(self.field.element, np.array(x, object)))
 
-    def abs(self, x: Array) -> Array:  # type: ignore[override]
+    def abs(self, x: Array) -> Array:
         return abs(self.asarray(x))
 
-    def sign(self, x: Array) -> Array:  # type: ignore[override]
+    def sign(self, x: Array) -> Array:
         x = self.asarray(x)
         return self.where(x > 0, self.ones_like(x), self.where(x < 0, -self.ones_like(x), self.zeros_like(x)))
 
-    def isfinite(self, x: Array) -> Array:  # type: ignore[override]
+    def isfinite(self, x: Array) -> Array:
         return np.ones(self.asarray(x).shape, bool)
 
-    def maximum(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def maximum(self, a: Array, b: Array) -> Array:
         return self.array(lifted(self.field.maximum, self._data(a), self._data(b)))
 
-    def minimum(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def minimum(self, a: Array, b: Array) -> Array:
         return -self.maximum(-self.array(self._data(a)), -self.array(self._data(b)))
 
     def where(self, condition: Array, a: Array, b: Array) -> Array:  # type: ignore[override]
@@ -96,9 +90,6 @@ class ElementBackend(LinearAlgebra, NumPyNames, Backend):
     def softplus(self, x: Array) -> Array:
         return self.log1p(self.exp(x))
 
-    def arctan2(self, a: Array, b: Array) -> Array:  # type: ignore[override]
-        return self._applied("arctan2", a, b)
-
     def polygamma(self, n: int, x: Array) -> Array:  # type: ignore[override]
         return self._applied("polygamma", x, n=n)
 
@@ -109,20 +100,20 @@ class ElementBackend(LinearAlgebra, NumPyNames, Backend):
         others = tuple(params.values())
         return self.array(lifted(lambda *e: self.field.apply(name, *e, *others), *map(self._data, arrays)))
 
-    def hypot(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def hypot(self, a: Array, b: Array) -> Array:
         a, b = self.asarray(a), self.asarray(b)
         return self.sqrt(a * a + b * b)
 
-    def logaddexp(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def logaddexp(self, a: Array, b: Array) -> Array:
         return self.log(self.exp(a) + self.exp(b))
 
-    def floor(self, x: Array) -> Array:  # type: ignore[override]
+    def floor(self, x: Array) -> Array:
         return self.array(lifted(self.field.floor, self._data(x)))
 
-    def ceil(self, x: Array) -> Array:  # type: ignore[override]
+    def ceil(self, x: Array) -> Array:
         return -self.floor(-self.asarray(x))
 
-    def rint(self, x: Array) -> Array:  # type: ignore[override]
+    def rint(self, x: Array) -> Array:
         return self.array(lifted(self.field.rint, self._data(x)))
 
     def cumsum(self, x: Array, axis: int | None = None) -> Array:  # type: ignore[override]
@@ -208,29 +199,69 @@ class ElementBackend(LinearAlgebra, NumPyNames, Backend):
         return self.array(y)
 
     def solve(self, a: Array, b: Array) -> Array:
-        a_data, b_data = self.matrices(a, "solve"), self._data(b)
+        a_data, b_data = self._square(a, "solve"), self._data(b)
         if b_data.ndim == 1:
             return self.solve(a, b_data[:, None])[..., 0]
         if b_data.ndim < 2 or b_data.shape[-2] != a_data.shape[-1]:
             raise ShapeError(
                 f"solve: expected shapes (..., n, n) and (..., n, k), got {a_data.shape} and {b_data.shape}"
             )
-        batch = np.broadcast_shapes(a_data.shape[:-2], b_data.shape[:-2])
-        n, columns = b_data.shape[-2:]
-        count = math.prod(batch)
-        a_stack = np.broadcast_to(a_data, (*batch, n, n)).reshape(count, n, n)
-        b_stack = np.broadcast_to(b_data, (*batch, n, columns)).reshape(count, n, columns)
-        x = np.empty((count, n, columns), object)
-        for i in range(len(x)):
-            x[i] = self.field.solve(a_stack[i], b_stack[i])
-        return self.array(x.reshape(*batch, n, columns))
+        return self._each(lambda field, m, right: field.solve(m, right), a_data, b_data)
 
-    def matrices(self, a: Array, what: str) -> np.ndarray:
+    def solve_triangular(self, a: Array, b: Array, lower: bool, unit_diagonal: bool) -> Array:
+        if not unit_diagonal:
+            matrices.require_pivots(self.field, self._data(a))
+        return super().solve_triangular(a, b, lower, unit_diagonal)
+
+    def det(self, a: Array) -> Array:
+        return self._each(lambda field, m: boxed(field.det(m)), self._square(a, "det"))
+
+    def log_abs_det(self, a: Array) -> Array:
+        return self.log(self.abs(self.det(a)))
+
+    def det_sign(self, a: Array) -> Array:
+        return self.sign(self.det(a))
+
+    def cofactor(self, a: Array, *directions: Array) -> Array:  # type: ignore[override]
+        return self._each(matrices.cofactor, a, *directions)
+
+    def cholesky(self, a: Array) -> Array:
+        return self._each(matrices.cholesky, self.symmetric_part(a))
+
+    def orthonormal(self, a: Array) -> Array:
+        return self._each(matrices.orthonormal, a)
+
+    def triangular_factor(self, a: Array) -> Array:
+        return self._each(matrices.triangular_factor, a)
+
+    def eigenvalues(self, a: Array) -> Array:
+        return self._each(lambda field, m: boxed(field.eigenvalues(m)), self.symmetric_part(a))
+
+    def eigenvectors(self, a: Array) -> Array:
+        return self._each(matrices.eigenvectors, self.symmetric_part(a))
+
+    def _each(self, function: Callable[..., np.ndarray], *stacks: Array) -> Array:
+        return self.array(matrices.each(self.field, function, *map(self._data, stacks)))
+
+    def ratio(self, a: Array, b: Array) -> Array:
+        a, b = self.array(self._data(a)), self.array(self._data(b))
+        nothing = np.asarray(b == 0)
+        if np.any(nothing & np.asarray(a != 0)):
+            raise ZeroDivisionError("ratio: expected 0 or a divisor other than 0")
+        return a / self.array(np.where(nothing, boxed(self.field.one), b.data))
+
+    def _square(self, a: Array, what: str) -> np.ndarray:
         """The elements of a square matrix, or of a stack of them."""
         data = self._data(a)
         if data.ndim < 2 or data.shape[-1] != data.shape[-2]:
             raise ShapeError(f"{what}: expected a square matrix, shape (..., n, n); got {data.shape}")
         return data
+
+    def ones(self, shape: Shape, dtype: Any = None, **others: Any) -> Array:
+        """Ones of `shape`."""
+        return self.array(np.full(shape, self.field.one, object))
+
+    # NumPy hands on its defaults of dtype, order and device, which mean nothing here
 
     def zeros(self, shape: Shape, like: Array = None, **others: Any) -> Array:
         return self.array(np.full(shape, self.field.zero, object))
