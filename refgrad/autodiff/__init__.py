@@ -8,7 +8,7 @@
 True
 
 Plain NumPy code is differentiable unchanged; `refgrad.numpy` has the same functions for every array library. How it
-works stands in `trace` (levels), `primitive` (rules), `forward` and `reverse` (the two modes).
+works stands in `core` (levels, traced values, primitives), `rules`, `forward` and `reverse` (the two modes).
 """
 
 from __future__ import annotations
@@ -63,3 +63,7 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(f"refgrad.autodiff.{_ON_DEMAND[name]}"), name)
     globals()[name] = value
     return value
+
+
+# the one arrow that runs up: NumPy's face for traced values, which needs all of the above
+from refgrad.numpy import methods as _methods  # noqa: E402, F401

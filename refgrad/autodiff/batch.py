@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from refgrad.autodiff.arguments import held, name_of, owned, select
-from refgrad.autodiff.core import Trace, Tracer
-from refgrad.autodiff.primitive import MAYBE_COMPLEX, Primitive, complex_result
+from refgrad.autodiff.core import Primitive, Trace, Tracer
+from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result
 from refgrad.autodiff.reverse import grad
 from refgrad.autodiff.rules.index import moved
 from refgrad.autodiff.rules.shape import repeated
@@ -43,7 +43,7 @@ class BatchTracer(Tracer):
     def shape(self) -> Shape:
         return self.value.shape[1:]  # type: ignore[no-any-return]
 
-    def _single(self) -> Any:
+    def single(self) -> Any:
         transformation, f = self.owner.label
         raise BatchedValue(
             f"inside {transformation}({name_of(f)}) a value of shape {self.shape} stands for one example of many, and "

@@ -1,44 +1,60 @@
-"""Levels and traced values: what a transformation wraps its inputs in.
+"""The engine in two screens: runs of transformations, traced values, primitives.
 
 Every run of a transformation makes one `Trace` with a level from a counter that is never reused, so an inner run
 is always above the outer one and a value of a run that has ended is recognised, whatever threads, exceptions or
 caches did in between. There is no global stack. A `Tracer` stands for a value at one level; under it lies the value
-at the levels below, down to a plain array.
+at the levels below, down to a plain array. A `Primitive` that meets tracers asks the trace of the highest level what
+becomes of it; that trace may compute with the values below, and so hand the operation down.
+
+What a traced value can do as an array stands in `refgrad.numpy.methods`; what a trace makes of a primitive, in
+`forward`, `reverse`, `batch` and `record`, one for each transformation.
 """
 
 from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-import numpy as np
+from numpy import ndarray
 
-from refgrad.errors import EscapedTracer, NoDerivative, TracedAssignment
+from refgrad import backend
+from refgrad.autodiff.domains import Case
+from refgrad.backend import NUMPY, shape_of
+from refgrad.errors import EscapedTracer
 from refgrad.typing import Array, DType, Shape
 
-if TYPE_CHECKING:
-    from refgrad.autodiff.debugging import Watch
-    from refgrad.autodiff.primitive import Primitive
-
-__all__ = ["PRIMITIVES", "Trace", "Tracer", "primal", "value_of", "watching"]
+__all__ = ["PRIMITIVES", "Batching", "Primitive", "Trace", "Tracer", "Watch", "primal", "value_of", "watching"]
 
 PRIMITIVES: dict[str, Primitive] = {}
 """Every primitive by its name."""
 
+_levels = itertools.count(1)
+
+
+class Watch(Protocol):
+    """What looks at the operations and rules of one run; `refgrad.debug` makes one for each run that begins in it."""
+
+    def call(self, trace: Trace, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """An operation on traced arguments: what `trace` makes of it, looked at."""
+
+    def record(self, node: Any) -> None:
+        """A call of a function with rules of its own."""
+
+    def pull(self, node: Any) -> Callable[..., Any]:
+        """The cotangent rule of `node`, looked at."""
+
+    def push(self, node: Any) -> Callable[..., Any]:
+        """The tangent rule of `node`, looked at."""
+
+    def where(self, tracer: Tracer | None) -> str:
+        """Where an escaped value was made, as a sentence."""
+
+
 watching: ContextVar[Callable[[], Watch] | None] = ContextVar("refgrad.debug", default=None)
 """Inside `refgrad.debug`, what makes the watch over a run that begins."""
-
-METHODS = frozenset({
-    "all", "any", "argmax", "argmin", "argsort", "clip", "conj", "conjugate", "cumprod", "cumsum", "diagonal", "prod",
-    "repeat", "round", "squeeze", "std", "swapaxes", "take", "var",
-})  # fmt: skip
-"""Methods of a NumPy array that are the functions of the namespace by the same name."""
-
-_levels = itertools.count(1)
 
 
 class Trace(ABC):
@@ -87,8 +103,6 @@ class Tracer:
     """A traced value: an array for every purpose but assignment and conversion to a plain array."""
 
     __slots__ = ("origin", "owner", "value")  # the origin is set inside refgrad.debug only
-    __hash__ = None  # type: ignore[assignment]
-    __array_priority__ = 1000
 
     origin: Any
     owner: Trace
@@ -102,257 +116,15 @@ class Tracer:
             return ()
 
     @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
     def dtype(self) -> DType:
         try:
             return self.value.dtype  # type: ignore[no-any-return]
         except AttributeError:  # a Python number
             return float
 
-    @property
-    def size(self) -> int:
-        size = 1
-        for n in self.shape:
-            size *= n
-        return size
-
-    def __add__(self, other: Any) -> Any:
-        return PRIMITIVES["add"].apply(self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return PRIMITIVES["add"].apply(other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return PRIMITIVES["sub"].apply(self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return PRIMITIVES["sub"].apply(other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return PRIMITIVES["mul"].apply(self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return PRIMITIVES["mul"].apply(other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return PRIMITIVES["div"].apply(self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return PRIMITIVES["div"].apply(other, self)
-
-    def __neg__(self) -> Any:
-        return PRIMITIVES["neg"].apply(self)
-
-    def __pos__(self) -> Any:
-        return self
-
-    def __abs__(self) -> Any:
-        return PRIMITIVES["abs"].apply(self)
-
-    def __pow__(self, other: Any) -> Any:
-        return _namespace().power(self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return _namespace().power(other, self)
-
-    # one is constant almost everywhere, the other has no rule: the dispatch of NumPy's functions knows
-    def __floordiv__(self, other: Any) -> Any:
-        return np.floor_divide(self, other)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return np.floor_divide(other, self)
-
-    def __mod__(self, other: Any) -> Any:
-        return np.remainder(self, other)
-
-    def __rmod__(self, other: Any) -> Any:
-        return np.remainder(other, self)
-
-    def __matmul__(self, other: Any) -> Any:
-        return _namespace().matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return _namespace().matmul(other, self)
-
-    def __lt__(self, other: Any) -> Any:
-        return PRIMITIVES["lt"].apply(self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return PRIMITIVES["le"].apply(self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return PRIMITIVES["gt"].apply(self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return PRIMITIVES["ge"].apply(self, other)
-
-    def __eq__(self, other: Any) -> Any:
-        return PRIMITIVES["eq"].apply(self, other)
-
-    def __ne__(self, other: Any) -> Any:
-        return PRIMITIVES["ne"].apply(self, other)
-
-    def __and__(self, other: Any) -> Any:
-        return PRIMITIVES["bitwise_and"].apply(self, other)
-
-    def __rand__(self, other: Any) -> Any:
-        return PRIMITIVES["bitwise_and"].apply(other, self)
-
-    def __or__(self, other: Any) -> Any:
-        return PRIMITIVES["bitwise_or"].apply(self, other)
-
-    def __ror__(self, other: Any) -> Any:
-        return PRIMITIVES["bitwise_or"].apply(other, self)
-
-    def __xor__(self, other: Any) -> Any:
-        return PRIMITIVES["bitwise_xor"].apply(self, other)
-
-    def __rxor__(self, other: Any) -> Any:
-        return PRIMITIVES["bitwise_xor"].apply(other, self)
-
-    def __invert__(self) -> Any:
-        return PRIMITIVES["invert"].apply(self)
-
-    def __getitem__(self, index: Any) -> Any:
-        return _namespace().getitem(self, index)
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of a traced value of shape (): it has no first axis")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self)))
-
-    @property
-    def T(self) -> Any:
-        return _namespace().transpose(self)
-
-    @property
-    def mT(self) -> Any:
-        return _namespace().matrix_transpose(self)
-
-    def sum(self, axis: Any = None, *, keepdims: bool = False) -> Any:
-        """The sum over `axis`."""
-        return _namespace().sum(self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: Any = None, *, keepdims: bool = False) -> Any:
-        """The mean over `axis`."""
-        return _namespace().mean(self, axis=axis, keepdims=keepdims)
-
-    def max(self, axis: Any = None, *, keepdims: bool = False) -> Any:
-        """The largest element over `axis`."""
-        return _namespace().max(self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Any = None, *, keepdims: bool = False) -> Any:
-        """The smallest element over `axis`."""
-        return _namespace().min(self, axis=axis, keepdims=keepdims)
-
-    def reshape(self, *shape: Any) -> Any:
-        """The elements in row-major order as an array of `shape`."""
-        return _namespace().reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    def ravel(self) -> Any:
-        """The elements in row-major order as a vector."""
-        return _namespace().reshape(self, (-1,))
-
-    flatten = ravel
-
-    def transpose(self, *axes: Any) -> Any:
-        """The array with its axes permuted, reversed if none are given."""
-        if len(axes) == 1 and not isinstance(axes[0], int):
-            axes = axes[0]
-        return _namespace().transpose(self, axes or None)
-
-    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-        """The sum of a diagonal of a matrix, or of each in a stack."""
-        return _namespace().trace(self, offset, axis1, axis2)
-
-    def dot(self, other: Any) -> Any:
-        """The matrix product."""
-        return _namespace().dot(self, other)
-
-    def astype(self, dtype: DType, *, copy: bool = True) -> Any:
-        """The array in another floating dtype; whether it is a copy makes no difference, for it cannot change."""
-        return _namespace().astype(self, dtype)
-
-    def item(self) -> Any:
-        self._refuse("item()", "keep it as an array, or take refgrad.value_of(x).item() if it is only to be looked at")
-
-    def copy(self) -> Any:
-        """The value itself: traced arrays never change."""
-        return self
-
-    __copy__ = copy
-
-    def __deepcopy__(self, memo: Any) -> Any:
-        return self
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        self._refuse("pickling", "pickle refgrad.value_of(x)")
-
-    def __getattr__(self, name: str) -> Any:
-        # only what the class does not have comes here
-        if name in ("real", "imag"):
-            return getattr(_namespace(), name)(self)
-        if name in METHODS:
-            return partial(getattr(_namespace(), name), self)
-        raise AttributeError(
-            f"a traced value has no attribute {name!r}; use a function of refgrad.numpy, or refgrad.value_of(x).{name} "
-            "if no derivative is needed"
-        )
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise TracedAssignment(
-            f"x[{index!r}] = ... : a traced array cannot change. Build the new array instead: "
-            "refgrad.numpy.where(mask, value, x), refgrad.numpy.concatenate([...]) or refgrad.numpy.stack([...])."
-        )
-
-    def __bool__(self) -> bool:
-        return bool(value_of(self))
-
-    def _single(self) -> Any:
+    def single(self) -> Any:
         """The value one level down, if it is the value of one evaluation."""
         return self.value
-
-    def _refuse(self, what: str, instead: str) -> Any:
-        raise NoDerivative(f"{what} of a traced value of shape {self.shape} would drop its derivative: {instead}.")
-
-    def __float__(self) -> float:
-        # NumPy asks for this in y[i] = x, and then complains of "a sequence": this message is the cause it names
-        return self._refuse(  # type: ignore[no-any-return]
-            "float()",
-            "use operators and refgrad.numpy in place of the math module, and refgrad.numpy.stack([...]) in place of "
-            "assignments y[i] = x into a plain array",
-        )
-
-    def __int__(self) -> int:
-        return self._refuse("int()", "an integer has no derivative; take it of refgrad.value_of(x)")  # type: ignore[no-any-return]
-
-    __index__ = __int__
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return self._refuse(
-            "conversion to a plain NumPy array",
-            "a traced value reached numpy.array, an assignment into a plain array, or compiled code. Use "
-            "refgrad.numpy.stack([...]) to collect values, refgrad.numpy.where to choose, refgrad.value_of(x) to look, "
-            "and for a[x] with a traced index refgrad.numpy.take(a, x, axis=0)",
-        )
-
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        return _namespace()
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return _namespace().apply_ufunc(ufunc, method, inputs, kwargs)
-
-    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        return _namespace().apply_function(function, args, kwargs)
-
-    def __format__(self, spec: str) -> str:
-        return format(value_of(self), spec) if spec else str(self)
 
     def __repr__(self) -> str:
         return f"Traced<{self.owner.label[0]}>({self.value!r})"
@@ -383,18 +155,106 @@ def value_of(x: Array) -> Array:
     6.0
     """
     while isinstance(x, Tracer):
-        x = x._single()
+        x = x.single()
     return x
 
 
-_module: Any = None
+Batching = Callable[[int, Sequence[bool], Sequence[Any], dict[str, Any]], Any]
+"""A batching rule.
+
+It gets `size`, the number of examples; `mapped`, which of the arguments have an example axis; `args`, where those have
+it in front; and the parameters of the call on one example. It returns the results of all examples, their axis in front.
+"""
 
 
-def _namespace() -> Any:
-    # floor 2 reaches up to refgrad.numpy here and nowhere else: x.sum(), np.tanh(x) and x[i] are its functions
-    global _module
-    if _module is None:
-        from refgrad import numpy
+class Primitive:
+    """One operation with everything that a derivative, a reader or a test needs of it.
 
-        _module = numpy
-    return _module
+    =========  ==================================================================================================
+    impl       ``impl(xp, *args, **params)``: the only place that touches arrays
+    jvp        ``jvp(y, xs, ts, **params)``: the tangent of y; a tangent that is zero is None
+    vjp        ``vjp(i, g, y, *xs, **params)``: the cotangent of argument i, given that of y
+    batch      ``batch(size, mapped, args, params)``: the operation for every example at once; see `Batching`
+    source     the operation as a NumPy expression
+    cases      domains from which the tests draw arguments
+    =========  ==================================================================================================
+
+    Rules are written with primitives, operators and integer literals only. Hence they nest to any order, keep float32
+    float32, and run unchanged on rational numbers and balls. They see arguments and result of the operation, never an
+    opaque by-product such as a factorisation: derivatives of a saved by-product are how forward-over-forward goes
+    wrong. A primitive with ``vjp=None`` is piecewise constant (a comparison): its results are not traced by the levels
+    that differentiate.
+    """
+
+    __slots__ = ("batch", "cases", "impl", "jvp", "name", "needs_table", "source", "vjp")
+
+    def __init__(
+        self,
+        name: str,
+        impl: Callable[..., Array],
+        *,
+        jvp: Callable[..., Array] | None,
+        vjp: Callable[..., Array] | None,
+        source: str,
+        cases: Sequence[Case],
+        batch: Batching | None = None,
+        needs_table: bool = True,
+    ) -> None:
+        if (jvp is None) != (vjp is None):
+            raise ValueError(f"primitive {name}: expected both of jvp and vjp, or neither")
+        if name in PRIMITIVES:
+            raise ValueError(f"primitive {name} is defined twice")
+        self.name, self.impl, self.jvp, self.vjp = name, impl, jvp, vjp
+        self.source, self.cases = source, tuple(cases)
+        self.batch = self.aligned if batch is None else batch
+        self.needs_table = needs_table
+        PRIMITIVES[name] = self
+
+    def apply(self, *args: Any, **params: Any) -> Any:
+        """What calling the primitive does; CPython calls a method in half the time of an instance."""
+        top: Trace | None = None
+        for a in args:
+            if isinstance(a, Tracer) and (top is None or a.owner.level > top.level):
+                top = a.owner
+        if top is not None:
+            if not top.alive:
+                raise top.escaped(next(a for a in args if isinstance(a, Tracer) and a.owner is top))
+            if top.watch is not None:
+                return top.watch.call(top, self, args, params)
+            return top.process(self, args, params)
+        return self.evaluate(args, params)
+
+    __call__ = apply
+
+    def evaluate(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The operation on arguments of which none is traced."""
+        if not self.needs_table:
+            return self.impl(*args, **params)
+        # NumPy first: asking the type table costs as much as a small addition
+        xp = NUMPY if len(args) == 1 and type(args[0]) is ndarray else backend.of(*args)
+        return self.impl(xp, *args, **params)
+
+    def aligned(self, size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The batching rule of what broadcasts over leading axes: all arguments are brought to one rank first."""
+        if len(args) == 1:
+            return self.apply(args[0], **params)
+        if len(args) == 2:  # as nearly always: no lists are made
+            (a, b), (m, n) = args, mapped
+            missing = getattr(b, "ndim", 0) - n - getattr(a, "ndim", 0) + m
+            if missing > 0 and m:
+                a = _raised(a, missing)
+            elif missing < 0 and n:
+                b = _raised(b, -missing)
+            return self.apply(a, b, **params)
+        ranks = [getattr(a, "ndim", 0) - m for a, m in zip(args, mapped, strict=True)]
+        missings = [max(ranks) - r if m else 0 for r, m in zip(ranks, mapped, strict=True)]
+        return self.apply(*(_raised(a, k) if k else a for a, k in zip(args, missings, strict=True)), **params)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+def _raised(a: Array, count: int) -> Array:
+    """An array with `count` axes of length 1 after that of the examples."""
+    size, *rest = shape_of(a)
+    return PRIMITIVES["reshape"].apply(a, shape=(size, *(1,) * count, *rest))

@@ -21,9 +21,8 @@ from typing import Any
 
 from refgrad import backend
 from refgrad.autodiff.batch import BatchTracer
-from refgrad.autodiff.core import Trace, Tracer, primal, watching
+from refgrad.autodiff.core import Primitive, Trace, Tracer, primal, watching
 from refgrad.autodiff.forward import ForwardTracer
-from refgrad.autodiff.primitive import Primitive
 from refgrad.autodiff.reverse import ReverseTracer
 from refgrad.backend import shape_of
 from refgrad.backend.exact.array import ElementArray

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from refgrad.autodiff.arguments import check_like, check_result, held, name_of, owned, pair, real_leaves
-from refgrad.autodiff.core import Trace, Tracer
-from refgrad.autodiff.primitive import MAYBE_COMPLEX, Primitive, complex_result, zeros_like
+from refgrad.autodiff.core import Primitive, Trace, Tracer
+from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result, zeros_like
 from refgrad.errors import ShapeError
 from refgrad.tree import flatten
 from refgrad.typing import Tree

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.autodiff.arguments import name_of
-from refgrad.autodiff.core import Trace, Tracer
-from refgrad.autodiff.primitive import Primitive
+from refgrad.autodiff.core import Primitive, Trace, Tracer
 from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative, StagedValue
 from refgrad.typing import Shape
@@ -87,7 +86,7 @@ class RecordTracer(Tracer):
     def __init__(self, trace: RecordTrace, value: Any, variable: Variable) -> None:
         self.owner, self.value, self.variable = trace, value, variable
 
-    def _single(self) -> Any:
+    def single(self) -> Any:
         transformation, f = self.owner.label
         raise StagedValue(
             f"inside {transformation}({name_of(f)}) a value of shape {self.shape} decides what Python does next: a "

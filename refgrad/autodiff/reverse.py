@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from refgrad.autodiff.arguments import check_like, check_result, held, kept, name_of, owned, pair, real_leaves, select
-from refgrad.autodiff.core import Trace, Tracer, primal
+from refgrad.autodiff.core import Primitive, Trace, Tracer, primal
 from refgrad.autodiff.forward import stripped
-from refgrad.autodiff.primitive import MAYBE_COMPLEX, Primitive, complex_result, ones_like, zeros_like
+from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result, ones_like, zeros_like
 from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative, ShapeError
 from refgrad.tree import flatten, map

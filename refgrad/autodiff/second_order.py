@@ -70,7 +70,7 @@ def jacfwd(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
 
     @wraps(f)
     def jacobian(*args: Any, **kwargs: Any) -> Tree:
-        place = _single(args, argnums, "jacfwd")
+        place = _single_place(args, argnums, "jacfwd")
         xs, structure = real_leaves(args[place], f"jacfwd({name_of(f)}): argument {place}")
 
         def of_leaves(*leaves: Array) -> Tree:
@@ -101,7 +101,7 @@ def jacrev(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
 
     @wraps(f)
     def jacobian(*args: Any, **kwargs: Any) -> Tree:
-        place = _single(args, argnums, "jacrev")
+        place = _single_place(args, argnums, "jacrev")
         real_leaves(args[place], f"jacrev({name_of(f)}): argument {place}")
 
         def of_one(x: Tree) -> Tree:
@@ -141,7 +141,7 @@ def hessian(f: ScalarFunction, argnums: int = 0) -> Callable[..., Tree]:
     return jacrev(grad(f, argnums), argnums)
 
 
-def _single(args: tuple[Any, ...], argnums: int, what: str) -> int:
+def _single_place(args: tuple[Any, ...], argnums: int, what: str) -> int:
     if isinstance(argnums, (tuple, list)):
         raise NoDerivative(f"{what}: expected one argument, argnums={argnums!r}; put several into one container")
     return select(args, argnums, what)[0]

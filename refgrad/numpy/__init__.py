@@ -380,8 +380,6 @@ __all__ = [
     "zeros_like",
 ]  # fmt: skip
 
-from refgrad.numpy.dispatch import apply_function, apply_ufunc  # noqa: F401  (needs the names above)
-
 
 def __getattr__(name: str) -> Any:
     if name == "nn":  # when it is first used

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from refgrad.autodiff.primitive import kept
+from refgrad.autodiff.primitive import keepdims_shape
 from refgrad.autodiff.rules import norm as rules
 from refgrad.autodiff.rules import shape, spectral
 from refgrad.autodiff.rules.contract import matrix_transpose
@@ -51,7 +51,7 @@ def norm(x: Any, ord: Any = None, axis: Axes = None, keepdims: bool = False) -> 
     # the columns' axis first, lest it moves under the rows'
     matrices = moveaxis(moveaxis(x, columns, -1), rows - (columns < rows), -2)
     y = matrix_norm(matrices, ord="fro" if ord is None else ord)
-    return shape.reshape(y, shape=kept(dims, (rows, columns))) if keepdims else y
+    return shape.reshape(y, shape=keepdims_shape(dims, (rows, columns))) if keepdims else y
 
 
 def vector_norm(x: Any, *, axis: Axes = None, keepdims: bool = False, ord: Any = 2) -> Array:

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import backend
-from refgrad.autodiff.core import primal
-from refgrad.autodiff.primitive import Primitive
+from refgrad.autodiff.core import Primitive, primal
 from refgrad.autodiff.rules import discrete, reduce, scan, shape
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.autodiff.primitive import Primitive
+from refgrad.autodiff.core import Primitive
 from refgrad.autodiff.record import Atom, Equation, Variable
 
 __all__ = ["expression", "has_literal", "is_elementwise", "is_uniform", "literal", "ufunc_of"]

@@ -11,8 +11,7 @@ import pytest
 
 import refgrad.numpy as rnp
 from refgrad import check_derivatives, exact, value_of
-from refgrad.autodiff.core import PRIMITIVES
-from refgrad.autodiff.primitive import Primitive
+from refgrad.autodiff.core import PRIMITIVES, Primitive
 from refgrad.errors import InvalidInput, NoDerivative, NotFinite, WrongDerivative
 
 X = np.array([0.5, 2.0])

@@ -26,8 +26,8 @@ from refgrad import (
     vjp,
     vmap,
 )
-from refgrad.autodiff.core import PRIMITIVES
-from refgrad.autodiff.primitive import Primitive, elementwise
+from refgrad.autodiff.core import PRIMITIVES, Primitive
+from refgrad.autodiff.primitive import elementwise
 from refgrad.errors import ChangedValue, EscapedTracer, NotFinite, WrongDerivative
 
 X = np.array([1.0, 0.0])

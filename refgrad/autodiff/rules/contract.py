@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.autodiff.primitive import Primitive, case, real, unbroadcast
+from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.domains import case, real
+from refgrad.autodiff.primitive import unbroadcast
 from refgrad.autodiff.rules.elementwise import mul
 from refgrad.autodiff.rules.shape import transpose
 from refgrad.backend import shape_of

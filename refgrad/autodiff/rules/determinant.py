@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from refgrad import backend
-from refgrad.autodiff.core import primal
-from refgrad.autodiff.primitive import Primitive, case, invertible, real, unbroadcast
+from refgrad.autodiff.core import Primitive, primal
+from refgrad.autodiff.domains import case, invertible, real
+from refgrad.autodiff.primitive import unbroadcast
 from refgrad.autodiff.rules.contract import matrix_transpose
 from refgrad.autodiff.rules.linalg import solve
 from refgrad.autodiff.rules.reduce import sum_

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import operator
 
-from refgrad.autodiff.primitive import Primitive, case, mask, real
+from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.domains import case, mask, real
 
 __all__ = ["bitwise", "ceil", "floor", "invert", "rint"]
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from string import ascii_letters
 from typing import Any
 
-from refgrad.autodiff.primitive import Primitive, case, real
+from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.domains import case, real
 from refgrad.errors import ShapeError
 from refgrad.typing import Array
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import operator
 
-from refgrad.autodiff.core import primal
-from refgrad.autodiff.primitive import Primitive, case, elementwise, mask, nonzero, positive, real
+from refgrad.autodiff.core import Primitive, primal
+from refgrad.autodiff.domains import case, mask, nonzero, positive, real
+from refgrad.autodiff.primitive import elementwise
 from refgrad.backend import of
 from refgrad.typing import Array
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from refgrad import backend
-from refgrad.autodiff.core import PRIMITIVES, Tracer, primal
-from refgrad.autodiff.primitive import Primitive, case, index, real
+from refgrad.autodiff.core import PRIMITIVES, Primitive, Tracer, primal
+from refgrad.autodiff.domains import case, index, real
 from refgrad.autodiff.rules.elementwise import where
 from refgrad.autodiff.rules.shape import repeated, reshape, transpose
 from refgrad.backend import shape_of
@@ -43,7 +43,8 @@ def in_one_row(indices: Array, size: int, n: int) -> Array:
     wrapped = where(indices < 0, indices + n, indices)
     rows = wrapped + first.reshape((size,) + (1,) * (len(shape_of(indices)) - 1))
     # what is recorded runs again with other indices, which nobody has looked at: one out of bounds must stay so
-    return where((indices >= n) | (indices < -n), size * n, rows) if isinstance(indices, Tracer) else rows
+    traced = isinstance(indices, Tracer)
+    return where((indices >= n) | (indices < -n), size * n, rows) if traced else rows
 
 
 def _take_batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:

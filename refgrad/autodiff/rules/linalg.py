@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refgrad.autodiff.primitive import Primitive, case, invertible, real, unbroadcast
+from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.domains import case, invertible, real
+from refgrad.autodiff.primitive import unbroadcast
 from refgrad.autodiff.rules.contract import matmul, matrix_transpose
 from refgrad.typing import Array
 

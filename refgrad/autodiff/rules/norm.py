@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from refgrad import backend
-from refgrad.autodiff.core import primal
-from refgrad.autodiff.primitive import Primitive, case, elementwise, kept, nonzero, real
+from refgrad.autodiff.core import Primitive, primal
+from refgrad.autodiff.domains import case, nonzero, real
+from refgrad.autodiff.primitive import elementwise, keepdims_shape
 from refgrad.autodiff.rules.elementwise import where
 from refgrad.autodiff.rules.reduce import sum_
 from refgrad.autodiff.rules.shape import reshape
@@ -40,7 +41,7 @@ ratio: Primitive = elementwise(
 
 def _unit(y: Array, x: Array, axis: tuple[int, ...]) -> Array:
     """``x / |x|``."""
-    return ratio(x, reshape(y, shape=kept(shape_of(x), axis)))
+    return ratio(x, reshape(y, shape=keepdims_shape(shape_of(x), axis)))
 
 
 def _norm_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array], axis: tuple[int, ...], keepdims: bool) -> Array:
@@ -48,7 +49,7 @@ def _norm_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array], axis: tuple[in
 
 
 def _norm_vjp(i: int, g: Array, y: Array, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
-    return reshape(g, shape=kept(shape_of(x), axis)) * _unit(y, x, axis)
+    return reshape(g, shape=keepdims_shape(shape_of(x), axis)) * _unit(y, x, axis)
 
 
 def _norm_batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:

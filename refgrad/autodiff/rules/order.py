@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from refgrad.autodiff.primitive import Primitive, case, real
+from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.domains import case, real
 
 __all__ = ["argsort"]
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from refgrad.autodiff.core import PRIMITIVES, primal
-from refgrad.autodiff.primitive import Batching, Primitive, case, kept, ones_like, real
+from refgrad.autodiff.core import PRIMITIVES, Batching, Primitive, primal
+from refgrad.autodiff.domains import case, real
+from refgrad.autodiff.primitive import keepdims_shape, ones_like
 from refgrad.autodiff.rules.elementwise import exp, isfinite, isnan, where
 from refgrad.autodiff.rules.shape import broadcast_to, reshape
 from refgrad.backend import of, shape_of
@@ -30,7 +31,7 @@ def _spread(g: Array, x: Array, axis: tuple[int, ...]) -> Array:
     """`g`, one value per reduced block, at the rank of `x`, so that it broadcasts against `x`."""
     if shape_of(g) == ():
         return g
-    shape = kept(shape_of(x), axis)
+    shape = keepdims_shape(shape_of(x), axis)
     return g if shape_of(g) == shape else reshape(g, shape=shape)
 
 

@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from refgrad.autodiff.core import PRIMITIVES
-from refgrad.autodiff.primitive import Primitive, case, real, zeros_like
+from refgrad.autodiff.core import PRIMITIVES, Primitive
+from refgrad.autodiff.domains import case, real
+from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.rules.shape import concat, flip, repeated, slice_
 from refgrad.backend import shape_of
 from refgrad.typing import Array

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from refgrad.autodiff.primitive import Primitive, case, real, zeros_like
+from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.domains import case, real
+from refgrad.autodiff.primitive import zeros_like
 from refgrad.backend import Backend, shape_of
 from refgrad.typing import Array, Shape
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from refgrad.autodiff.core import primal
-from refgrad.autodiff.primitive import Case, Primitive, case, elementwise, inside, nonzero, number_like, positive, real
+from refgrad.autodiff.core import Primitive, primal
+from refgrad.autodiff.domains import Case, case, inside, nonzero, positive, real
+from refgrad.autodiff.primitive import elementwise, number_like
 from refgrad.autodiff.rules.elementwise import arctan, isfinite, log, logistic, sqrt, where
 from refgrad.autodiff.rules.norm import ratio
 from refgrad.backend import of

@@ -16,7 +16,9 @@ exported program that uses them imports `scipy.special` as ``special`` beside Nu
 
 from __future__ import annotations
 
-from refgrad.autodiff.primitive import Primitive, case, elementwise, positive, real
+from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.domains import case, positive, real
+from refgrad.autodiff.primitive import elementwise
 from refgrad.autodiff.rules.elementwise import exp, sqrt
 from refgrad.autodiff.rules.smooth import pi_like
 

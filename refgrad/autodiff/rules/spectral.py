@@ -30,8 +30,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from refgrad import backend
-from refgrad.autodiff.core import primal
-from refgrad.autodiff.primitive import Primitive, case, symmetric
+from refgrad.autodiff.core import Primitive, primal
+from refgrad.autodiff.domains import case, symmetric
 from refgrad.autodiff.rules.contract import matmul, matrix_transpose
 from refgrad.autodiff.rules.elementwise import abs_, where
 from refgrad.autodiff.rules.reduce import amax, sum_

@@ -16,7 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refgrad.autodiff.primitive import Primitive, case, nonzero, positive_definite, real, unbroadcast
+from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.domains import case, nonzero, positive_definite, real
+from refgrad.autodiff.primitive import unbroadcast
 from refgrad.autodiff.rules.contract import matmul, matrix_transpose
 from refgrad.autodiff.rules.shape import tri_mask
 from refgrad.typing import Array

@@ -10,7 +10,8 @@ derivative, so convolution and pooling are contractions and maxima of windows, w
 
 from __future__ import annotations
 
-from refgrad.autodiff.primitive import Primitive, case, real
+from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.domains import case, real
 from refgrad.backend import shape_of
 
 __all__ = ["fold", "windows"]
