@@ -39,7 +39,8 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import tree
+from refgrad import accuracy, tree
+from refgrad.accuracy import UNIT_ROUNDOFF
 from refgrad.backend.exact.array import ElementArray
 from refgrad.backend.exact.rationals import RATIONAL, RATIONALS, ExactArray
 from refgrad.errors import Inconclusive, InvalidInput, NotRational, ShapeError, Undecided
@@ -59,9 +60,6 @@ __all__ = [
     "run",
     "to_fractions",
 ]
-
-UNIT_ROUNDOFF = {"float32": Fraction(1, 2**24), "float64": Fraction(1, 2**53)}
-"""Half the distance from 1 to the next larger float: the largest relative error of one rounding."""
 
 _START, _LIMIT, _BITS = 128, 4096, 73
 
@@ -262,7 +260,7 @@ def attainable(
 
     The largest of several responses ``|f(x (1 + s u)) - f(x)|``, evaluated exactly, with the unit roundoff u and random
     signs s for the elements of x, plus ``u S``: rounding the input and the output can cost that much, whatever the
-    method. Sound code stays within a few times it; refgrad's own limit is 30.
+    method. Sound code stays within a few times it; refgrad's own limit is 30, `refgrad.accuracy.LIMIT`.
 
     Parameters
     ----------
@@ -293,19 +291,18 @@ def attainable(
         raise InvalidInput(f"attainable: expected patterns, an int of at least 1, got {patterns!r}")
     given = tuple(tree.map(_given, argument) for argument in (x if type(x) is tuple else (x,)))
     base = _middles(run(f, *given))
-    largest = Fraction(0)
-    for pattern in range(patterns):
+
+    def near(pattern: int) -> list[Fraction]:
         signs = random.Random(f"{seed}/{pattern}")
-        moved = tree.map(lambda leaf: _moved(leaf, unit, signs) if isinstance(leaf, ExactArray) else leaf, given)  # noqa: B023
-        found = _middles(run(f, *moved))
-        if len(found) != len(base):
-            raise ShapeError(f"attainable: f has {len(base)} numbers at x and {len(found)} next to it")
-        largest = max([largest, *(abs(a - b) for a, b in zip(found, base, strict=True))])
+        moved = tree.map(lambda leaf: _moved(leaf, unit, signs) if isinstance(leaf, ExactArray) else leaf, given)
+        return _middles(run(f, *moved))
+
     if magnitude is None:
         scale = base
     else:
         scale = _middles(run(magnitude, *given) if callable(magnitude) else run(lambda: asarray(magnitude)))
-    return largest + unit * max((abs(value) for value in scale), default=Fraction(0))
+    size = max((abs(value) for value in scale), default=Fraction(0))
+    return accuracy.attainable(base, map(near, range(patterns)), unit, size)
 
 
 def _name(dtype: Any) -> str:

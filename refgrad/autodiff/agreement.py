@@ -1,4 +1,4 @@
-"""One number computed in several ways: on rationals, on balls, on floats, and against its integral.
+"""Agreement of several computations of one number: on rationals, on balls, on floats, and against its integral.
 
 A way is a list of arrays of terms whose sum is the number. An evaluation gives an interval for each way, and the ways
 agree if the intervals have a point in common:
@@ -8,10 +8,9 @@ balls      certified enclosures, at a precision that makes them narrow
 floats     numbers with half the bound for rounding on either side
 segment    the quotient of a function over a short segment, and an enclosure of its derivative over all of it
 
-The bound for rounding is the one that refgrad sets to sound code everywhere (`refgrad.exact.attainable`), found in
-floats because such a function runs on nothing else: 30 times what a backward-stable method may leave, that is how far
-the numbers themselves move if the arguments move by a unit roundoff u, plus u times the sum of the absolute values of
-the terms.
+The bound for rounding is 30 times what may be attained (`refgrad.accuracy`), found in floats because such a function
+runs on nothing else. Whether two rules are transposes of one another, ``<u, J t> = <J^T u, t>``, is asked in the same
+way, of rules that stand alone, for fixed vectors t and u of odd integers.
 """
 
 from __future__ import annotations
@@ -20,14 +19,17 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from refgrad.accuracy import LIMIT, attainable
+from refgrad.autodiff.arguments import is_real
 from refgrad.autodiff.core import PRIMITIVES
 from refgrad.backend import of, shape_of
-from refgrad.errors import Inconclusive, InvalidInput, NotFinite, NotRational, Undecided
+from refgrad.errors import Inconclusive, InvalidInput, NotFinite, NotRational, Undecided, WrongDerivative
 from refgrad.typing import Array
 
 __all__ = [
@@ -35,6 +37,9 @@ __all__ = [
     "Interval",
     "Leaves",
     "OnLeaves",
+    "Rules",
+    "check_adjoint",
+    "integers_like",
     "meet",
     "on_balls",
     "on_floats",
@@ -44,7 +49,7 @@ __all__ = [
     "total",
 ]
 
-_LIMIT, _PATTERNS = 30, 4
+_PATTERNS = 4
 _BITS, _STEP, _WIDTH = (256, 1024, 4096), Fraction(1, 2**64), Fraction(1, 2**40)
 
 Leaves = list[Any]
@@ -157,7 +162,7 @@ def _width(low: Fraction, high: Fraction, size: Fraction) -> Fraction:
 
 def on_floats(f: OnLeaves, given: Leaves, name: str, ways: Ways) -> Evaluation:
     """Ways of f at `given` themselves; raises `NotFinite`, and `InvalidInput` if they are not the same twice."""
-    unit = max(_unit(x) for x in (*given, *f(*given)))
+    unit = _unit_roundoff([*given, *f(*given)])
 
     def numbers(xs: Leaves, vectors: Sequence[Leaves]) -> dict[str, tuple[float, float]]:
         us, vs, ws = vectors
@@ -168,32 +173,35 @@ def on_floats(f: OnLeaves, given: Leaves, name: str, ways: Ways) -> Evaluation:
         found, again = numbers(given, vectors), numbers(given, vectors)
         if found != again and all(map(math.isfinite, itertools.chain(*found.values(), *again.values()))):
             raise InvalidInput(f"{name}: expected one result at one point; got different ones, as from random numbers")
-        moved = 0.0
-        for pattern in range(_PATTERNS):
+        values, sizes = zip(*found.values(), strict=True)
+
+        def near(pattern: int) -> list[float]:
             signs = random.Random(pattern)
-            near = numbers([_beside(x, unit, signs) for x in given], vectors)
-            moved = max([moved, *(abs(near[way][0] - found[way][0]) for way in found)])
-        limit = _LIMIT * (moved + unit * max(size for _, size in found.values()))
+            return [value for value, _ in numbers([_beside(x, unit, signs) for x in given], vectors).values()]
+
+        limit = LIMIT * attainable(values, map(near, range(_PATTERNS)), unit, max(sizes))
         if not math.isfinite(limit):
             raise NotFinite(f"{name}: a derivative is infinite or NaN here; expected a point where it is not")
-        values = [value for value, _ in found.values()]
         apart = max(values) - min(values)
         return {w: (v - limit / 2, v + limit / 2) for w, (v, _) in found.items()}, apart / limit if apart else 0.0
 
     return evaluation
 
 
-def _host(x: Any) -> np.ndarray:
-    return np.asarray(x.get() if hasattr(x, "get") else x).astype(np.float64)
+def _unit_roundoff(numbers: Sequence[Any]) -> float:
+    """The largest unit roundoff among the floats of some arrays."""
+    names = {str(getattr(x, "dtype", "float64")).rpartition(".")[2] for x in numbers}
+    return max((float(np.finfo(name).eps) / 2 for name in names & {"float16", "float32", "float64"}), default=0.0)
 
 
 def _float_total(parts: Leaves) -> tuple[float, float]:
-    every = np.concatenate([_host(part).ravel() for part in parts])
+    """The sum of terms, and of their absolute values."""
+    every = np.concatenate([np.zeros(0), *(_host(part).ravel() for part in parts)])
     return float(every.sum()), float(np.abs(every).sum())
 
 
-def _unit(x: Any) -> float:
-    return float(np.finfo(str(getattr(x, "dtype", "float64")).rpartition(".")[2]).eps) / 2
+def _host(x: Any) -> np.ndarray:
+    return np.asarray(x.get() if hasattr(x, "get") else x).astype(np.float64)
 
 
 def _cast(vectors: Leaves, like: Leaves) -> Leaves:
@@ -201,9 +209,10 @@ def _cast(vectors: Leaves, like: Leaves) -> Leaves:
     cast = []
     for v, x in zip(vectors, like, strict=True):
         xp = of(x)
-        cast.append(
-            v.astype(getattr(x, "dtype", float)) if xp.name == "numpy" else xp.astype(xp.xp.asarray(v), x.dtype)
-        )
+        if xp.name == "numpy":
+            cast.append(v.astype(getattr(x, "dtype", float)))
+        else:
+            cast.append(xp.zeros_like(x) + v if xp.exact else xp.astype(xp.xp.asarray(v), x.dtype))
     return cast
 
 
@@ -211,3 +220,119 @@ def _beside(x: Any, unit: float, signs: random.Random) -> Any:
     # to nearest, x + 2 u x is the next float or the one after it
     pattern = np.array([signs.choice((-1, 1)) for _ in range(math.prod(shape_of(x)))], int).reshape(shape_of(x))
     return x + x * (_cast([pattern], [x])[0] * (2 * unit))
+
+
+class Rules(Protocol):
+    """A function of leaves that returns leaves, with its derivative rules; `places` are the names of its arguments."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def run(self) -> Callable[..., Leaves]: ...
+    @property
+    def push(self) -> Callable[..., Leaves]: ...
+    @property
+    def pull(self) -> Callable[..., Leaves]: ...
+    @property
+    def places(self) -> Sequence[str]: ...
+
+
+def check_adjoint(rules: Rules, ys: Sequence[Any], xs: Sequence[Any]) -> bool:
+    """Whether the rules were seen to be transposes at `xs`, with results `ys`; plain arrays.
+
+    False if nothing can be said, because a number was infinite or NaN.
+
+    Raises
+    ------
+    WrongDerivative
+        If they are not; the message gives both numbers for the arguments on which they differ.
+    """
+    ts, us = _vectors(xs, 1), _vectors(ys, 2)
+
+    def products(ys: Sequence[Any], xs: Sequence[Any], ts: Leaves) -> tuple[_Number, _Number]:
+        return _number(us, rules.push(ys, xs, ts)), _number(rules.pull(ys, xs, us), ts)
+
+    with np.errstate(all="ignore"):  # the rules will say it again, when they are used
+        one, other = products(ys, xs, ts)
+        if not (one.finite and other.finite):
+            return False
+        floor = _unit_roundoff([*xs, *ys]) * float(one.size + other.size)
+        if one.agrees(other, LIMIT * floor):
+            return True
+        limit = LIMIT * (floor + _moved_by_rounding(rules, xs, lambda ys, xs: products(ys, xs, ts), one, other))
+    if one.agrees(other, limit):
+        return True
+    wrong = []
+    for i, t in enumerate(ts):
+        if t is None:
+            continue
+        alone = products(ys, xs, [s if i == j or s is None else 0 * s for j, s in enumerate(ts)])
+        if not alone[0].agrees(alone[1], limit):
+            wrong.append(f"argument {rules.places[i]}: <u, J t> = {alone[0].shown} but <J^T u, t> = {alone[1].shown}")
+    if not wrong:
+        found = f"<u, J t> = {one.shown} but <J^T u, t> = {other.shown}"
+        wrong = [f"all arguments together: {found}; the jvp rule is not linear in the tangents"]
+    raise WrongDerivative(
+        f"{rules.name}: the jvp and vjp rules are not transposes of one another. For integer vectors t and u, "
+        f"{'; '.join(wrong)}. Mend the rule that is wrong; check=False switches this check off."
+    )
+
+
+def integers_like(x: Array, shift: int) -> Array:
+    """An array like x of odd integers from -13 to 11, without a period that nearly fits, the same in every run."""
+    k = np.arange(math.prod(shape_of(x)), dtype=np.int64) + 977 * shift
+    return _cast([(k * (k + 1) * 40503 // 64 % 13 * 2 - 13).reshape(shape_of(x))], [x])[0]
+
+
+def _vectors(leaves: Sequence[Any], shift: int) -> Leaves:
+    return [integers_like(x, shift + 2 * i) if is_real(x) else None for i, x in enumerate(leaves)]
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A sum, between two bounds that exact numbers make equal, and the sum of its terms' absolute values."""
+
+    low: Any
+    high: Any
+    size: Any
+    exact: bool
+
+    @property
+    def finite(self) -> bool:
+        return self.exact or math.isfinite(self.size)
+
+    @property
+    def shown(self) -> str:
+        return str(self.low) if self.low == self.high else f"[{float(self.low)}, {float(self.high)}]"
+
+    def agrees(self, other: _Number, limit: float) -> bool:
+        if self.exact and other.exact:
+            return bool(max(self.low, other.low) <= min(self.high, other.high))
+        return bool(abs(float(self.low - other.low)) <= limit)
+
+
+def _number(a: Sequence[Any], b: Sequence[Any]) -> _Number:
+    """The inner product of two lists of arrays; None has no part in it."""
+    pairs = [(x, y) for x, y in zip(a, b, strict=True) if x is not None]
+    if all(of(x, y).exact for x, y in pairs):
+        return _Number(*_bounds([x * y for x, y in pairs]), exact=True)
+    total, size = _float_total([_host(x) * _host(y) for x, y in pairs])
+    return _Number(total, total, size, exact=False)
+
+
+def _moved_by_rounding(
+    rules: Rules, xs: Sequence[Any], products: Callable[..., Sequence[_Number]], one: _Number, other: _Number
+) -> float:
+    """How far the two numbers move if the arguments and the results move by a unit roundoff."""
+    if one.exact:
+        return 0.0
+    unit = _unit_roundoff(xs)
+
+    def near(pattern: int) -> list[float]:
+        signs = random.Random(pattern)
+        there = [_beside(x, unit, signs) if is_real(x) else x for x in xs]
+        ys = [_beside(y, unit, signs) if is_real(y) else y for y in rules.run(*there)]
+        return [number.low for number in products(ys, there)]
+
+    moved = attainable([one.low, other.low], map(near, range(_PATTERNS)), unit, 0.0)
+    return moved if math.isfinite(moved) else math.inf

@@ -1,6 +1,7 @@
 """Whether the derivatives of a function are right, on the strongest numbers that it runs on.
 
-One number, such as ``<u, J v>``, is computed in every way the engine has; `ways` says on what, and when they agree.
+One number, such as ``<u, J v>``, is computed in every way the engine has; `agreement` says on what and when
+they agree.
 
 That all ways agree does not make them right: rules can be wrong alike. The mean value theorem decides that without a
 rule and without a tolerance: ``(phi(h) - phi(0)) / h`` for ``phi(t) = <u, f(x + t v)>`` is a value of the derivative of

@@ -7,7 +7,7 @@ anything; the rules are written with operators and `refgrad.numpy`, and so have 
 Differences from ``jax.custom_jvp`` and ``jax.custom_vjp``:
 
 1. both rules are given, so that both modes and all their compositions exist;
-2. the two are checked to be transposes of one another when a derivative is first taken, see `adjoint`;
+2. the two are checked to be transposes of one another when a derivative is first taken, see `agreement`;
 3. there are no saved residuals: rules see arguments and result, as those of the primitives do, and nest to any order.
 """
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any
 
-from refgrad.autodiff.adjoint import check_adjoint
+from refgrad.autodiff.agreement import check_adjoint
 from refgrad.autodiff.arguments import name_of
 from refgrad.autodiff.batch import BatchTrace, BatchTracer, vmap
 from refgrad.autodiff.core import PRIMITIVES, Tracer, primal, watching

@@ -28,7 +28,7 @@ from refgrad import (
     vjp,
     vmap,
 )
-from refgrad.autodiff.adjoint import integers_like
+from refgrad.autodiff.agreement import integers_like
 from refgrad.errors import EscapedTracer, NoDerivative, ShapeError, WrongDerivative
 
 some = settings(max_examples=10, deadline=None, derandomize=True, database=None)
