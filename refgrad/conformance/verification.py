@@ -11,13 +11,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from refgrad.accuracy import LIMIT, UNIT_ROUNDOFF
 from refgrad.conformance.judging import certificate as iterative
 from refgrad.conformance.judging import sweep
-from refgrad.conformance.judging.grading import LIMIT, exit_code, worst_ratio
-from refgrad.conformance.judging.referee import UNIT_ROUNDOFF, Judge
+from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Run
 from refgrad.conformance.judging.shrink import counterexample, regression_test
-from refgrad.conformance.judging.verdict import Finding, find
+from refgrad.conformance.judging.verdict import Finding, exit_code, find
 from refgrad.conformance.report.report import Report
 from refgrad.conformance.subject import targets
 from refgrad.conformance.subject.process import ChildSubject, LocalSubject, NotRunnable, Subject
@@ -89,7 +89,7 @@ def verify(
     _check(backend, dtype, max_examples, timeout)
     iterative.checked(contract, vary, promise)
     subject = _subject(target, contract, backend, dtype, dict(params or {}), timeout)
-    run = Run(subject, Judge(contract, seed), max_examples, seed, vary, promise, progress)
+    run = Run(subject, Referee(contract, dtype, seed), max_examples, seed, vary, promise, progress)
     with subject:
         try:
             subject.start()
@@ -151,7 +151,7 @@ def _report(run: Run, finding: Finding, more: Mapping[str, Any]) -> Report:
     from refgrad import __version__
 
     judged = [(r.problem, r.judgement) for r in run.records if r.judgement.verdict != "unknown"]
-    ratio = worst_ratio(run.referee, judged, subject.dtype) if judged else None
+    ratio = run.referee.worst_ratio(judged) if judged else None
     finite = ratio if ratio is None or ratio < float("inf") else None
     fields: dict[str, Any] = {
         "target": subject.name,

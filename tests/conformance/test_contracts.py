@@ -13,7 +13,7 @@ from helpers.drawing import Doubles, Rationals, draws
 
 from refgrad import contracts, exact
 from refgrad.conformance import verify
-from refgrad.conformance.judging.referee import Judge
+from refgrad.conformance.judging.referee import Referee
 from refgrad.contracts.contract import Failure
 from refgrad.errors import UsageError
 
@@ -86,9 +86,9 @@ def apart(a, b):
 def sweep(request):
     """The contract, and for crisp problems the truth and what each variant answers."""
     contract = contracts.get(request.param)
-    referee, rows = Judge(contract), []
+    referee, rows = Referee(contract), []
     for problem in draws(contract.problems["crisp"](), SWEEPS.get(contract.name, 70)):
-        found = {v.name: referee.variant(problem, v) for v in contract.variants}
+        found = {v.name: referee.truth(problem, v) for v in contract.variants}
         answers = {name: nearest(answer) for name, answer in found.items() if answer is not None}
         rows.append((contract.arguments(problem.inputs, Rationals), nearest(referee.truth(problem)), answers))
     return contract, rows

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from refgrad.accuracy import UNIT_ROUNDOFF
 from refgrad.conformance import verify
-from refgrad.conformance.judging.diagnosis import Candidates, Record, constant_factor, diagnose
-from refgrad.conformance.judging.grading import judge
-from refgrad.conformance.judging.referee import UNIT_ROUNDOFF, Judge
+from refgrad.conformance.judging.diagnosis import constant_factor, diagnose
+from refgrad.conformance.judging.referee import Referee
+from refgrad.conformance.judging.run import Candidates, Record
 from refgrad.contracts.contract import Problem
 from refgrad.contracts.tools.answer import Answer, Variant
 
@@ -24,11 +25,11 @@ def evidence(square):
     """A function of (variants, subject, inputs): the referee and the records of a subject."""
 
     def gather(variants, subject, inputs):
-        referee = Judge(replace(square, variants=tuple(variants)))
+        referee = Referee(replace(square, variants=tuple(variants)))
         records = []
         for x in inputs:
             problem, value = Problem("crisp", {"x": x}), np.array(subject(np.array(x)), float)
-            records.append(Record(problem, value, judge(referee, problem, value, "float64")))
+            records.append(Record(problem, value, referee.judge(problem, value)))
         return referee, records
 
     return gather
@@ -41,12 +42,12 @@ INPUTS = [[2.0], [3.0], [-1.0], [-2.0, 1.0]]
 def test_a_formula_needs_three_failures_that_it_reproduces(evidence):
     for count, names in ((3, ["cube"]), (4, ["cube"])):
         referee, records = evidence([CUBE], lambda x: x**3, INPUTS[:count])
-        assert [d.name for d in diagnose(referee, records, "float64", referee.contract.variants)] == names
+        assert [d.name for d in diagnose(referee, records, referee.contract.variants)] == names
 
 
 def test_one_failure_that_a_formula_does_not_reproduce_rules_it_out(evidence):
     referee, records = evidence([CUBE], lambda x: x**3 if x[0] != 3 else 5 * x, INPUTS)
-    assert diagnose(referee, records, "float64", referee.contract.variants) == []
+    assert diagnose(referee, records, referee.contract.variants) == []
 
 
 def test_a_formula_too_close_to_the_truth_to_be_told_from_it_is_no_diagnosis(evidence):
@@ -55,12 +56,12 @@ def test_a_formula_too_close_to_the_truth_to_be_told_from_it_is_no_diagnosis(evi
 
     referee, records = evidence([variant("close", close)], lambda x: x * x * (1 + 110 * float(U)), INPUTS)
     assert {r.judgement.verdict for r in records} == {"failed"}
-    assert diagnose(referee, records, "float64", referee.contract.variants) == []
+    assert diagnose(referee, records, referee.contract.variants) == []
 
 
 def test_problems_on_which_all_formulas_agree_are_not_effective(evidence):
     referee, records = evidence([CUBE], lambda x: x * x, [[0.0], [1.0], [0.0, 1.0], [2.0]])
-    candidates = Candidates(referee, "float64")
+    candidates = Candidates(referee)
     for record, effective in zip(records, (0, 0, 0, 1), strict=True):
         candidates.see(record)
         assert candidates.effective == effective
@@ -69,7 +70,7 @@ def test_problems_on_which_all_formulas_agree_are_not_effective(evidence):
 
 def test_once_a_formula_is_ruled_out_problems_need_not_tell_it_from_the_contract(evidence):
     referee, records = evidence([CUBE], lambda x: x * x, [[2.0], [1.0]])
-    candidates = Candidates(referee, "float64")
+    candidates = Candidates(referee)
     for record in records:
         candidates.see(record)
     assert candidates.effective == 2
@@ -103,7 +104,7 @@ def test_a_problem_on_which_the_subject_raised_is_evidence_neither_way(square):
 @pytest.mark.parametrize("factor", [2, -3, 0.375, 1.1])
 def test_a_constant_factor_is_found_to_the_last_digit(evidence, factor):
     referee, records = evidence([], lambda x: factor * x * x, INPUTS)
-    found = constant_factor(referee, records, "float64")
+    found = constant_factor(referee, records)
     assert found is not None
     shown = found.formula.partition(" ")[0]
     numerator, _, denominator = shown.partition("/")
@@ -112,4 +113,4 @@ def test_a_constant_factor_is_found_to_the_last_digit(evidence, factor):
 
 def test_factors_that_differ_between_problems_are_no_constant(evidence):
     referee, records = evidence([], lambda x: (2 if x[0] > 0 else 3) * x * x, INPUTS)
-    assert constant_factor(referee, records, "float64") is None
+    assert constant_factor(referee, records) is None

@@ -9,7 +9,7 @@ from helpers.drawing import Doubles, Rationals, draws
 
 from refgrad import contracts, verify
 from refgrad.cli import main
-from refgrad.conformance.judging.referee import Judge
+from refgrad.conformance.judging.referee import Referee
 from refgrad.contracts.contract import Failure, Family
 from refgrad.contracts.operators import OPERATORS
 from refgrad.errors import UsageError
@@ -118,7 +118,7 @@ def test_a_member_says_what_it_is_and_poses_problems_of_the_shape_it_states(op, 
     assert left == {"steps": 3}
     assert contract.options == {"op": op, "order": order}
     assert set(contract.parameters) == {"x", "u", "v"} - ({"v"} if order == 1 else set())
-    referee = Judge(contract)
+    referee = Referee(contract)
     for kind in contract.problems:
         for problem in draws(contract.problems[kind](), 6):
             call = contract.arguments(problem.inputs, Rationals)
@@ -144,7 +144,7 @@ def executed(source, subject):
 @members
 def test_the_test_that_a_member_writes_passes_on_the_truth_and_fails_beside_it(op, order):
     contract, _ = FAMILY.chosen({"op": op, "order": order})
-    referee = Judge(contract)
+    referee = Referee(contract)
     for problem in draws(contract.problems["crisp"](), 3):
         truth = referee.truth(problem)
         right = np.array([float(x) for x in truth.middle]).reshape(contract.shape(problem.inputs))
@@ -164,5 +164,5 @@ def test_the_test_that_a_member_writes_is_valid_python_for_every_framework(frame
     for op, order in (("ldexp", 1), ("solve", 2), ("tanh", 2)):
         contract, _ = FAMILY.chosen({"op": op, "order": order})
         (problem,) = draws(contract.problems["crisp"](), 1)
-        truth = Judge(contract).truth(problem)
+        truth = Referee(contract).truth(problem)
         compile(contract.regression(failure_on(problem, truth, framework)), "regression", "exec")

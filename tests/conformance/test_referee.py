@@ -5,9 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from refgrad.accuracy import UNIT_ROUNDOFF
 from refgrad.backend import of
-from refgrad.conformance.judging.grading import judge, rounding_driven
-from refgrad.conformance.judging.referee import UNIT_ROUNDOFF, ExactFramework, Judge, fractions
+from refgrad.conformance.judging.referee import ExactFramework, Referee, fractions
+from refgrad.conformance.judging.verdict import rounding_driven
 from refgrad.contracts.contract import Contract, Problem
 from refgrad.contracts.tools.answer import Answer
 
@@ -36,20 +37,19 @@ PROBLEM = Problem("crisp", {"x": [3.0, 1.0]})
 
 
 def test_the_attainable_error_of_a_square_is_its_response_to_the_inputs_plus_one_rounding():
-    found = Judge(SQUARE).attainable(PROBLEM, "float64")
+    found = Referee(SQUARE).attainable(PROBLEM)
     up, down = (abs(9 * (1 + s * U) ** 2 - 9) + 9 * U for s in (1, -1))
     assert found in (up, down)
 
 
 def test_the_attainable_error_scales_with_the_unit_roundoff():
-    referee = Judge(SQUARE)
-    single, double = (referee.attainable(PROBLEM, d) for d in ("float32", "float64"))
+    single, double = (Referee(SQUARE, d).attainable(PROBLEM) for d in ("float32", "float64"))
     assert 2**28 < single / double < 2**30
 
 
 def test_the_sum_of_absolute_terms_keeps_the_attainable_error_off_zero_where_the_answer_is_zero():
     difference = contract(lambda x: Answer(x - x, abs(x) + abs(x)))
-    assert Judge(difference).attainable(PROBLEM, "float64") == 6 * U
+    assert Referee(difference).attainable(PROBLEM) == 6 * U
 
 
 def test_a_true_zero_in_balls_is_enclosed_at_the_scale_of_its_terms():
@@ -57,7 +57,7 @@ def test_a_true_zero_in_balls_is_enclosed_at_the_scale_of_its_terms():
         e = of(x).exp(x)
         return Answer(e - of(x).exp(1 * x), e)
 
-    truth = Judge(contract(nothing)).truth(PROBLEM)
+    truth = Referee(contract(nothing)).truth(PROBLEM)
     assert truth is not None
     assert not truth.exact
     assert max(abs(v) for v in (*truth.low, *truth.high)) < Fraction(1, 2**60)
@@ -65,23 +65,23 @@ def test_a_true_zero_in_balls_is_enclosed_at_the_scale_of_its_terms():
 
 def test_the_error_of_a_float_has_no_rounding_at_all():
     third = contract(lambda x: Answer(x / 3, x / 3))
-    low, high = Judge(third).error(Problem("crisp", {"x": [1.0]}), fractions(np.array([1 / 3])))
+    low, high = Referee(third).error(Problem("crisp", {"x": [1.0]}), fractions(np.array([1 / 3])))
     assert low == high == abs(Fraction(1 / 3) - Fraction(1, 3)) != 0
 
 
 def test_an_error_of_31_times_the_attainable_one_fails_and_of_29_passes():
-    referee = Judge(contract(lambda x: Answer(x, 0 * x + 2**20)))
+    referee = Referee(contract(lambda x: Answer(x, 0 * x + 2**20)))
     problem = Problem("crisp", {"x": [0.0]})
-    attainable = referee.attainable(problem, "float64")
+    attainable = referee.attainable(problem)
     assert attainable == 2**20 * U
-    verdicts = {n: judge(referee, problem, np.array([float(n * attainable)]), "float64") for n in (29, 31, 1499, 1501)}
+    verdicts = {n: referee.judge(problem, np.array([float(n * attainable)])) for n in (29, 31, 1499, 1501)}
     assert {n: v.verdict for n, v in verdicts.items()} == {29: "passed", 31: "failed", 1499: "failed", 1501: "failed"}
     assert {n: v.clear for n, v in verdicts.items()} == {29: False, 31: False, 1499: False, 1501: True}
 
 
 @pytest.mark.parametrize(("dtype", "kind"), [("float32", np.float32), ("float64", np.float64)])
 def test_only_the_nearest_float_counts_as_correctly_rounded(dtype, kind):
-    referee = Judge(contract(lambda x: Answer(x / 3, abs(x))))
+    referee = Referee(contract(lambda x: Answer(x / 3, abs(x))), dtype)
     problem = Problem("crisp", {"x": [1.0]})
     nearest = kind(1) / kind(3)
     for value, rounded in (
@@ -89,7 +89,7 @@ def test_only_the_nearest_float_counts_as_correctly_rounded(dtype, kind):
         (np.nextafter(nearest, kind(1)), False),
         (np.nextafter(nearest, kind(0)), False),
     ):
-        judgement = judge(referee, problem, np.array([float(value)]), dtype)
+        judgement = referee.judge(problem, np.array([float(value)]))
         assert (judgement.verdict, judgement.rounded) == ("passed", rounded)
 
 
@@ -99,9 +99,9 @@ def test_an_error_of_its_own_takes_the_place_of_the_distance():
         error=lambda arguments, y: abs(of(y).sum(y, (0,), False) - of(y).sum(arguments[0], (0,), False)),
         unit=lambda arguments: Answer(of(arguments[0]).sum(arguments[0], (0,), False), 0 * arguments[0][0] + 4),
     )
-    referee = Judge(parity)
-    assert judge(referee, PROBLEM, np.array([1.0, 3.0]), "float64").verdict == "passed"
-    assert judge(referee, PROBLEM, np.array([1.0, 3.5]), "float64").low == Fraction(1, 2)
+    referee = Referee(parity)
+    assert referee.judge(PROBLEM, np.array([1.0, 3.0])).verdict == "passed"
+    assert referee.judge(PROBLEM, np.array([1.0, 3.5])).low == Fraction(1, 2)
 
 
 def test_perturbed_inputs_are_the_problem_times_one_plus_or_minus_u():
@@ -112,7 +112,7 @@ def test_perturbed_inputs_are_the_problem_times_one_plus_or_minus_u():
 
 
 def test_an_input_that_is_not_a_number_has_no_truth():
-    assert Judge(contract(lambda x: Answer(1 / x, 1 / x))).truth(Problem("crisp", {"x": [0.0]})) is None
+    assert Referee(contract(lambda x: Answer(1 / x, 1 / x))).truth(Problem("crisp", {"x": [0.0]})) is None
 
 
 @pytest.mark.parametrize(

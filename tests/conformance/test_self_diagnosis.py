@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from refgrad import contracts
-from refgrad.conformance.judging.referee import Judge
+from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Run
 from refgrad.conformance.judging.verdict import find
 from refgrad.conformance.subject.process import LocalSubject
@@ -40,7 +40,7 @@ class Rounded(LocalSubject):
 
 @pytest.fixture(scope="module", params=members())
 def referee(request):
-    return Judge(request.param)
+    return Referee(request.param)
 
 
 def found(referee, formula, dtype="float64"):
@@ -48,7 +48,7 @@ def found(referee, formula, dtype="float64"):
     subject = Rounded(contract, "formula", "numpy", dtype)
     subject.formula = formula
     examples = OPERATOR_EXAMPLES if contract.options else EXAMPLES.get(contract.name, 16)
-    run = Run(subject, referee, examples, 0)
+    run = Run(subject, referee if dtype == referee.dtype else Referee(contract, dtype), examples, 0)
     run.sweep()
     return find(run)
 
@@ -64,7 +64,7 @@ def test_every_variant_is_diagnosed_as_itself(referee):
     for variant in referee.contract.variants:
 
         def formula(problem, variant=variant):
-            return (referee.variant(problem, variant) or referee.truth(problem)).middle
+            return (referee.truth(problem, variant) or referee.truth(problem)).middle
 
         finding = found(referee, formula)
         if finding.grade != f"variant:{variant.name}":

@@ -15,7 +15,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from refgrad.conformance.judging.referee import ExactFramework
+from refgrad.conformance.judging.referee import Referee
 from refgrad.contracts.contract import Contract, Problem
 from refgrad.errors import UsageError
 from refgrad.exact import to_fractions
@@ -86,18 +86,19 @@ def checked(
         raise UsageError(f"expected a promise that is positive and finite; got {promise}")
 
 
-def normalised(contract: Contract, problem: Problem, gap: Fraction) -> float:
+def normalised(referee: Referee, problem: Problem, gap: Fraction) -> float:
     """The certificate `gap`, an upper bound, in units of its scale."""
     if not gap:
         return 0.0
-    scale = size(contract, problem)
+    scale = size(referee, problem)
     return float(gap / scale) if scale else math.inf
 
 
-def size(contract: Contract, problem: Problem) -> Fraction:
+def size(referee: Referee, problem: Problem) -> Fraction:
     """What the certificate is divided by on one problem."""
-    assert contract.certificate is not None
-    return SCALES[contract.certificate][1](contract.arguments(problem.inputs, ExactFramework()))
+    certificate = referee.contract.certificate
+    assert certificate is not None
+    return SCALES[certificate][1](referee.arguments(problem))
 
 
 def rate(settings: Sequence[Setting]) -> dict[str, float | None]:
@@ -119,9 +120,9 @@ def shrinks(settings: Sequence[Setting]) -> bool:
     return all(later < earlier or later == earlier == 0 for earlier, later in pairwise(worst))
 
 
-def broken(contract: Contract, problem: Problem, gap: Fraction, promise: Mapping[str, float]) -> bool:
+def broken(referee: Referee, problem: Problem, gap: Fraction, promise: Mapping[str, float]) -> bool:
     """Whether a certificate is larger than what was promised of it."""
-    return any(normalised(contract, problem, gap) > bound for bound in promise.values())
+    return any(normalised(referee, problem, gap) > bound for bound in promise.values())
 
 
 def _slope(points: Sequence[tuple[float, float]]) -> float | None:

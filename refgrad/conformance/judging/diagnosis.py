@@ -8,29 +8,20 @@ Problems on which the subject raised or gave no array are evidence neither way.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from refgrad.conformance.judging.grading import LIMIT, MARGIN, Judgement, matches
-from refgrad.conformance.judging.referee import Judge, fractions
-from refgrad.contracts.contract import Problem
+from refgrad.accuracy import LIMIT
+from refgrad.conformance.judging.referee import Referee, fractions
+from refgrad.conformance.judging.run import Record
 from refgrad.contracts.tools.answer import Variant
 
-__all__ = ["Candidates", "Diagnosis", "Record", "constant_factor", "diagnose"]
+__all__ = ["Diagnosis", "constant_factor", "diagnose"]
 
 ENOUGH = 3
-
-
-@dataclass
-class Record:
-    """One problem, the output of the subject on it, and the judgement."""
-
-    problem: Problem
-    value: np.ndarray
-    judgement: Judgement
 
 
 @dataclass(frozen=True)
@@ -69,41 +60,7 @@ class Diagnosis:
         return {name: getattr(self, name) for name in names} | {"references": list(self.references)}
 
 
-@dataclass
-class Candidates:
-    """The variants that no output has spoken against yet, and the count of effective problems.
-
-    A problem is effective if the truth differs from every remaining variant by more than 50 times the attainable
-    error: only such a problem can tell the contract from what else the subject may compute.
-    """
-
-    referee: Judge
-    dtype: str
-    remaining: list[Variant] = field(default_factory=list)
-    effective: int = 0
-
-    def __post_init__(self) -> None:
-        self.remaining = list(self.referee.contract.variants)
-
-    def see(self, record: Record) -> None:
-        """Count a problem, and drop the variants that its output contradicts."""
-        problem = record.problem
-        known = [v for v in self.remaining if self.referee.variant(problem, v) is not None]
-        if record.judgement.verdict != "unknown" and all(differs(self.referee, problem, v, self.dtype) for v in known):
-            self.effective += 1
-        contradicted = [v for v in known if matches(self.referee, problem, record.value, v, self.dtype) is False]
-        self.remaining = [v for v in self.remaining if v not in contradicted]
-
-
-def differs(referee: Judge, problem: Problem, variant: Variant, dtype: str) -> bool:
-    """Whether a variant's answer is wrong by more than 50 times the attainable error."""
-    apart = referee.apart(problem, variant)
-    if apart <= MARGIN * referee.floor(problem, dtype):
-        return False
-    return apart > MARGIN * referee.attainable(problem, dtype)
-
-
-def diagnose(referee: Judge, records: Sequence[Record], dtype: str, among: Sequence[Variant]) -> list[Diagnosis]:
+def diagnose(referee: Referee, records: Sequence[Record], among: Sequence[Variant]) -> list[Diagnosis]:
     """The variants that reproduce every failure, at least three of them (or all, if there are fewer).
 
     Parameters
@@ -111,7 +68,6 @@ def diagnose(referee: Judge, records: Sequence[Record], dtype: str, among: Seque
     referee : Judge
     records : list of Record
         All problems that gave a value.
-    dtype : str
     among : list of Variant
         Those to try.
 
@@ -126,14 +82,14 @@ def diagnose(referee: Judge, records: Sequence[Record], dtype: str, among: Seque
     for variant in among:
         evidence, silent = 0, 0
         for record in failing:
-            matching = matches(referee, record.problem, record.value, variant, dtype)
+            matching = referee.matches(record.problem, record.value, variant)
             if matching is False:
                 break
             silent += matching is None
-            evidence += bool(matching) and differs(referee, record.problem, variant, dtype)
+            evidence += bool(matching) and referee.differs(record.problem, variant)
         else:
             if evidence >= min(ENOUGH, max(1, len(failing))):
-                against = sum(matches(referee, r.problem, r.value, variant, dtype) is False for r in passing)
+                against = sum(referee.matches(r.problem, r.value, variant) is False for r in passing)
                 found.append(
                     Diagnosis(
                         variant.name,
@@ -151,7 +107,7 @@ def diagnose(referee: Judge, records: Sequence[Record], dtype: str, among: Seque
     return [d for d in found if d.silent == fewest]
 
 
-def constant_factor(referee: Judge, records: Sequence[Record], dtype: str) -> Diagnosis | None:
+def constant_factor(referee: Referee, records: Sequence[Record]) -> Diagnosis | None:
     """The constant c, if every output is c times the truth: a missing or extra factor that has no name."""
     values = [r for r in records if r.judgement.verdict != "unknown" and referee.contract.error is None]
     failing = [r for r in values if r.judgement.verdict == "failed"]
@@ -165,10 +121,10 @@ def constant_factor(referee: Judge, records: Sequence[Record], dtype: str) -> Di
         return None
     measured = fractions(record.value).ravel()[i] / truth.middle[i]
     factor = measured.limit_denominator(64)
-    slack = LIMIT * referee.attainable(record.problem, dtype) / abs(truth.middle[i])
+    slack = LIMIT * referee.attainable(record.problem) / abs(truth.middle[i])
     if abs(factor - measured) > (1 + abs(factor)) * slack:
         factor = measured
-    if factor in (0, 1) or not all(_scaled(referee, r, factor, dtype) for r in values):
+    if factor in (0, 1) or not all(_scaled(referee, r, factor) for r in values):
         return None
     number = str(factor) if factor.denominator <= 64 else f"{float(factor):.6g}"
     return Diagnosis(
@@ -181,10 +137,10 @@ def constant_factor(referee: Judge, records: Sequence[Record], dtype: str) -> Di
     )
 
 
-def _scaled(referee: Judge, record: Record, factor: Fraction, dtype: str) -> bool:
+def _scaled(referee: Referee, record: Record, factor: Fraction) -> bool:
     truth = referee.truth(record.problem)
     if truth is None:
         return False
     y = fractions(record.value).ravel()
     error = max((abs(v - factor * m) for v, m in zip(y, truth.middle, strict=True)), default=Fraction(0))
-    return error <= LIMIT * (1 + abs(factor)) * referee.attainable(record.problem, dtype)
+    return error <= LIMIT * (1 + abs(factor)) * referee.attainable(record.problem)

@@ -1,12 +1,15 @@
-"""What is true of a problem: the contract's answer, its variants' answers, and the error that may be attained.
+"""The referee: what is true of a problem, which error may be attained there, and how an output compares with both.
 
 Everything here is rational or certified. A subject's output enters as the rational numbers that its floats are, so
-that comparing it has no rounding at all.
+that comparing it has no rounding at all. The error and the attainable error are absolute; their ratio r is at most 30
+for a method that does what floats allow. A failure is *clear* beyond 50 times that line. No tolerance is guessed and
+none is tuned.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,18 +18,18 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import exact
+from refgrad import accuracy, exact
+from refgrad.accuracy import LIMIT, UNIT_ROUNDOFF
 from refgrad.backend import of
 from refgrad.contracts.contract import Contract, Problem
 from refgrad.contracts.tools.answer import Answer, NotApplicable, Variant
 from refgrad.contracts.tools.losses import EXACT_TABLE
 from refgrad.errors import Inconclusive, SingularMatrix, Undecided
-from refgrad.exact import UNIT_ROUNDOFF
 from refgrad.typing import Array
 
-__all__ = ["UNIT_ROUNDOFF", "ExactFramework", "Judge", "Truth", "fractions", "key"]
+__all__ = ["MARGIN", "ExactFramework", "Judgement", "Referee", "Truth", "fractions", "key", "quotient"]
 
-PATTERNS = 6
+MARGIN, PATTERNS = 50, 6
 _UNKNOWN = (Inconclusive, SingularMatrix, Undecided, ZeroDivisionError)
 
 
@@ -47,17 +50,17 @@ class ExactFramework:
         self.relative, self.signs = relative, signs
 
     def array(self, values: Any) -> Array:
-        return exact.asarray(self._moved(values))
+        return exact.asarray(self._perturbed(values))
 
     def labels(self, values: Any) -> np.ndarray:
         return np.array(values, np.int64)
 
     def scalar(self, value: float) -> Array:
-        return exact.asarray(self._moved(value))
+        return exact.asarray(self._perturbed(value))
 
-    def _moved(self, values: Any) -> Any:
+    def _perturbed(self, values: Any) -> Any:
         if isinstance(values, (list, tuple)):
-            return [self._moved(v) for v in values]
+            return [self._perturbed(v) for v in values]
         if self.signs is None:
             return values
         return Fraction(values) * (1 + self.signs.choice((-1, 1)) * self.relative)
@@ -91,61 +94,135 @@ class Truth:
         return self.low if self.exact else (self.low + self.high) / 2
 
 
-class Judge:
-    """The truths of one contract, computed once per problem.
+@dataclass(frozen=True)
+class Judgement:
+    """One output against the truth.
+
+    Attributes
+    ----------
+    verdict : str
+        ``"passed"``, ``"failed"``, or ``"unknown"`` where the bounds straddle the line or there is no truth.
+    low, high : Fraction
+        Bounds of the error.
+    clear : bool
+        Whether the failure is beyond the margin.
+    rounded : bool
+        Whether every component is the truth correctly rounded.
+    """
+
+    verdict: str
+    low: Fraction = Fraction(0)
+    high: Fraction = Fraction(0)
+    clear: bool = False
+    rounded: bool = False
+
+
+class Referee:
+    """The truths of one contract for subjects that work in one dtype, each computed once per problem.
+
+    Wherever a method takes a variant, that formula stands in the place of the contract's own.
 
     Parameters
     ----------
     contract : Contract
+    dtype : str
+        ``"float64"`` or ``"float32"``.
     seed : int
         Of the sign patterns.
     """
 
-    def __init__(self, contract: Contract, seed: int = 0) -> None:
-        self.contract, self.seed = contract, seed
+    def __init__(self, contract: Contract, dtype: str = "float64", seed: int = 0) -> None:
+        self.contract, self.dtype, self.seed = contract, dtype, seed
+        self.unit = UNIT_ROUNDOFF[dtype]
+        self._arguments: dict[tuple[str, int | None], tuple[Any, ...]] = {}
         self._truths: dict[tuple[str, str], Truth | None] = {}
-        self._attainable: dict[tuple[str, str, str], Fraction] = {}
+        self._attainable: dict[tuple[str, str], Fraction] = {}
 
-    def truth(self, problem: Problem) -> Truth | None:
-        """The contract's answer; None where it cannot be enclosed tightly enough."""
-        return self._cached(problem, "", self.contract.oracle)
+    def arguments(self, problem: Problem, pattern: int | None = None) -> tuple[Any, ...]:
+        """The exact arguments of a problem; with a pattern, each number a unit roundoff away."""
+        place = (key(problem), pattern)
+        if place not in self._arguments:
+            signs = None if pattern is None else random.Random(f"{self.seed}/{pattern}")
+            self._arguments[place] = self.contract.arguments(problem.inputs, ExactFramework(self.unit, signs))
+        return self._arguments[place]
 
-    def variant(self, problem: Problem, variant: Variant) -> Truth | None:
-        """A variant's answer; None where it has none."""
-        return self._cached(problem, variant.name, variant.answer)
+    def truth(self, problem: Problem, variant: Variant | None = None) -> Truth | None:
+        """The answer; None where there is none, or where it cannot be enclosed tightly enough."""
+        if variant is not None:
+            return self._remembered(problem, variant.name, variant.answer)
+        return self._remembered(problem, "", self.contract.oracle)
 
-    def attainable(self, problem: Problem, dtype: str, variant: Variant | None = None) -> Fraction:
-        """The error that a backward-stable method may make on `problem` in `dtype`.
+    def attainable(self, problem: Problem, variant: Variant | None = None) -> Fraction:
+        """The error that a backward-stable method may make on a problem; see `refgrad.accuracy`.
 
-        The largest of six responses ``|f(x (1 + s u)) - f(x)|`` to random signs s, plus ``u * S``. With a variant,
-        f is the variant's formula; with a contract that judges by an error of its own, f is its unit.
+        Of a contract that judges by an error of its own, the response is that of its unit.
         """
-        name = variant.name if variant else ""
-        place = (key(problem), name, dtype)
+        place = (key(problem), variant.name if variant else "")
         if place not in self._attainable:
-            self._attainable[place] = self._response(problem, dtype, variant)
+            self._attainable[place] = self._response(problem, variant)
         return self._attainable[place]
 
-    def floor(self, problem: Problem, dtype: str, variant: Variant | None = None) -> Fraction:
+    def floor(self, problem: Problem, variant: Variant | None = None) -> Fraction:
         """``u * S``: a lower bound of `attainable` that costs nothing."""
         base = self._base(problem, variant)
-        return UNIT_ROUNDOFF[dtype] * base.magnitude if base is not None else Fraction(0)
+        return self.unit * base.magnitude if base is not None else Fraction(0)
 
     def error(self, problem: Problem, y: np.ndarray) -> tuple[Fraction, Fraction] | None:
         """Bounds of how far the output `y`, an array of Fractions in the contract's shape, is from right."""
         if self.contract.error is None:
             truth = self.truth(problem)
             return truth.distance(y.ravel()) if truth is not None else None
-        arguments = self.contract.arguments(problem.inputs, ExactFramework())
         try:
-            found = exact.run(self.contract.error, arguments, y)
+            found = exact.run(self.contract.error, self.arguments(problem), y)
         except _UNKNOWN:
             return None
         return (max(Fraction(0), found.low.item()), found.high.item())
 
+    def judge(self, problem: Problem, value: np.ndarray) -> Judgement:
+        """How the output `value` of a subject compares with the contract."""
+        y = fractions(value)
+        bounds = self.error(problem, y)
+        if bounds is None:
+            return Judgement("unknown")
+        low, high = bounds
+        if high <= LIMIT * self.floor(problem):
+            return Judgement("passed", low, high, rounded=self._is_rounded(problem, value, y, high))
+        attainable = self.attainable(problem)
+        if high <= LIMIT * attainable:
+            return Judgement("passed", low, high)
+        if low > LIMIT * attainable:
+            return Judgement("failed", low, high, clear=low > LIMIT * MARGIN * attainable)
+        return Judgement("unknown", low, high)
+
+    def ratio(self, problem: Problem, judgement: Judgement) -> float:
+        """The error in units of the attainable error."""
+        if judgement.high == 0:
+            return 0.0
+        return quotient(judgement.high, self.attainable(problem))
+
+    def worst_ratio(self, judged: list[tuple[Problem, Judgement]]) -> float:
+        """The largest ratio of all; the attainable error is evaluated only where it can matter."""
+        bounded = [(quotient(judgement.high, self.floor(problem)), problem, judgement) for problem, judgement in judged]
+        worst = 0.0
+        for bound, problem, judgement in sorted(bounded, key=lambda item: -item[0]):
+            if bound <= worst:
+                break
+            worst = max(worst, self.ratio(problem, judgement))
+        return worst
+
+    def matches(self, problem: Problem, value: np.ndarray, variant: Variant) -> bool | None:
+        """Whether an output is what `variant` gives, up to attainable error; None where the variant has no answer."""
+        truth = self.truth(problem, variant)
+        if truth is None or truth.low.size != value.size:
+            return None
+        low, high = truth.distance(fractions(value).ravel())
+        if high <= LIMIT * self.floor(problem, variant):
+            return True
+        return low <= LIMIT * self.attainable(problem, variant)
+
     def apart(self, problem: Problem, variant: Variant) -> Fraction:
         """A lower bound of how far a variant's answer is from right; 0 where it has none that is known."""
-        other = self.variant(problem, variant)
+        other = self.truth(problem, variant)
         if other is None:
             return Fraction(0)
         shape = self.contract.shape(problem.inputs)
@@ -153,53 +230,77 @@ class Judge:
         slack = max((h - low for low, h in zip(other.low, other.high, strict=True)), default=Fraction(0))
         return max(Fraction(0), found[0] - slack) if found is not None else Fraction(0)
 
-    def _base(self, problem: Problem, variant: Variant | None) -> Truth | None:
-        if variant is not None:
-            return self.variant(problem, variant)
-        if self.contract.unit is None:
-            return self.truth(problem)
-        return self._cached(problem, " unit", lambda *arguments: self.contract.unit(arguments))  # type: ignore[misc]
+    def differs(self, problem: Problem, variant: Variant) -> bool:
+        """Whether a variant's answer is wrong by more than 50 times the attainable error."""
+        apart = self.apart(problem, variant)
+        return apart > MARGIN * self.floor(problem) and apart > MARGIN * self.attainable(problem)
 
-    def _response(self, problem: Problem, dtype: str, variant: Variant | None) -> Fraction:
-        unit = UNIT_ROUNDOFF[dtype]
+    def _unit(self, *arguments: Any) -> Answer:
+        assert self.contract.unit is not None
+        return self.contract.unit(arguments)
+
+    def _base(self, problem: Problem, variant: Variant | None) -> Truth | None:
+        if variant is None and self.contract.unit is not None:
+            return self._remembered(problem, " unit", self._unit)
+        return self.truth(problem, variant)
+
+    def _response(self, problem: Problem, variant: Variant | None) -> Fraction:
         base = self._base(problem, variant)
         if base is None:
             return Fraction(0)
-        if variant is not None:
-            function: Callable[..., Answer] = variant.answer
-        elif self.contract.unit is not None:
-            function = lambda *arguments: self.contract.unit(arguments)  # type: ignore[misc]  # noqa: E731
-        else:
-            function = self.contract.oracle
-        largest = Fraction(0)
-        for pattern in range(PATTERNS):
-            signs = random.Random(f"{self.seed}/{pattern}")
-            moved = self._evaluate(problem, function, ExactFramework(unit, signs))
-            if moved is not None:
-                largest = max([largest, *(abs(a - b) for a, b in zip(moved.middle, base.middle, strict=True))])
-        return largest + unit * base.magnitude
+        own = self.contract.oracle if self.contract.unit is None else self._unit
+        function = own if variant is None else variant.answer
+        near = (_evaluate(function, self.arguments(problem, pattern)) for pattern in range(PATTERNS))
+        middles = [there.middle.tolist() for there in near if there is not None]
+        return accuracy.attainable(base.middle.tolist(), middles, self.unit, base.magnitude)
 
-    def _cached(self, problem: Problem, name: str, function: Callable[..., Answer]) -> Truth | None:
+    def _remembered(self, problem: Problem, name: str, function: Callable[..., Answer]) -> Truth | None:
         place = (key(problem), name)
         if place not in self._truths:
-            self._truths[place] = self._evaluate(problem, function, ExactFramework())
+            self._truths[place] = _evaluate(function, self.arguments(problem))
         return self._truths[place]
 
-    def _evaluate(self, problem: Problem, function: Callable[..., Answer], framework: ExactFramework) -> Truth | None:
-        arguments = self.contract.arguments(problem.inputs, framework)
+    def _is_rounded(self, problem: Problem, value: np.ndarray, y: np.ndarray, error: Fraction) -> bool:
+        if self.contract.error is not None:
+            return error == 0
+        truth = self.truth(problem)
+        assert truth is not None
+        every = zip(value.ravel(), y.ravel(), truth.low, truth.high, strict=True)
+        return all(_nearest(v, exactly, low, high, self.dtype) for v, exactly, low, high in every)
 
-        def together(*given: Any) -> Array:
-            # one array, so that the precision asked for is relative to the magnitude: a true zero is no difficulty
-            answer = function(*given)
-            xp = of(answer.value)
-            return xp.concat([xp.reshape(x, (-1,)) for x in (answer.value, answer.magnitude)], 0)
 
-        try:
-            found = exact.run(together, *arguments)
-        except (*_UNKNOWN, NotApplicable):
-            return None
-        size = len(found.low) // 2
-        return Truth(found.low[:size], found.high[:size], max(found.high[size:], default=Fraction(0)), found.exact)
+def _evaluate(function: Callable[..., Answer], arguments: tuple[Any, ...]) -> Truth | None:
+    def together(*given: Any) -> Array:
+        # one array, so that the precision asked for is relative to the magnitude: a true zero is no difficulty
+        answer = function(*given)
+        xp = of(answer.value)
+        return xp.concat([xp.reshape(x, (-1,)) for x in (answer.value, answer.magnitude)], 0)
+
+    try:
+        found = exact.run(together, *arguments)
+    except (*_UNKNOWN, NotApplicable):
+        return None
+    size = len(found.low) // 2
+    return Truth(found.low[:size], found.high[:size], max(found.high[size:], default=Fraction(0)), found.exact)
+
+
+def _nearest(v: float, exactly: Fraction, low: Fraction, high: Fraction, dtype: str) -> bool:
+    """Whether no other float of `dtype` is nearer to a truth between `low` and `high` than `v`."""
+    if low == high == exactly:
+        return True
+    kind = np.dtype(dtype).type
+    if float(kind(v)) != v:
+        return False
+    below, above = (Fraction(float(np.nextafter(kind(v), kind(side)))) for side in (-np.inf, np.inf))
+    return bool((below + exactly) / 2 <= low and high <= (exactly + above) / 2)
+
+
+def quotient(error: Fraction, unit: Fraction) -> float:
+    """``error / unit``; infinity beyond the range of floats."""
+    try:
+        return float(error / unit)
+    except (OverflowError, ZeroDivisionError):
+        return math.inf
 
 
 def key(problem: Problem) -> str:

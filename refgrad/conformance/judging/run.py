@@ -4,23 +4,58 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from refgrad.conformance.judging import certificate as iterative
 from refgrad.conformance.judging import sweep
-from refgrad.conformance.judging.diagnosis import Candidates, Record
-from refgrad.conformance.judging.grading import judge
-from refgrad.conformance.judging.referee import Judge
+from refgrad.conformance.judging.referee import Judgement, Referee
 from refgrad.conformance.subject.outcome import FATAL, Outcome
 from refgrad.conformance.subject.process import StopRun, Subject
 from refgrad.contracts.contract import Problem
+from refgrad.contracts.tools.answer import Variant
 
-__all__ = ["NOT_RUN", "Run", "Trouble"]
+__all__ = ["NOT_RUN", "Candidates", "Record", "Run", "Trouble"]
 
 NOT_RUN = ("raised", *FATAL)
 VARIED = 24
 ENOUGH = 3
+
+
+@dataclass
+class Record:
+    """One problem, the output of the subject on it, and the judgement."""
+
+    problem: Problem
+    value: np.ndarray
+    judgement: Judgement
+
+
+@dataclass
+class Candidates:
+    """The variants that no output has spoken against yet, and the count of effective problems.
+
+    A problem is effective if the truth differs from every remaining variant by more than 50 times the attainable
+    error: only such a problem can tell the contract from what else the subject may compute.
+    """
+
+    referee: Referee
+    remaining: list[Variant] = field(default_factory=list)
+    effective: int = 0
+
+    def __post_init__(self) -> None:
+        self.remaining = list(self.referee.contract.variants)
+
+    def see(self, record: Record) -> None:
+        """Count a problem, and drop the variants that its output contradicts."""
+        problem = record.problem
+        known = [v for v in self.remaining if self.referee.truth(problem, v) is not None]
+        if record.judgement.verdict != "unknown" and all(self.referee.differs(problem, v) for v in known):
+            self.effective += 1
+        contradicted = [v for v in known if self.referee.matches(problem, record.value, v) is False]
+        self.remaining = [v for v in self.remaining if v not in contradicted]
 
 
 @dataclass(frozen=True)
@@ -37,7 +72,7 @@ class Run:
     Parameters
     ----------
     subject : Subject
-    referee : Judge
+    referee : Referee
     max_examples, seed : int
     vary, promise : dict or None
         For iterative subjects; see `refgrad.conformance.verification.verify`.
@@ -58,7 +93,7 @@ class Run:
     def __init__(
         self,
         subject: Subject,
-        referee: Judge,
+        referee: Referee,
         max_examples: int,
         seed: int,
         vary: Mapping[str, Sequence[float]] | None = None,
@@ -70,7 +105,7 @@ class Run:
         self.planned = min(max_examples, VARIED) if vary else max_examples
         self.records: list[Record] = []
         self.troubles: list[Trouble] = []
-        self.candidates = Candidates(referee, subject.dtype)
+        self.candidates = Candidates(referee)
         self.settings: list[iterative.Setting] = []
         self.stopped = False
         self._progress = progress or (lambda done, planned: None)
@@ -122,7 +157,7 @@ class Run:
                 if outcome.kind != "value" or outcome.value is None:
                     self.troubles.append(Trouble(problem, outcome))
                 else:
-                    verdict = judge(self.referee, problem, outcome.value, self.subject.dtype)
+                    verdict = self.referee.judge(problem, outcome.value)
                     record = Record(problem, outcome.value, verdict)
                     self.records.append(record)
                     self.candidates.see(record)
@@ -135,7 +170,7 @@ class Run:
         for value in values:  # in the order given, the most accurate last
             self.subject.params[knob] = value
             self.records, self.troubles = [], []
-            self.candidates = Candidates(self.referee, self.subject.dtype)
+            self.candidates = Candidates(self.referee)
             self._over(problems, len(problems) * len(values))
             if self.records:
                 self.settings.append(iterative.Setting.of(value, self.gaps()))
@@ -144,12 +179,11 @@ class Run:
 
     def gaps(self) -> list[float]:
         """The normalised certificate of every record; 0 where the error is within what may be attained."""
-        contract = self.referee.contract
         return [
-            0.0 if r.judgement.verdict == "passed" else iterative.normalised(contract, r.problem, r.judgement.high)
+            0.0 if r.judgement.verdict == "passed" else iterative.normalised(self.referee, r.problem, r.judgement.high)
             for r in self.records
         ]
 
     def _fails(self, problem: Problem, outcome: Outcome) -> bool:
         assert outcome.value is not None
-        return judge(self.referee, problem, outcome.value, self.subject.dtype).verdict == "failed"
+        return self.referee.judge(problem, outcome.value).verdict == "failed"

@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging import certificate as iterative
 from refgrad.conformance.judging import sweep
-from refgrad.conformance.judging.diagnosis import differs
-from refgrad.conformance.judging.grading import LIMIT, Judgement, exit_code, judge, matches, ratio
-from refgrad.conformance.judging.referee import Truth, key
+from refgrad.conformance.judging.referee import Judgement, Truth, key
 from refgrad.conformance.judging.run import Run
-from refgrad.conformance.judging.verdict import Finding
+from refgrad.conformance.judging.verdict import Finding, exit_code
 from refgrad.conformance.subject import targets
 from refgrad.conformance.subject.outcome import FATAL, Outcome
 from refgrad.conformance.subject.process import StopRun
@@ -75,9 +74,9 @@ def regression_test(run: Run, finding: Finding, example: Mapping[str, Any]) -> s
     keywords = "".join(f", {k}={v!r}" for k, v in subject.params.items())
     line += f"\n\n\ndef subject(*arguments):\n    return {function}(*arguments{keywords})"
     comment = f"{contract.name}/{contract.version}, seed {run.seed}: {finding.summary}."
-    tolerance = float(LIMIT * run.referee.attainable(problem, subject.dtype))
+    tolerance = float(LIMIT * run.referee.attainable(problem))
     if _promise_broken(run, finding):
-        tolerance = run.promise[str(contract.certificate)] * float(iterative.size(contract, problem))
+        tolerance = run.promise[str(contract.certificate)] * float(iterative.size(run.referee, problem))
     got = np.ravel(example["got"]).tolist()
     field = contract.result_field if example["field"] else None
     return contract.regression(
@@ -106,30 +105,28 @@ def _promise_broken(run: Run, finding: Finding) -> bool:
 def _breaks(run: Run, problem: Problem, value: np.ndarray | None) -> bool:
     if value is None:
         return False
-    judgement = judge(run.referee, problem, value, run.subject.dtype)
+    judgement = run.referee.judge(problem, value)
     if judgement.verdict == "passed":
         return False
-    return iterative.broken(run.referee.contract, problem, judgement.high, run.promise)
+    return iterative.broken(run.referee, problem, judgement.high, run.promise)
 
 
 def _same_failure(run: Run, finding: Finding, problem: Problem) -> bool:
     outcome = run.subject.call(problem.inputs)
     if outcome.value is None or outcome.kind != "value":
         return False
-    referee, dtype = run.referee, run.subject.dtype
-    if not judge(referee, problem, outcome.value, dtype).clear:
+    referee = run.referee
+    if not referee.judge(problem, outcome.value).clear:
         return False
     named = [d.variant for d in finding.candidates if d.variant is not None and d.contradicted == 0]
     if not finding.grade.startswith("variant:") or not named:
         return True
-    return all(
-        matches(referee, problem, outcome.value, v, dtype) and differs(referee, problem, v, dtype) for v in named
-    )
+    return all(referee.matches(problem, outcome.value, v) and referee.differs(problem, v) for v in named)
 
 
 def _worst(run: Run) -> Problem:
     failing = [r for r in run.records if r.judgement.verdict == "failed"]
-    return max(failing, key=lambda r: ratio(run.referee, r.problem, r.judgement, run.subject.dtype)).problem
+    return max(failing, key=lambda r: run.referee.ratio(r.problem, r.judgement)).problem
 
 
 def _bucket(outcome: Outcome) -> tuple[str, str]:
@@ -143,10 +140,10 @@ def _size(problem: Problem) -> tuple[int, str]:
 
 
 def _described(run: Run, problem: Problem, outcome: Outcome) -> dict[str, Any]:
-    referee, dtype = run.referee, run.subject.dtype
+    referee = run.referee
     truth = referee.truth(problem)
     judged = outcome.value is not None and outcome.kind == "value"
-    verdict = judge(referee, problem, outcome.value, dtype) if judged else Judgement("unknown")  # type: ignore[arg-type]
+    verdict = referee.judge(problem, outcome.value) if judged else Judgement("unknown")  # type: ignore[arg-type]
     finite = outcome.value is not None and bool(np.isfinite(outcome.value).all())
     return {
         "kind": problem.kind,
@@ -157,9 +154,9 @@ def _described(run: Run, problem: Problem, outcome: Outcome) -> dict[str, Any]:
         "got_hex": [float(v).hex() for v in outcome.value.ravel()] if outcome.value is not None else None,
         "expected": _exactly(truth) if truth is not None else None,
         "error": float(verdict.high) if judged else None,
-        "attainable": float(referee.attainable(problem, dtype)) if judged else None,
+        "attainable": float(referee.attainable(problem)) if judged else None,
         "measure": referee.contract.certificate or "error",
-        "ratio": _finite(ratio(referee, problem, verdict, dtype)) if judged else None,
+        "ratio": _finite(referee.ratio(problem, verdict)) if judged else None,
         "field": outcome.field,
     }
 

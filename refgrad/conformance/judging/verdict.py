@@ -8,19 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
+from statistics import median
 from typing import Any
 
+from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging import certificate as iterative
-from refgrad.conformance.judging.diagnosis import Diagnosis, Record, constant_factor, diagnose
-from refgrad.conformance.judging.grading import LIMIT, MARGIN, rounding_driven
-from refgrad.conformance.judging.referee import fractions
-from refgrad.conformance.judging.run import NOT_RUN, Run
+from refgrad.conformance.judging.diagnosis import Diagnosis, constant_factor, diagnose
+from refgrad.conformance.judging.referee import MARGIN, fractions, quotient
+from refgrad.conformance.judging.run import NOT_RUN, Record, Run
 from refgrad.conformance.subject.process import StopRun
 from refgrad.contracts.tools.answer import Variant
 
-__all__ = ["Finding", "find"]
+__all__ = ["EXIT_CODES", "Finding", "exit_code", "find", "rounding_driven"]
 
 _PRECISION_PROBLEMS = 12
+_ROUNDING = 2.0**20  # between 1, where the method errs, and 2**29, where rounding does
+
+EXIT_CODES = {
+    "exact": 0,
+    "accurate": 0,
+    "converging": 0,
+    "variant": 1,
+    "wrong": 1,
+    "unstable": 1,
+    "not-run": 3,
+    "borderline": 4,
+    "inconclusive": 4,
+    "nothing-ran": 5,
+}
+"""The exit code of each grade; ``variant:NAME`` counts as ``variant``. 2 is a usage error, which has no grade."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +50,11 @@ class Finding:
     candidates: list[Diagnosis] = field(default_factory=list)
     certificate: dict[str, Any] | None = None
     advice: str = ""
+
+
+def exit_code(grade: str) -> int:
+    """The exit code that belongs to a grade."""
+    return EXIT_CODES[grade.partition(":")[0]]
 
 
 def find(run: Run) -> Finding:
@@ -103,8 +125,8 @@ def _troubled(run: Run, ran: int) -> Finding:
 
 
 def _failing(run: Run, failing: list[Record]) -> Finding:
-    contract, dtype = run.referee.contract, run.subject.dtype
-    fitting = diagnose(run.referee, run.records, dtype, contract.variants)
+    contract = run.referee.contract
+    fitting = diagnose(run.referee, run.records, contract.variants)
     named = [d for d in fitting if d.contradicted == 0]
     if named:
         return _named(run, named)
@@ -112,7 +134,7 @@ def _failing(run: Run, failing: list[Record]) -> Finding:
         found = _judged_by_certificate(run)
         if found is not None:
             return found
-    scaled = constant_factor(run.referee, run.records, dtype)
+    scaled = constant_factor(run.referee, run.records)
     if scaled is not None:
         return Finding("variant:scaled", scaled.meaning, "scaled", [scaled], _certificate(run))
     errors = _two_precisions(run, failing)
@@ -210,7 +232,7 @@ def _tells(run: Run, bound: float) -> bool:
     referee, variants = run.referee, run.referee.contract.variants
 
     def breaks(variant: Variant) -> bool:
-        shares = (iterative.normalised(referee.contract, p, referee.apart(p, variant)) for p in problems)
+        shares = (iterative.normalised(referee, p, referee.apart(p, variant)) for p in problems)
         return any(share > bound for share in shares)
 
     problems = [r.problem for r in run.records]
@@ -271,3 +293,12 @@ def _unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> F
         return Finding("wrong", sentence, candidates=fitting, certificate=certificate)
     sentence = f"computes something else than {contract.name} on {share}; no known variant fits them all"
     return Finding("wrong", sentence, certificate=certificate)
+
+
+def rounding_driven(errors: list[tuple[Fraction, Fraction]]) -> bool:
+    """Whether errors fall with the unit roundoff, from pairs (error in float32, error in float64).
+
+    Where rounding rules, their quotient is near 2**29; where the method does, near 1.
+    """
+    quotients = [quotient(single, double) for single, double in errors if single or double]
+    return bool(quotients) and median(quotients) >= _ROUNDING and min(quotients) >= 2**10
