@@ -19,8 +19,8 @@ from refgrad.autodiff.rules import einsum as rules
 from refgrad.autodiff.rules import elementwise
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
+from refgrad.numpy.conversion import asarray
 from refgrad.numpy.diagonals import diagonal
-from refgrad.numpy.elementwise import asarray
 from refgrad.numpy.reductions import sum
 from refgrad.numpy.shapes import reshape, transpose
 from refgrad.typing import Array

@@ -14,11 +14,13 @@ from refgrad.autodiff.rules import elementwise
 from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput
-from refgrad.numpy.elementwise import asarray
+from refgrad.numpy.conversion import asarray
 from refgrad.numpy.joining import concatenate
 from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.shapes import broadcast_to, moveaxis
 from refgrad.typing import Array, DType
+
+__all__ = ["array", "full", "full_like", "linspace", "one_hot"]
 
 
 @numpys

@@ -11,7 +11,7 @@ from typing import Any
 from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray
+from refgrad.numpy.conversion import asarray
 from refgrad.numpy.reductions import sum
 from refgrad.numpy.shapes import axis_of, reshape, transpose
 from refgrad.typing import Array

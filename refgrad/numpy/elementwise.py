@@ -1,44 +1,31 @@
-"""Elementwise functions by their NumPy names, and the conversion of what users pass to arrays."""
+"""Elementwise functions by their NumPy names."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from refgrad import backend
-from refgrad.autodiff import primitive
-from refgrad.autodiff.core import PRIMITIVES, Tracer, primal
+from refgrad.autodiff.core import Tracer, primal, value_of
 from refgrad.autodiff.rules import discrete, elementwise, smooth, special
-from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, NoDerivative, NotRational
+from refgrad.numpy.conversion import asarray, float_limits, floating
 from refgrad.numpy.passthrough import numpys
-from refgrad.typing import Array, DType
+from refgrad.typing import Array
 
-
-def asarray(x: Any) -> Array:
-    """x as an array: arrays, numbers and traced values as they are, nested sequences stacked."""
-    if not isinstance(x, (list, tuple)):
-        return x
-    if not _holds_arrays(x):
-        return np.asarray(x)
-    parts = [asarray(part) for part in x]
-    return PRIMITIVES["concat"](*[PRIMITIVES["reshape"](p, shape=(1, *shape_of(p))) for p in parts], axis=0)
-
-
-def floating(x: Any) -> Array:
-    """x as an array, of float64 if it is of integers or booleans: squares, differences and negatives of those wrap."""
-    x = asarray(x)
-    return elementwise.astype(x, dtype=np.float64) if getattr(getattr(x, "dtype", None), "kind", "f") in "iub" else x
-
-
-def _holds_arrays(x: Any) -> bool:
-    """Whether a sequence has a member that NumPy could not convert: a traced, exact or device array."""
-    if isinstance(x, (list, tuple)):
-        return any(_holds_arrays(part) for part in x)
-    return isinstance(x, Tracer) or (hasattr(x, "dtype") and not isinstance(x, (np.ndarray, np.generic)))
+__all__ = [
+    "abs", "absolute", "acos", "add", "arccos", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asin",
+    "asinh", "atan", "atan2", "atanh", "bitwise_and", "bitwise_invert", "bitwise_or", "bitwise_xor", "cbrt", "ceil",
+    "clip", "cos", "cosh", "digamma", "divide", "equal", "erf", "exp", "exp2", "expm1", "floor", "greater",
+    "greater_equal", "hypot", "invert", "isfinite", "isnan", "ldexp", "less", "less_equal", "lgamma", "log",
+    "log1p", "log2", "log10", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logistic",
+    "maximum", "minimum", "multiply", "nan_to_num", "negative", "not_equal", "polygamma", "positive", "pow",
+    "power", "reciprocal", "relu", "rint", "round", "rsqrt", "sign", "sin", "sinc", "sinh", "softplus", "sqrt",
+    "square", "subtract", "tan", "tanh", "true_divide", "where",
+]  # fmt: skip
 
 
 def _unary(primitive: Callable[[Array], Array], name: str, doc: str) -> Callable[[Any], Array]:
@@ -212,12 +199,6 @@ def _or_nan(beyond: Array, limit: Array) -> Array:
     return beyond | isnan(limit) if getattr(limit.dtype, "kind", "") == "f" else beyond
 
 
-def float_limits(x: Array) -> Any:
-    """What `numpy.finfo` says of the floating dtype of a plain x of any library; of float64 if it has none."""
-    dtype = np.dtype(str(getattr(x, "dtype", "float64")).rpartition(".")[2])
-    return np.finfo(dtype if dtype.kind == "f" else float)
-
-
 def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Array:
     """x with NaN and the infinities replaced, those by the largest numbers of the dtype; the derivative there is 0."""
     x = asarray(x)
@@ -231,62 +212,22 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
     return where(x < -top, -top if neginf is None else neginf, y)
 
 
-def real(x: Any) -> Array:
-    """The real part; a traced or exact x is real."""
-    return _complex_part(np.real, x)
-
-
-def imag(x: Any) -> Array:
-    """The imaginary part: zeros if x is traced or exact."""
-    return _complex_part(np.imag, x)
-
-
-def conjugate(x: Any) -> Array:
-    """The complex conjugate; a traced or exact x is real, so x itself."""
-    return _complex_part(np.conjugate, x)
-
-
-conj = conjugate
-
-
-def _complex_part(part: Callable[[Any], Any], x: Any) -> Array:
-    x = asarray(x)
-    if getattr(getattr(x, "dtype", None), "kind", "f") == "c":
-        return part(x)
-    return zeros_like(x) if part is np.imag else x
-
-
-def astype(x: Any, dtype: DType) -> Array:
-    """x in another floating dtype; a traced x only in one, since integers have no derivative."""
-    differentiable = isinstance(x, Tracer) and getattr(x.dtype, "kind", "f") == "f"
-    if differentiable and dtype != x.dtype and (isinstance(x.dtype, str) or np.dtype(dtype).kind != "f"):
-        raise NoDerivative(
-            f"astype: a traced value of dtype {x.dtype} cannot become {dtype}, where its derivative would be lost; "
-            f"write refgrad.value_of(x).astype({dtype}) if none is needed"
-        )
-    return elementwise.astype(asarray(x), dtype=dtype)
-
-
-def zeros_like(x: Any) -> Array:
-    """Zeros with the shape and dtype of x."""
-    return primitive.zeros_like(asarray(x))
-
-
-def ones_like(x: Any) -> Array:
-    """Ones with the shape and dtype of x."""
-    return primitive.ones_like(asarray(x))
-
-
-def shape(x: Any, /) -> tuple[int, ...]:
-    """The lengths of the axes of x."""
-    return shape_of(asarray(x))
-
-
-def ndim(x: Any, /) -> int:
-    """The number of axes of x."""
-    return len(shape_of(asarray(x)))
-
-
-def size(x: Any, /) -> int:
-    """The number of elements of x."""
-    return math.prod(shape_of(asarray(x)))
+def ldexp(x: Any, n: Any) -> Array:
+    """``x * 2**n`` for integers n, which have no derivative; exact but for overflow, and underflow to subnormals."""
+    x, n = asarray(x), np.asarray(value_of(asarray(n)))
+    if n.dtype.kind not in "iu":
+        raise InvalidInput(f"ldexp: expected integers n, got dtype {n.dtype}; write x * exp2(n) for others")
+    plain = primal(x)
+    table = backend.of(plain)
+    if table.exact:
+        powers = [Fraction(2) ** k for k in n.ravel().tolist()]
+        return x * table.xp.asarray(np.array([*powers, None], object)[:-1].reshape(n.shape))
+    limits = float_limits(plain)
+    n = np.clip(n.astype(int), -8 * limits.maxexp, 8 * limits.maxexp)
+    while True:  # powers beyond the range of the dtype, one within it after another
+        part = np.clip(n, limits.minexp, limits.maxexp - 1)
+        factor = np.ldexp(limits.dtype.type(1), part)
+        x = x * (factor if table is backend.NUMPY else table.xp.asarray(factor))
+        n = n - part
+        if not n.any():
+            return x

@@ -12,11 +12,14 @@ from refgrad.autodiff.core import Tracer, primal, value_of
 from refgrad.autodiff.rules import elementwise, index, shape
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
-from refgrad.numpy.elementwise import asarray, clip, where
+from refgrad.numpy.conversion import asarray
+from refgrad.numpy.elementwise import clip, where
 from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.numpy.shapes import ravel, reshape
 from refgrad.typing import Array
+
+__all__ = ["getitem", "put_along_axis_add", "scatter_add", "take", "take_along_axis"]
 
 
 def getitem(x: Array, key: Any) -> Array:

@@ -11,11 +11,16 @@ from refgrad.autodiff.rules import shape as rules
 from refgrad.autodiff.rules.scan import along
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray
+from refgrad.numpy.conversion import asarray
 from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.numpy.shapes import atleast_1d, atleast_2d, atleast_3d, expand_dims, ravel, reshape, transpose
 from refgrad.typing import Array
+
+__all__ = [
+    "append", "array_split", "column_stack", "concat", "concatenate", "dsplit", "dstack", "hsplit", "hstack",
+    "split", "stack", "unstack", "vsplit", "vstack",
+]  # fmt: skip
 
 
 @numpys

@@ -18,14 +18,13 @@ from refgrad.autodiff.rules.contract import matrix_transpose
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy import diagonals
-from refgrad.numpy.elementwise import asarray, floating, zeros_like
+from refgrad.numpy.conversion import asarray, floating, zeros_like
 from refgrad.numpy.indexing import getitem
 from refgrad.numpy.joining import concatenate
 from refgrad.numpy.norms import matrix_norm, norm, svdvals, vector_norm
-from refgrad.numpy.products import matmul
+from refgrad.numpy.products import cross, matmul, tensordot, vecdot
 from refgrad.numpy.products import outer as outer_product
 from refgrad.numpy.reductions import sum
-from refgrad.numpy.tensor_products import cross, tensordot, vecdot
 from refgrad.typing import Array
 
 __all__ = [

@@ -14,13 +14,15 @@ from refgrad.autodiff.rules import shape as rules
 from refgrad.autodiff.rules.scan import along
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
-from refgrad.numpy.elementwise import asarray
+from refgrad.numpy.conversion import asarray
 from refgrad.numpy.indexing import take
 from refgrad.numpy.joining import concatenate
 from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.numpy.shapes import flip, ravel, reshape, swapaxes
 from refgrad.typing import Array
+
+__all__ = ["diff", "meshgrid", "pad", "repeat", "roll", "rot90", "tile"]
 
 BY_INDEX = ("edge", "reflect", "symmetric", "wrap")
 """The modes of `pad` that fill the border with elements of x."""

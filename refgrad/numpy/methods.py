@@ -17,6 +17,7 @@ from refgrad.autodiff.rules import discrete
 from refgrad.autodiff.rules import elementwise as rules
 from refgrad.errors import NoDerivative, TracedAssignment
 from refgrad.numpy import (
+    conversion,
     diagonals,
     elementwise,
     indexing,
@@ -34,7 +35,8 @@ __all__ = ["ArrayMethods"]
 
 NAMED = {
     diagonals: ("diagonal", "trace"),
-    elementwise: ("clip", "conj", "conjugate", "round"),
+    conversion: ("conj", "conjugate"),
+    elementwise: ("clip", "round"),
     indexing: ("take",),
     manipulation: ("repeat",),
     products: ("dot",),
@@ -139,11 +141,11 @@ class ArrayMethods(Tracer):
 
     @property
     def real(self) -> Any:
-        return elementwise.real(self)
+        return conversion.real(self)
 
     @property
     def imag(self) -> Any:
-        return elementwise.imag(self)
+        return conversion.imag(self)
 
     def reshape(self, *shape: Any) -> Any:
         """The elements in row-major order as an array of `shape`."""
@@ -163,7 +165,7 @@ class ArrayMethods(Tracer):
 
     def astype(self, dtype: DType, *, copy: bool = True) -> Any:
         """The array in another floating dtype; whether it is a copy makes no difference, for it cannot change."""
-        return elementwise.astype(self, dtype)
+        return conversion.astype(self, dtype)
 
     def copy(self) -> Any:
         """The value itself: traced arrays never change."""

@@ -11,7 +11,8 @@ from refgrad.autodiff.rules import shape, spectral
 from refgrad.autodiff.rules.contract import matrix_transpose
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
-from refgrad.numpy.elementwise import abs, floating
+from refgrad.numpy.conversion import floating
+from refgrad.numpy.elementwise import abs
 from refgrad.numpy.indexing import getitem
 from refgrad.numpy.reductions import amax, amin, axes_of, sum
 from refgrad.numpy.shapes import moveaxis, ravel, reshape

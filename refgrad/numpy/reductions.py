@@ -12,9 +12,15 @@ from refgrad.autodiff.core import Primitive, primal
 from refgrad.autodiff.rules import discrete, reduce, scan, shape
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray, astype, exp, floating, where
+from refgrad.numpy.conversion import asarray, astype, floating
+from refgrad.numpy.elementwise import exp, where
 from refgrad.numpy.passthrough import numpys
 from refgrad.typing import Array, Axes
+
+__all__ = [
+    "all", "amax", "amin", "any", "argmax", "argmin", "count_nonzero", "cumprod", "cumsum", "cumulative_prod",
+    "cumulative_sum", "logcumsumexp", "logsumexp", "max", "mean", "min", "prod", "softmax", "sum",
+]  # fmt: skip
 
 
 def axes_of(x: Array, axis: Axes, what: str) -> tuple[int, ...]:

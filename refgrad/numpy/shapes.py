@@ -13,10 +13,16 @@ from refgrad.autodiff.rules import contract
 from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray
+from refgrad.numpy.conversion import asarray
 from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.typing import Array, Axes, Shape
+
+__all__ = [
+    "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "broadcast_to", "expand_dims", "flip", "fliplr",
+    "flipud", "matrix_transpose", "moveaxis", "permute_dims", "ravel", "reshape", "squeeze", "swapaxes",
+    "transpose",
+]  # fmt: skip
 
 
 def reshape(x: Any, /, shape: int | Sequence[int]) -> Array:

@@ -12,10 +12,10 @@ from refgrad.autodiff.rules import window
 from refgrad.autodiff.rules.shape import inverse_permutation
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray
+from refgrad.numpy.conversion import asarray
 from refgrad.typing import Array, Shape
 
-__all__ = ["fold", "sliding_window_view", "windows"]
+__all__ = ["fold", "windows"]
 
 Lengths = int | Sequence[int]
 """One length for each windowed axis; an int stands for all of them."""

@@ -8,11 +8,13 @@ from typing import Any
 from refgrad.autodiff.rules import order, shape
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput
-from refgrad.numpy.elementwise import asarray
+from refgrad.numpy.conversion import asarray
 from refgrad.numpy.indexing import take_along_axis
 from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.typing import Array
+
+__all__ = ["argsort", "sort"]
 
 
 def argsort(x: Any, axis: int | None = -1, *, kind: str | None = None, stable: bool | None = None) -> Array:

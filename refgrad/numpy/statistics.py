@@ -8,10 +8,13 @@ from typing import Any
 from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray, floating, isnan, ones_like, sqrt, where
+from refgrad.numpy.conversion import asarray, floating, ones_like
+from refgrad.numpy.elementwise import isnan, sqrt, where
 from refgrad.numpy.reductions import axes_of, max, mean, min, sum
 from refgrad.numpy.shapes import transpose
 from refgrad.typing import Array, Axes
+
+__all__ = ["average", "nanmean", "nansum", "ptp", "std", "var"]
 
 
 def var(

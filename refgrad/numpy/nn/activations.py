@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from refgrad.numpy.conversion import asarray, floating
 from refgrad.numpy.creation import number_like
-from refgrad.numpy.elementwise import arctan, asarray, erf, expm1, floating, logistic, softplus, sqrt, where
+from refgrad.numpy.elementwise import arctan, erf, expm1, logistic, softplus, sqrt, where
 from refgrad.numpy.reductions import logsumexp
 from refgrad.typing import Array
 

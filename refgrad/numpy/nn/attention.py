@@ -14,8 +14,9 @@ import numpy as np
 from refgrad.autodiff.rules import elementwise
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
+from refgrad.numpy.conversion import asarray
 from refgrad.numpy.creation import number_like
-from refgrad.numpy.elementwise import asarray, exp, sqrt, where
+from refgrad.numpy.elementwise import exp, sqrt, where
 from refgrad.numpy.indexing import beside
 from refgrad.numpy.products import matmul
 from refgrad.numpy.reductions import max, min, softmax, sum

@@ -21,7 +21,7 @@ from refgrad.autodiff.rules import contract, elementwise
 from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray
+from refgrad.numpy.conversion import asarray
 from refgrad.numpy.manipulation import bordered
 from refgrad.numpy.reductions import max, mean, min
 from refgrad.numpy.sliding import Lengths, windows

@@ -17,8 +17,9 @@ from refgrad.autodiff.core import primal
 from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
+from refgrad.numpy.conversion import asarray, floating, ones_like
 from refgrad.numpy.creation import number_like
-from refgrad.numpy.elementwise import abs, arctan, asarray, exp, floating, lgamma, log, ones_like, softplus, where
+from refgrad.numpy.elementwise import abs, arctan, exp, lgamma, log, softplus, where
 from refgrad.numpy.indexing import beside, take_along_axis, wide
 from refgrad.numpy.nn.activations import log_softmax
 from refgrad.numpy.reductions import axes_of, mean, sum

@@ -17,7 +17,8 @@ from typing import Any
 from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.elementwise import asarray, floating, sqrt
+from refgrad.numpy.conversion import asarray, floating
+from refgrad.numpy.elementwise import sqrt
 from refgrad.numpy.reductions import axes_of, mean
 from refgrad.numpy.statistics import var
 from refgrad.typing import Array, Axes
