@@ -11,20 +11,20 @@ True
 >>> exact.to_fractions(a.sum())
 Fraction(86, 15)
 
-How wrong is a float result, and how wrong must it be? `run` gives the truth, `error` the distance from it, and
+How wrong is a float result, and how wrong must it be? `evaluate` gives the truth, `error` the distance from it, and
 `attainable` the error that a stable method in the same precision may leave on the same input:
 
 >>> x = np.array([1e8, 1.0, -1e8], np.float32)
 >>> total = lambda x: (x[0] + x[1]) + x[2]
->>> error = exact.error(total(x), exact.run(total, x))
+>>> error = exact.error(total(x), exact.evaluate(total, x))
 >>> error  # the sum came out as 0
 Fraction(1, 1)
 >>> float(error / exact.attainable(total, x, "float32")) < 1  # and no float32 summation can promise better
 True
 
 The rational numbers are python-flint's where it is installed and `fractions.Fraction` otherwise; balls, the certified
-enclosures that `run` falls back on when a function leaves the rationals, need python-flint. Conversion to floats is
-explicit, with `astype` or `float`, and rounds to nearest; so does an assignment ``plain[i] = x[j]`` into an array of
+enclosures that `evaluate` falls back on when a function leaves the rationals, need python-flint. Conversion to floats
+is explicit, with `astype` or `float`, and rounds to nearest; so does an assignment ``plain[i] = x[j]`` into an array of
 floats.
 """
 
@@ -56,8 +56,8 @@ __all__ = [
     "bounds",
     "distance",
     "error",
+    "evaluate",
     "precision",
-    "run",
     "to_fractions",
 ]
 
@@ -115,7 +115,7 @@ def bounds(x: Array) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True, repr=False)
 class Enclosure:
-    """What `run` returns: certified bounds of every number of the result.
+    """What `evaluate` returns: certified bounds of every number of the result.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ class Enclosure:
         return f"Enclosure({how}, {self.value!r})"
 
 
-def run(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosure:
+def evaluate(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosure:
     """``f(*args)`` in rational arithmetic if f allows it, and otherwise in balls accurate to `bits` bits.
 
     Parameters
@@ -167,14 +167,14 @@ def run(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosure:
     Examples
     --------
     >>> from refgrad import exact, grad
-    >>> exact.run(grad(lambda x: x[0] ** 3 / x[1]), np.array([0.5, 3.0]))
+    >>> exact.evaluate(grad(lambda x: x[0] ** 3 / x[1]), np.array([0.5, 3.0]))
     Enclosure(exact, ExactArray([1/4, -1/72]))
-    >>> truth = exact.run(grad(lambda x: np.sum(np.exp(x))), np.array([0.0, 1.0]))
+    >>> truth = exact.evaluate(grad(lambda x: np.sum(np.exp(x))), np.array([0.0, 1.0]))
     >>> truth.bits, float(truth.high[1] - truth.low[1]) < 2.0**-70
     (128, True)
     """
     if not isinstance(bits, int) or isinstance(bits, bool) or not 1 <= bits < _LIMIT:
-        raise InvalidInput(f"run: expected bits, an int from 1 to {_LIMIT - 1}, got {bits!r}")
+        raise InvalidInput(f"evaluate: expected bits, an int from 1 to {_LIMIT - 1}, got {bits!r}")
     given = tree.map(_given, args)
     try:
         found = _enclosure(f(*given), None)
@@ -265,7 +265,7 @@ def attainable(
     Parameters
     ----------
     f : callable
-        As for `run`.
+        As for `evaluate`.
     x : tree, or a tuple of them
         The argument of f; a tuple holds several. Ints, strings and callables in it are left as they are.
     dtype : "float64" or "float32", or NumPy's names for them
@@ -290,17 +290,17 @@ def attainable(
     if not isinstance(patterns, int) or isinstance(patterns, bool) or patterns < 1:
         raise InvalidInput(f"attainable: expected patterns, an int of at least 1, got {patterns!r}")
     given = tuple(tree.map(_given, argument) for argument in (x if type(x) is tuple else (x,)))
-    base = _middles(run(f, *given))
+    base = _middles(evaluate(f, *given))
 
     def near(pattern: int) -> list[Fraction]:
         signs = random.Random(f"{seed}/{pattern}")
         moved = tree.map(lambda leaf: _moved(leaf, unit, signs) if isinstance(leaf, ExactArray) else leaf, given)
-        return _middles(run(f, *moved))
+        return _middles(evaluate(f, *moved))
 
     if magnitude is None:
         scale = base
     else:
-        scale = _middles(run(magnitude, *given) if callable(magnitude) else run(lambda: asarray(magnitude)))
+        scale = _middles(evaluate(magnitude, *given) if callable(magnitude) else evaluate(lambda: asarray(magnitude)))
     size = max((abs(value) for value in scale), default=Fraction(0))
     return accuracy.attainable(base, map(near, range(patterns)), unit, size)
 
@@ -337,7 +337,7 @@ def _given(leaf: Any) -> Any:
 
 
 def _enclosure(value: Tree, bits: int | None) -> Enclosure:
-    """What f returned, with its bounds; in a run on rationals, balls make it an inexact one."""
+    """What f returned, with its bounds; of an evaluation on rationals, balls make an inexact one."""
     leaves, structure = tree.flatten(value)
     pairs = [bounds(_truth(leaf)) for leaf in leaves]
     if bits is None and any(isinstance(leaf, ElementArray) and leaf.dtype == "ball" for leaf in leaves):
@@ -354,9 +354,9 @@ def _truth(leaf: Any) -> Any:
         return leaf
     given = f"an array of {leaf.dtype}" if hasattr(leaf, "dtype") else repr(leaf)
     raise InvalidInput(
-        f"run: expected f to return exact arrays, got {given}, which was rounded on the way. Use operators, NumPy's or "
-        "refgrad.numpy's functions, not math, astype or another library; give whole numbers that are data as floats or "
-        "as refgrad.exact.asarray(x), for quotients of Python ints are floats."
+        f"evaluate: expected f to return exact arrays, got {given}, which was rounded on the way. Use operators, "
+        "NumPy's or refgrad.numpy's functions, not math, astype or another library; give whole numbers that are data "
+        "as floats or as refgrad.exact.asarray(x), for quotients of Python ints are floats."
     )
 
 

@@ -1,4 +1,4 @@
-"""What the transformations do with their inputs and outputs: check, wrap, unwrap, and hand over arrays of one's own."""
+"""Checks on arguments and results of the transformations; copies, so that nothing is aliased."""
 
 from __future__ import annotations
 
@@ -16,11 +16,22 @@ from refgrad.autodiff.core import PRIMITIVES, Tracer, primal
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.backend import shape_of
 from refgrad.backend.exact.array import ElementArray
-from refgrad.errors import NoDerivative, ShapeError
+from refgrad.errors import InvalidInput, NoDerivative, ShapeError
 from refgrad.tree import Structure, flatten, paths
 from refgrad.typing import Array, Tree
 
-__all__ = ["check_like", "check_result", "held", "is_real", "kept", "name_of", "owned", "pair", "real_leaves", "select"]
+__all__ = [
+    "as_own",
+    "check_like",
+    "check_result",
+    "is_real",
+    "memory_of",
+    "name_of",
+    "pair",
+    "real_leaves",
+    "select",
+    "snapshot",
+]
 
 
 def name_of(f: Callable[..., Any]) -> str:
@@ -38,16 +49,16 @@ def select(args: tuple[Any, ...], argnums: int | tuple[int, ...], what: str) -> 
             raise TypeError
         numbers = [operator.index(n) for n in wanted]
     except TypeError:
-        raise NoDerivative(f"{what}: expected argnums to be an int or a tuple of ints, got {argnums!r}") from None
+        raise InvalidInput(f"{what}: expected argnums to be an int or a tuple of ints, got {argnums!r}") from None
     for place in numbers:
         if not -len(args) <= place < len(args):
-            raise NoDerivative(
+            raise InvalidInput(
                 f"{what}: argnums {argnums!r} asks for argument {place}, but the function was called with {len(args)} "
                 "positional arguments; keyword arguments are never differentiated"
             )
     places = tuple(place % len(args) for place in numbers)
     if len(set(places)) != len(places):
-        raise NoDerivative(f"{what}: expected different arguments, got argnums {argnums!r}")
+        raise InvalidInput(f"{what}: expected different arguments, got argnums {argnums!r}")
     return places
 
 
@@ -62,7 +73,7 @@ def pair(out: Any, f: Callable[..., Any]) -> tuple[Any, Any]:
 def check_result(out: Any, f: Callable[..., Any], what: str) -> Any:
     """`out`, a result that is not traced here, if it is a real constant; raises otherwise."""
     if isinstance(out, Tracer) and not out.owner.alive:
-        raise out.owner.escaped(out)
+        raise out.owner.escape_error(out)
     value = primal(out)
     if not is_real(value):
         raise NoDerivative(
@@ -129,20 +140,20 @@ def _kind(v: Any) -> str:
     return str(getattr(getattr(v, "dtype", None), "kind", "?"))
 
 
-def held(arrays: Sequence[Array]) -> dict[int, Any]:
+def memory_of(arrays: Sequence[Array]) -> dict[int, Any]:
     """What results may not share memory with, by id: `arrays`, and the elements of exact ones."""
     insides = [a.data if isinstance(a, ElementArray) else a for a in arrays]
     return {id(a): a for a in insides}
 
 
-def kept(x: Array) -> Array:
+def snapshot(x: Array) -> Array:
     """A copy of an array that its owner can write to, since what comes later needs it as it is now."""
     if isinstance(x, ElementArray):
         return type(x)(x.data.copy())
     return x.copy(order="K") if type(x) is ndarray or hasattr(x, "get") else x
 
 
-def owned(g: Array, like: Array, taken: dict[int, Any]) -> Array:
+def as_own(g: Array, like: Array, taken: dict[int, Any]) -> Array:
     """`g` in the dtype of `like`, none of the objects in `taken` (by their id), nor a view."""
     if type(g) is ndarray and type(like) is ndarray and g.dtype is like.dtype:
         if g.base is not None or not g.flags.writeable or id(g) in taken:

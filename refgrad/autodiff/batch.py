@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.autodiff.arguments import held, name_of, owned, select
+from refgrad.autodiff.arguments import as_own, memory_of, name_of, select
 from refgrad.autodiff.core import Primitive, Trace, Tracer
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result
 from refgrad.autodiff.reverse import grad
-from refgrad.autodiff.rules.index import moved
-from refgrad.autodiff.rules.shape import repeated
+from refgrad.autodiff.rules.index import move_axes
+from refgrad.autodiff.rules.shape import with_examples
 from refgrad.backend import shape_of
 from refgrad.errors import BatchedValue, ShapeError
 from refgrad.tree import flatten
@@ -137,7 +137,7 @@ def batched_at(
         )
     trace = BatchTrace(f, sizes.pop())
     traced = [
-        leaf if axis is None else BatchTracer(trace, moved(leaf, axis, 1, 0))
+        leaf if axis is None else BatchTracer(trace, move_axes(leaf, axis, 1, 0))
         for leaf, axis in zip(leaves, places, strict=True)
     ]
     try:
@@ -146,11 +146,11 @@ def batched_at(
         trace.alive = False
     results, structure = flatten(out)
     places = _spread(out_axes, out, what)
-    taken = held(leaves)
+    taken = memory_of(leaves)
     stacked = []
     for result, axis in zip(results, places, strict=True):
         whole = _whole(trace, result, what) if axis is None else _stacked(trace, result, axis, what)
-        stacked.append(owned(whole, whole, taken))
+        stacked.append(as_own(whole, whole, taken))
     return structure.unflatten(stacked)
 
 
@@ -160,8 +160,10 @@ def _stacked(trace: BatchTrace, result: Any, axis: int, what: str) -> Array:
         every = result.value
     else:
         shared = _whole(trace, result, what)
-        every = repeated(trace.size, False, np.asarray(shared) if isinstance(shared, (bool, int, float)) else shared)
-    return moved(every, 0, 1, _place(every, axis, what) or 0)
+        every = with_examples(
+            trace.size, False, np.asarray(shared) if isinstance(shared, (bool, int, float)) else shared
+        )
+    return move_axes(every, 0, 1, _place(every, axis, what) or 0)
 
 
 def _whole(trace: BatchTrace, result: Any, what: str) -> Any:
@@ -169,7 +171,7 @@ def _whole(trace: BatchTrace, result: Any, what: str) -> Any:
     if isinstance(result, Tracer) and result.owner is trace:
         raise ShapeError(f"{what}: expected a result that all examples share, since its out_axes is None; got one each")
     if isinstance(result, Tracer) and not result.owner.alive:
-        raise result.owner.escaped(result)
+        raise result.owner.escape_error(result)
     return result
 
 

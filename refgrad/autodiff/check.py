@@ -33,12 +33,12 @@ from refgrad.autodiff.agreement import (
     terms,
     total,
 )
-from refgrad.autodiff.arguments import kept, name_of, real_leaves
+from refgrad.autodiff.arguments import name_of, real_leaves, snapshot
 from refgrad.autodiff.core import watching
 from refgrad.autodiff.forward import jvp
 from refgrad.autodiff.reverse import grad, vjp
 from refgrad.backend import of, shape_of
-from refgrad.errors import NoDerivative, NotFinite, NotRational, Undecided, WrongDerivative
+from refgrad.errors import InvalidInput, NoDerivative, NotFinite, NotRational, Undecided, WrongDerivative
 from refgrad.tree import flatten, paths
 from refgrad.typing import Tree
 
@@ -151,7 +151,7 @@ def check_derivatives(f: Callable[..., Tree], *args: Tree, directions: int = 2, 
     """
     point = _Point(f, args)
     if not isinstance(directions, int) or isinstance(directions, bool) or directions < 1:
-        raise NoDerivative(f"check_derivatives: expected directions, an int of at least 1; got {directions!r}")
+        raise InvalidInput(f"check_derivatives: expected directions, an int of at least 1; got {directions!r}")
     token = watching.set(None)  # the comparisons are no operations of the user's
     try:
         return _report(point, directions, seed)
@@ -210,7 +210,7 @@ class _Point:
     def __call__(self, *xs: Any) -> Leaves:
         leaves = list(self.leaves)
         for i, x in zip(self.places, xs, strict=True):
-            leaves[i] = kept(x)  # f may change it
+            leaves[i] = snapshot(x)  # f may change it
         return [y for y in flatten(self.f(*self.structure.unflatten(leaves)))[0] if _is_real(y)]
 
     def results(self) -> Leaves:

@@ -21,7 +21,7 @@ from refgrad.autodiff.core import Trace, Tracer
 from refgrad.autodiff.forward import ForwardTrace, ForwardTracer, jvp
 from refgrad.autodiff.record import RecordTrace
 from refgrad.autodiff.reverse import vjp_at
-from refgrad.autodiff.several_results import Call, has_derivative, highest, recorded
+from refgrad.autodiff.several_results import Call, has_derivative, highest, record_call
 from refgrad.errors import NoDerivative
 from refgrad.tree import flatten
 from refgrad.typing import Array, Tree
@@ -95,7 +95,7 @@ def _recomputed(f: OnLeaves, leaves: Sequence[Any]) -> list[Any]:
         return [BatchTracer(top, y) for y in stacked]
     ys = _recomputed(f, values)
     _check_closure(f, ys, top)
-    return recorded(top, _call(f, mine), leaves, values, ys)
+    return record_call(top, _call(f, mine), leaves, values, ys)
 
 
 def _apart(leaves: Sequence[Any]) -> tuple[list[Any], list[Any]]:

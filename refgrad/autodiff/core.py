@@ -85,7 +85,7 @@ class Trace(ABC):
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Apply a primitive to arguments of which at least one is a tracer of this trace."""
 
-    def escaped(self, tracer: Tracer | None = None) -> EscapedTracer:
+    def escape_error(self, tracer: Tracer | None = None) -> EscapedTracer:
         """The error for a tracer that is used after the run."""
         transformation, f = self.label
         name = getattr(f, "__qualname__", repr(f))
@@ -206,7 +206,7 @@ class Primitive:
             raise ValueError(f"primitive {name} is defined twice")
         self.name, self.impl, self.jvp, self.vjp = name, impl, jvp, vjp
         self.source, self.cases = source, tuple(cases)
-        self.batch = self.aligned if batch is None else batch
+        self.batch = self.align if batch is None else batch
         self.needs_table = needs_table
         PRIMITIVES[name] = self
 
@@ -218,7 +218,7 @@ class Primitive:
                 top = a.owner
         if top is not None:
             if not top.alive:
-                raise top.escaped(next(a for a in args if isinstance(a, Tracer) and a.owner is top))
+                raise top.escape_error(next(a for a in args if isinstance(a, Tracer) and a.owner is top))
             if top.watch is not None:
                 return top.watch.call(top, self, args, params)
             return top.process(self, args, params)
@@ -234,7 +234,7 @@ class Primitive:
         xp = NUMPY if len(args) == 1 and type(args[0]) is ndarray else backend.of(*args)
         return self.impl(xp, *args, **params)
 
-    def aligned(self, size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Any:
+    def align(self, size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Any:
         """The batching rule of what broadcasts over leading axes: all arguments are brought to one rank first."""
         if len(args) == 1:
             return self.apply(args[0], **params)

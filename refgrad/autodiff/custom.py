@@ -25,13 +25,13 @@ from refgrad.autodiff.core import PRIMITIVES, Tracer, primal, watching
 from refgrad.autodiff.forward import ForwardTrace, ForwardTracer
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.record import RecordTrace
-from refgrad.autodiff.several_results import Call, check_captured, filled, has_derivative, highest, recorded
+from refgrad.autodiff.several_results import Call, check_captured, fill, has_derivative, highest, record_call
 from refgrad.backend import of, shape_of
 from refgrad.errors import NoDerivative, ShapeError
 from refgrad.tree import Structure, flatten, paths
 from refgrad.typing import Tree
 
-__all__ = ["Leafwise", "applied", "custom_rule"]
+__all__ = ["Leafwise", "apply", "custom_rule"]
 
 
 def custom_rule(
@@ -103,7 +103,7 @@ def custom_rule(
             call = Leafwise(
                 name_of(f), rules.run, rules.push, rules.pull, by_example, checked if check else None, key, paths(args)
             )
-            return rules.of_results(applied(call, leaves))
+            return rules.of_results(apply(call, leaves))
 
         return with_rules
 
@@ -217,7 +217,7 @@ class Leafwise:
     key: Any = None
     places: Sequence[str] = field(default_factory=list)
 
-    def batched(self, size: int, mapped: Sequence[bool]) -> Leafwise:
+    def batch(self, size: int, mapped: Sequence[bool]) -> Leafwise:
         """The function of `size` examples; `mapped` says which arguments have an example axis, in front."""
         axes = [0 if m else None for m in mapped]
 
@@ -249,7 +249,7 @@ def _summed(g: Any) -> Any:
     return PRIMITIVES["sum_to"](g, shape=shape_of(g)[1:])
 
 
-def applied(call: Leafwise, leaves: Sequence[Any], differentiated: bool = False) -> list[Any]:
+def apply(call: Leafwise, leaves: Sequence[Any], differentiated: bool = False) -> list[Any]:
     """The results of a call, of which each level that differentiates learns by the rules alone."""
     top = highest(leaves)
     if isinstance(top, RecordTrace):  # a program consists of what the function does
@@ -262,14 +262,14 @@ def applied(call: Leafwise, leaves: Sequence[Any], differentiated: bool = False)
     mine = [isinstance(a, Tracer) and a.owner is top for a in leaves]
     values = [a.value if m else a for a, m in zip(leaves, mine, strict=True)]
     if isinstance(top, BatchTrace):
-        return [BatchTracer(top, y) for y in applied(call.batched(top.size, mine), values, differentiated)]
+        return [BatchTracer(top, y) for y in apply(call.batch(top.size, mine), values, differentiated)]
     if isinstance(top, ForwardTrace):
-        ys = applied(call, values, True)
-        tangents = filled([a.tangent if m else None for a, m in zip(leaves, mine, strict=True)], values)
+        ys = apply(call, values, True)
+        tangents = fill([a.tangent if m else None for a, m in zip(leaves, mine, strict=True)], values)
         ts = call.push(ys, values, tangents)
         return [y if t is None else ForwardTracer(top, y, t) for y, t in zip(ys, ts, strict=True)]
-    ys = applied(call, values, True)
-    return recorded(top, Call(call.name, call.push, call.pull), leaves, values, ys)
+    ys = apply(call, values, True)
+    return record_call(top, Call(call.name, call.push, call.pull), leaves, values, ys)
 
 
 def _check(call: Leafwise, ys: Sequence[Any], xs: Sequence[Any]) -> None:

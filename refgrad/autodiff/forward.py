@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from refgrad.autodiff.arguments import check_like, check_result, held, name_of, owned, pair, real_leaves
+from refgrad.autodiff.arguments import as_own, check_like, check_result, memory_of, name_of, pair, real_leaves
 from refgrad.autodiff.core import Primitive, Trace, Tracer
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result, zeros_like
 from refgrad.errors import ShapeError
@@ -51,6 +51,10 @@ class ForwardTrace(Trace):
             raise complex_result(primitive)
         tangent = primitive.jvp(y, values, tangents, **params)
         return y if tangent is None else ForwardTracer(self, y, tangent)
+
+
+PRIMAL_LOCAL = "y"
+"""The local variable of `ForwardTrace.process` that holds the value whose tangent is computed; for staging's names."""
 
 
 def jvp(
@@ -101,24 +105,24 @@ def jvp(
         out = f(*structure.unflatten([ForwardTracer(trace, x, v) for x, v in zip(xs, vs, strict=True)]))
         if has_aux:
             out, aux = pair(out, f)
-            aux = stripped(trace, aux)
+            aux = strip(trace, aux)
     finally:
         trace.alive = False
     leaves, structure = flatten(out)
-    taken = held([*xs, *vs])
+    taken = memory_of([*xs, *vs])
     values, derivatives = [], []
     for leaf in leaves:
         mine = type(leaf) is ForwardTracer and leaf.owner is trace
         if not mine:
             check_result(leaf, f, "jvp")
         value = leaf.value if mine else leaf
-        values.append(owned(value, value, taken))
-        derivatives.append(owned(leaf.tangent if mine else zeros_like(leaf), values[-1], taken))
+        values.append(as_own(value, value, taken))
+        derivatives.append(as_own(leaf.tangent if mine else zeros_like(leaf), values[-1], taken))
     result = structure.unflatten(values), structure.unflatten(derivatives)
     return (*result, aux) if has_aux else result
 
 
-def stripped(trace: Trace, aux: Tree) -> Tree:
+def strip(trace: Trace, aux: Tree) -> Tree:
     """The auxiliary output without this trace's tracers."""
     leaves, structure = flatten(aux)
     return structure.unflatten([a.value if isinstance(a, Tracer) and a.owner is trace else a for a in leaves])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from refgrad.autodiff.arguments import check_like, check_result, held, kept, name_of, owned, real_leaves
+from refgrad.autodiff.arguments import as_own, check_like, check_result, memory_of, name_of, real_leaves, snapshot
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.reverse import ReverseTrace, ReverseTracer, reachable
 from refgrad.errors import ShapeError
@@ -51,7 +51,7 @@ def linearize(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[..
     True
     """
     what = f"linearize({name_of(f)}): argument "
-    xs, in_structure = real_leaves(map(kept, primals), what)
+    xs, in_structure = real_leaves(map(snapshot, primals), what)
     trace = ReverseTrace("linearize", f)
     inputs = [ReverseTracer(trace, x) for x in xs]
     try:
@@ -80,11 +80,11 @@ def linearize(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[..
                 t = rule(node.value, node.values, ts, **node.params)  # type: ignore[misc]
                 if t is not None:
                     found[node.number] = t
-        taken = held(vs)
+        taken = memory_of(vs)
         results = []
         for o, m, value in zip(outputs, mine, values, strict=True):
             t = found.get(o.number) if m else None
-            results.append(owned(zeros_like(value) if t is None else t, value, taken))
+            results.append(as_own(zeros_like(value) if t is None else t, value, taken))
         return out_structure.unflatten(results)
 
-    return out_structure.unflatten([kept(value) for value in values]), pushforward
+    return out_structure.unflatten([snapshot(value) for value in values]), pushforward

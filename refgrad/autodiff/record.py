@@ -19,7 +19,7 @@ from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative, StagedValue
 from refgrad.typing import Shape
 
-__all__ = ["Constant", "Equation", "RecordTrace", "RecordTracer", "Variable", "frozen"]
+__all__ = ["Constant", "Equation", "RecordTrace", "RecordTracer", "Variable", "freeze"]
 
 
 class Variable:
@@ -54,7 +54,7 @@ class Constant:
 
     def __init__(self, value: Any) -> None:
         self.origin = value if isinstance(value, np.ndarray) else None
-        self.value = frozen(value)
+        self.value = freeze(value)
 
 
 Atom = Variable | Constant
@@ -123,7 +123,7 @@ class RecordTrace(Trace):
                 inputs.append(a.variable)
                 a = a.value
             elif isinstance(a, Tracer):
-                raise self.captured(a)
+                raise self.capture_error(a)
             else:
                 inputs.append(Constant(a))
             values.append(a)
@@ -133,7 +133,7 @@ class RecordTrace(Trace):
         self.observe(self, output)
         return RecordTracer(self, y, output)
 
-    def captured(self, x: Tracer) -> NoDerivative:
+    def capture_error(self, x: Tracer) -> NoDerivative:
         """The error for a value of another transformation that the function did not get as an argument."""
         transformation, f = self.label
         return NoDerivative(
@@ -143,7 +143,7 @@ class RecordTrace(Trace):
         )
 
 
-def frozen(value: Any) -> Any:
+def freeze(value: Any) -> Any:
     """`value`, for an array a copy laid out in memory in the same way, which nobody else can change.
 
     The last bits of a product or a sum depend on the distances between elements, as in a column of a matrix.

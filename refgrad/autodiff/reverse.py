@@ -15,9 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.autodiff.arguments import check_like, check_result, held, kept, name_of, owned, pair, real_leaves, select
+from refgrad.autodiff.arguments import (
+    as_own,
+    check_like,
+    check_result,
+    memory_of,
+    name_of,
+    pair,
+    real_leaves,
+    select,
+    snapshot,
+)
 from refgrad.autodiff.core import Primitive, Trace, Tracer, primal
-from refgrad.autodiff.forward import stripped
+from refgrad.autodiff.forward import strip
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result, ones_like, zeros_like
 from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative, ShapeError
@@ -105,6 +115,10 @@ def pull(
     return [sums.get(node.number) for node in inputs]
 
 
+NODE_LOCAL = "a"
+"""The local variable of `pull` that holds the value whose cotangent is computed; staging names values by it."""
+
+
 def vjp(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[Any, ...]:
     """The value of f and the function that pulls cotangents back: ``f(x)`` and ``u -> J(x)^T u``.
 
@@ -136,8 +150,8 @@ def vjp(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[
     >>> bool((pullback(np.array([1.0, 0.0]))[1] == [1.0, 2.0]).all())
     True
     """
-    result, *others = vjp_at(f, *map(kept, primals), has_aux=has_aux)
-    return (map(kept, result), *others)
+    result, *others = vjp_at(f, *map(snapshot, primals), has_aux=has_aux)
+    return (map(snapshot, result), *others)
 
 
 def vjp_at(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[Any, ...]:
@@ -149,7 +163,7 @@ def vjp_at(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tup
         out = f(*in_structure.unflatten(inputs))
         if has_aux:
             out, aux = pair(out, f)
-            aux = stripped(trace, aux)
+            aux = strip(trace, aux)
     finally:
         trace.alive = False
     outputs, out_structure = flatten(out)
@@ -161,8 +175,8 @@ def vjp_at(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tup
             raise ShapeError(f"pullback: expected a cotangent of structure {out_structure!r}, got {structure!r}")
         check_like(values, us, "pullback: cotangent", cotangent)
         found = pull(trace, outputs, us, inputs)
-        taken = held(us)
-        leaves = [owned(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, xs, strict=True)]
+        taken = memory_of(us)
+        leaves = [as_own(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, xs, strict=True)]
         return in_structure.unflatten(leaves)  # type: ignore[no-any-return]
 
     result = out_structure.unflatten(values), pullback
@@ -205,7 +219,7 @@ def gradient_at(
         out = f(*filled, **kwargs)
         if has_aux:
             out, aux = pair(out, f)
-            aux = stripped(trace, aux)
+            aux = strip(trace, aux)
     finally:
         trace.alive = False
     mine = type(out) is ReverseTracer and out.owner is trace
@@ -213,10 +227,10 @@ def gradient_at(
         _check_scalar(out, f, has_aux, mine)
     found = pull(trace, [out], [ones_like(out)], inputs) if mine else [None] * len(xs)
     taken: dict[int, Any] = {}
-    leaves = [owned(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, xs, strict=True)]
+    leaves = [as_own(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, xs, strict=True)]
     value = out.value if mine else out
     if type(value) is np.ndarray:
-        value = owned(value, value, held(xs))
+        value = as_own(value, value, memory_of(xs))
     return ((value, aux) if has_aux else value), structure.unflatten(leaves)
 
 

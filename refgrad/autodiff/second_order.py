@@ -23,7 +23,7 @@ from refgrad.autodiff.core import PRIMITIVES, primal
 from refgrad.autodiff.forward import jvp
 from refgrad.autodiff.reverse import grad, gradient_at, vjp_at
 from refgrad.backend import shape_of
-from refgrad.errors import NoDerivative, ShapeError
+from refgrad.errors import InvalidInput, ShapeError
 from refgrad.tree import flatten
 from refgrad.typing import Array, ScalarFunction, Shape, Tree
 
@@ -143,7 +143,7 @@ def hessian(f: ScalarFunction, argnums: int = 0) -> Callable[..., Tree]:
 
 def _single_place(args: tuple[Any, ...], argnums: int, what: str) -> int:
     if isinstance(argnums, (tuple, list)):
-        raise NoDerivative(f"{what}: expected one argument, argnums={argnums!r}; put several into one container")
+        raise InvalidInput(f"{what}: expected one argument, argnums={argnums!r}; put several into one container")
     return select(args, argnums, what)[0]
 
 

@@ -1,4 +1,4 @@
-"""A function with several results as one node in the graph of reverse mode, with a rule for the whole of it.
+"""Graph nodes for functions with several results, each with one rule for the whole of it.
 
 A primitive has one result. What has several is two kinds of node: the call, whose value is the list of the results,
 and a part for each of them. The cotangent of the call is a list with one entry for each result.
@@ -18,7 +18,7 @@ from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.reverse import ReverseTracer
 from refgrad.errors import NoDerivative
 
-__all__ = ["Call", "check_captured", "filled", "has_derivative", "highest", "levels_under", "recorded"]
+__all__ = ["Call", "check_captured", "fill", "has_derivative", "highest", "levels_under", "record_call"]
 
 Rule = Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], list[Any]]
 """From the results, the arguments, and tangents of these or cotangents of those, to the others."""
@@ -33,7 +33,7 @@ def highest(leaves: Sequence[Any]) -> Trace | None:
     """The trace of the highest level among traced leaves, which must not have ended; None if no leaf is traced."""
     top = max((a.owner for a in leaves if isinstance(a, Tracer)), key=lambda trace: trace.level, default=None)
     if top is not None and not top.alive:
-        raise top.escaped()
+        raise top.escape_error()
     return top
 
 
@@ -57,7 +57,7 @@ def check_captured(found: Iterable[Any], given: Iterable[Any], what: str) -> Non
         )
 
 
-def filled(vectors: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
+def fill(vectors: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
     """`vectors` with zeros for None, where the leaf has a derivative."""
     return [
         zeros_like(leaf) if v is None and has_derivative(leaf) else v for v, leaf in zip(vectors, leaves, strict=True)
@@ -84,12 +84,12 @@ class Call:
         """The cotangent of argument i; the rule runs once, though it is asked for each argument in turn."""
         last = self.last  # another thread may pull through the same graph
         if last[0] is not g:
-            last = self.last = (g, self.pull(ys, xs, filled(g, ys)))
+            last = self.last = (g, self.pull(ys, xs, fill(g, ys)))
         return last[1][i]
 
     def jvp(self, ys: list[Any], xs: Sequence[Any], ts: Sequence[Any]) -> list[Any]:
         """The tangents of all results."""
-        return self.push(ys, xs, filled(ts, xs))
+        return self.push(ys, xs, fill(ts, xs))
 
 
 class Parts(list):
@@ -116,7 +116,7 @@ class Part:
         return ts[0][self.k]
 
 
-def recorded(top: Trace, call: Call, leaves: Sequence[Any], values: Sequence[Any], ys: Sequence[Any]) -> list[Any]:
+def record_call(top: Trace, call: Call, leaves: Sequence[Any], values: Sequence[Any], ys: Sequence[Any]) -> list[Any]:
     """`ys`, the results of a call with `leaves`, as values that `top` traces; those without a derivative as they are.
 
     `values` are the leaves one level down.

@@ -1,4 +1,4 @@
-"""Values that derivatives take for constants."""
+"""`stop_gradient`: values held constant in every derivative."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine needs and NumPy has not, in NumPy alone.
+"""Self-contained NumPy functions; `refgrad.source` copies their text.
 
 The table of NumPy takes these functions as they stand, and a program exported as source (`refgrad.source`) carries the
 text of those it calls. So each is complete in itself: it uses ``np`` and its arguments, nothing else.

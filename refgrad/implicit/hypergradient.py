@@ -36,6 +36,7 @@ from refgrad.autodiff import grad, hessian, hvp, vjp
 from refgrad.errors import InvalidInput, NotConverged
 from refgrad.linalg import (
     Solution,
+    Stopped,
     all_finite,
     conjugate_gradient,
     norm,
@@ -69,7 +70,7 @@ class Hypergradient:
         ``|H^-1 d inner / d w|``: how far w is from stationary, to first order.
     steps : int
         Products with H in the solve for u; 0 for the dense solver.
-    stopped : str
+    stopped : Stopped
         Why the solve for u stopped.
     """
 
@@ -81,7 +82,7 @@ class Hypergradient:
     inner_gradient: float
     inner_distance: float
     steps: int
-    stopped: str
+    stopped: Stopped
 
 
 def hypergradient(
@@ -91,9 +92,9 @@ def hypergradient(
     phi: Tree,
     *,
     solver: Literal["dense", "cg"] = "dense",
-    at: Literal["minimum", "stationary point"] = "minimum",
-    tolerance: float | None = None,
-    inner_tolerance: float = 1e-3,
+    definite: bool = True,
+    rtol: float | None = None,
+    inner_rtol: float = 1e-3,
 ) -> Hypergradient:
     """The derivative of ``outer(w*(phi), phi)`` by phi, equation (hypergradient).
 
@@ -107,14 +108,14 @@ def hypergradient(
         m elements in all.
     solver : {"dense", "cg"}
         ``"dense"`` forms H, of shape (n, n), and eliminates; ``"cg"`` uses Hessian-vector products alone.
-    at : {"minimum", "stationary point"}
-        Whether H must be positive definite; a saddle needs the dense solver.
-    tolerance : float, optional
+    definite : bool
+        Whether H must be positive definite, as at a minimum; a saddle needs False, and the dense solver.
+    rtol : float, optional
         The relative residual ``|H u - g| / |g|`` that the linear solve must reach. If not given, 1e-10 for conjugate
         gradients; elimination is then taken as it comes, with its residual in the result, since in float32 or where H
         is ill-conditioned no solver reaches more than a multiple of the unit roundoff times ``|H| |u| / |g|``.
-    inner_tolerance : float
-        How far from stationary w may be: ``|H^-1 d inner/dw| <= inner_tolerance |w|``.
+    inner_rtol : float
+        How far from stationary w may be: ``|H^-1 d inner/dw| <= inner_rtol |w|``.
 
     Raises
     ------
@@ -140,9 +141,7 @@ def hypergradient(
     """
     if solver not in ("dense", "cg"):
         raise InvalidInput(f"hypergradient: expected solver 'dense' or 'cg', got {solver!r}")
-    if at not in ("minimum", "stationary point"):
-        raise InvalidInput(f"hypergradient: expected at='minimum' or at='stationary point', got {at!r}")
-    if at == "stationary point" and solver == "cg":
+    if not definite and solver == "cg":
         raise InvalidInput("hypergradient: conjugate gradients need a minimum; write solver='dense' at a saddle")
     flat_w, unravel_w = ravel(w)
     flat_phi, unravel_phi = ravel(phi)
@@ -159,13 +158,13 @@ def hypergradient(
 
     g, direct = grad(outer_at, (0, 1))(flat_w, flat_phi)
     slope, pullback = vjp(lambda p: grad(inner_at)(flat_w, p), flat_phi)
-    system = _system(inner_at, flat_w, flat_phi, solver, at, tolerance)
+    system = _system(inner_at, flat_w, flat_phi, solver, definite, rtol)
     step = system(slope)
-    if not stationary(step.value, flat_w, inner_tolerance):
+    if not stationary(step.value, flat_w, inner_rtol):
         raise NotConverged(
             f"hypergradient: w is not stationary for inner: |d inner / d w| = {norm(slope):.3g}, and a Newton step "
             f"would move w by {norm(step.value):.3g} where |w| = {norm(flat_w):.3g}. Solve the inner problem further, "
-            f"or raise inner_tolerance (now {inner_tolerance:.3g}) if so rough an answer will do."
+            f"or raise inner_rtol (now {inner_rtol:.3g}) if so rough an answer will do."
         )
     u = system(g)  # H u = g
     (indirect,) = pullback(u.value)  # B^T u
@@ -184,20 +183,20 @@ def hypergradient(
 
 
 def _system(
-    inner_at: ScalarFunction, w: Array, phi: Array, solver: str, at: str, tolerance: float | None
+    inner_at: ScalarFunction, w: Array, phi: Array, solver: str, definite: bool, rtol: float | None
 ) -> Callable[[Array], Solution]:
     """The function that solves ``H x = b`` and vouches for it."""
     if solver == "cg":
-        goal = 1e-10 if tolerance is None else tolerance
-        return lambda b: conjugate_gradient(lambda v: hvp(lambda x: inner_at(x, phi), w, v), b, tolerance=goal)
+        goal = 1e-10 if rtol is None else rtol
+        return lambda b: conjugate_gradient(lambda v: hvp(lambda x: inner_at(x, phi), w, v), b, rtol=goal)
     h = hessian(inner_at)(w, phi)
     require_invertible(h, "hypergradient: the Hessian of inner")
-    if at == "minimum":
-        require_positive_definite(h, "hypergradient: the Hessian of inner (at='stationary point' allows a saddle)")
+    if definite:
+        require_positive_definite(h, "hypergradient: the Hessian of inner (definite=False allows a saddle)")
 
     def solved(b: Array) -> Solution:
         solution = solve(h, b)
-        goal = math.inf if tolerance is None else tolerance
+        goal = math.inf if rtol is None else rtol
         if not solution.residual <= goal:
             raise NotConverged(
                 f"hypergradient: elimination left |H u - g| / |g| = {solution.residual:.3g}, and {goal:.3g} was asked "
@@ -208,7 +207,7 @@ def _system(
     return solved
 
 
-def stationary(step: Array, w: Array, inner_tolerance: float) -> bool:
+def stationary(step: Array, w: Array, inner_rtol: float) -> bool:
     """Whether a Newton step is short beside w."""
     # the second term lets w = 0 up to rounding pass, where no relative measure can
-    return norm(step) <= float(Fraction(inner_tolerance)) * norm(w) + 2.0**-52
+    return norm(step) <= float(Fraction(inner_rtol)) * norm(w) + 2.0**-52

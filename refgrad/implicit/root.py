@@ -24,7 +24,7 @@ from refgrad.autodiff.several_results import check_captured
 from refgrad.errors import NotConverged, ShapeError
 from refgrad.implicit.hypergradient import stationary
 from refgrad.linalg import all_finite, implicit_solve, norm
-from refgrad.linalg.implicit_solve import LinearSolver, solved
+from refgrad.linalg.implicit_solve import LinearSolver, solve_with
 from refgrad.tree import flatten, map, ravel
 from refgrad.typing import Array, Tree
 
@@ -36,8 +36,8 @@ def custom_root(
     solver: Callable[..., Tree],
     *,
     linear_solver: LinearSolver = "dense",
-    tolerance: float | None = None,
-    root_tolerance: float = 1e-3,
+    rtol: float | None = None,
+    root_rtol: float = 1e-3,
 ) -> Callable[..., Tree]:
     """The function ``theta -> x*`` with ``equation(x*, *theta) = 0``, equation (custom-root).
 
@@ -47,10 +47,10 @@ def custom_root(
         ``F(x, *theta)``, of the containers and shapes of x.
     solver : callable
         ``solver(*theta) -> x*``: any code, on plain arrays; n elements in all.
-    linear_solver, tolerance
+    linear_solver, rtol
         For the systems with A and its transpose; see `refgrad.linalg.implicit_solve`.
-    root_tolerance : float
-        How far from a root x may be: ``|A^-1 F(x)| <= root_tolerance |x|``, the length of a Newton step.
+    root_rtol : float
+        How far from a root x may be: ``|A^-1 F(x)| <= root_rtol |x|``, the length of a Newton step.
 
     Returns
     -------
@@ -81,20 +81,20 @@ def custom_root(
     def forward(v: Tree, x: Tree, *theta: Tree) -> Tree:
         return jvp(lambda z: equation(z, *theta), (x,), (v,))[1]
 
-    def transposed(w: Tree, x: Tree, *theta: Tree) -> Tree:
+    def transpose(w: Tree, x: Tree, *theta: Tree) -> Tree:
         return vjp(lambda z: equation(z, *theta), x)[1](w)[0]
 
     def push(x: Tree, theta: tuple[Tree, ...], moved: tuple[Tree, ...]) -> Tree:
         change = jvp(lambda *p: equation(x, *p), theta, moved)[1]
-        return implicit_solve(forward, _negative(change), x, *theta, solver=linear_solver, tolerance=tolerance)
+        return implicit_solve(forward, _negative(change), x, *theta, solver=linear_solver, rtol=rtol)
 
     def pull(x: Tree, theta: tuple[Tree, ...], u: Tree) -> tuple[Tree, ...]:
-        w = implicit_solve(transposed, u, x, *theta, solver=linear_solver, tolerance=tolerance)
+        w = implicit_solve(transpose, u, x, *theta, solver=linear_solver, rtol=rtol)
         return vjp(lambda *p: equation(x, *p), *theta)[1](_negative(w))  # type: ignore[no-any-return]  # eq: custom-root
 
     def root(*theta: Tree) -> Tree:
         x = solver(*theta)
-        _check_root(equation, x, theta, linear_solver, tolerance, root_tolerance, name)
+        _check_root(equation, x, theta, linear_solver, rtol, root_rtol, name)
         return x
 
     root.__qualname__ = name = f"custom_root({name_of(equation)})"
@@ -111,8 +111,8 @@ def _check_root(
     x: Tree,
     theta: tuple[Tree, ...],
     linear_solver: LinearSolver,
-    tolerance: float | None,
-    root_tolerance: float,
+    rtol: float | None,
+    root_rtol: float,
     what: str,
 ) -> None:
     """Raise unless a Newton step from x is short."""
@@ -130,10 +130,10 @@ def _check_root(
         return ravel(jvp(lambda z: equation(z, *theta), (x,), (unravel(v),))[1])[0]
 
     rest = ravel(value)[0]
-    step = solved(on_vectors, rest, linear_solver, tolerance, f"{what}: the derivative of the equation").value
-    if not stationary(step, flat, root_tolerance):
+    step = solve_with(on_vectors, rest, linear_solver, rtol, f"{what}: the derivative of the equation").value
+    if not stationary(step, flat, root_rtol):
         raise NotConverged(
             f"{what}: what the solver returned is no root: |F(x)| = {norm(rest):.3g}, and a Newton step would "
-            f"move x by {norm(step):.3g} where |x| = {norm(flat):.3g}. Solve further, or raise root_tolerance (now "
-            f"{root_tolerance:.3g}) if so rough an answer will do."
+            f"move x by {norm(step):.3g} where |x| = {norm(flat):.3g}. Solve further, or raise root_rtol (now "
+            f"{root_rtol:.3g}) if so rough an answer will do."
         )

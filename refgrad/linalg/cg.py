@@ -19,6 +19,7 @@ from refgrad.autodiff.core import primal, value_of
 from refgrad.backend import of
 from refgrad.errors import IndefiniteHessian, InvalidInput, NotConverged
 from refgrad.linalg.norms import inner, relative_residual
+from refgrad.linalg.stop import Stopped
 from refgrad.typing import Array
 
 __all__ = ["Solution", "conjugate_gradient"]
@@ -35,18 +36,17 @@ class Solution:
         ``|A x - b| / |b|`` in the Euclidean norm, computed from A, not updated along the way; 0.0 only if exactly zero.
     steps : int
         Products with A.
-    stopped : str
-        ``"exact"``, ``"tolerance"``, ``"direct"`` or ``"zero right-hand side"``.
+    stopped : Stopped
     """
 
     value: Array
     residual: float
     steps: int
-    stopped: str
+    stopped: Stopped
 
 
 def conjugate_gradient(
-    operator: Callable[[Array], Array], b: Array, *, tolerance: float = 1e-12, max_steps: int | None = None
+    operator: Callable[[Array], Array], b: Array, *, rtol: float = 1e-12, max_steps: int | None = None
 ) -> Solution:
     """The x with ``operator(x) = b``.
 
@@ -55,8 +55,8 @@ def conjugate_gradient(
     operator : callable
         ``v -> A v`` for a symmetric positive definite A of order n.
     b : array, shape (n,)
-    tolerance : float
-        Stop when ``|A x - b| <= tolerance * |b|``. Rationals go on to an exact zero.
+    rtol : float
+        Stop when ``|A x - b| <= rtol * |b|``. Rationals go on to an exact zero.
     max_steps : int, optional
         10 n if not given.
 
@@ -76,15 +76,15 @@ def conjugate_gradient(
         # the products below are squares: unscaled, 1e-170 would vanish and 1e170 overflow
         size = float(xp.amax(xp.abs(primal(b)), (0,), False)) if n else 0.0
         if 0.0 < size < math.inf and not 1e-3 < size < 1e3:
-            solution = conjugate_gradient(operator, b / size, tolerance=tolerance, max_steps=max_steps)
+            solution = conjugate_gradient(operator, b / size, rtol=rtol, max_steps=max_steps)
             return replace(solution, value=solution.value * size)
-    goal = 0 if xp.exact else Fraction(tolerance) ** 2
+    goal = 0 if xp.exact else Fraction(rtol) ** 2
     x = xp.zeros_like(primal(b))
     r, p = b, b
     rr = inner(r, r)
     bb = value_of(rr)  # not of many examples, nor of a recording: the number of steps depends on it
     if bb == 0:
-        return Solution(x, 0.0, 0, "zero right-hand side")
+        return Solution(x, 0.0, 0, Stopped.ZERO)
     for step in range(1, limit + 1):
         ap = operator(p)
         curvature = inner(p, ap)
@@ -99,10 +99,10 @@ def conjugate_gradient(
         following = inner(r, r)
         if value_of(following) <= goal * bb if xp.exact else float(value_of(following)) <= float(goal) * float(bb):
             residual = relative_residual(operator(x), b)
-            return Solution(x, residual, step, "exact" if residual == 0.0 else "tolerance")
+            return Solution(x, residual, step, Stopped.EXACT if residual == 0.0 else Stopped.TOLERANCE)
         p = r + (following / rr) * p
         rr = following
     raise NotConverged(
         f"conjugate_gradient: |A x - b| / |b| is {relative_residual(operator(x), b):.3g} after {limit} steps, and "
-        f"{tolerance:.3g} was asked for; raise max_steps or tolerance, or use the dense solver."
+        f"{rtol:.3g} was asked for; raise max_steps or rtol, or use the dense solver."
     )

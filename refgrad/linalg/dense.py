@@ -10,6 +10,7 @@ from refgrad.backend import of
 from refgrad.errors import IndefiniteHessian, SingularMatrix
 from refgrad.linalg.cg import Solution
 from refgrad.linalg.norms import relative_residual
+from refgrad.linalg.stop import Stopped
 from refgrad.typing import Array
 
 __all__ = ["require_invertible", "require_positive_definite", "solve"]
@@ -32,7 +33,7 @@ def solve(a: Array, b: Array) -> Solution:
     # balls contain the solution itself; multiplied back, they would show their width
     enclosed = of(primal(x)).name == "ball"
     residual = 0.0 if enclosed else relative_residual(primal(a) @ primal(x), b)
-    return Solution(x, residual, 0, "exact" if residual == 0.0 else "direct")
+    return Solution(x, residual, 0, Stopped.EXACT if residual == 0.0 else Stopped.DIRECT)
 
 
 def require_positive_definite(a: Array, what: str) -> None:

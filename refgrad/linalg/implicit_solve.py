@@ -25,11 +25,12 @@ from refgrad.errors import InvalidInput, NotConverged, ShapeError
 from refgrad.linalg.cg import Solution, conjugate_gradient
 from refgrad.linalg.dense import require_invertible, solve
 from refgrad.linalg.norms import norm, relative_residual
+from refgrad.linalg.stop import Stopped
 from refgrad.numpy import zeros_like
 from refgrad.tree import flatten, map, ravel
 from refgrad.typing import Array, Tree
 
-__all__ = ["LinearSolver", "implicit_solve", "solved"]
+__all__ = ["LinearSolver", "implicit_solve", "solve_with"]
 
 LinearSolver = Literal["dense", "cg"] | Callable[[Callable[[Array], Array], Array], Array]
 """The name of a solver, or ``(operator, b) -> x`` on vectors; it gets plain arrays only, and the transpose as well."""
@@ -40,7 +41,7 @@ def implicit_solve(
     b: Tree,
     *args: Tree,
     solver: LinearSolver = "dense",
-    tolerance: float | None = None,
+    rtol: float | None = None,
 ) -> Tree:
     """The x with ``operator(x, *args) = b``, equation (implicit-solve).
 
@@ -56,7 +57,7 @@ def implicit_solve(
     solver : {"dense", "cg"} or callable
         ``"dense"`` forms A, of shape (n, n), and eliminates; ``"cg"`` uses products alone, for symmetric positive
         definite A. A callable takes an operator on vectors of shape (n,) and the right-hand side.
-    tolerance : float, optional
+    rtol : float, optional
         The relative residual ``|A x - b| / |b|`` that must be reached. If not given, elimination is taken as it comes,
         and every other solver must reach 1e-10.
 
@@ -93,13 +94,13 @@ def implicit_solve(
     def push(x: Tree, xs: tuple[Tree, ...], ts: tuple[Tree, ...]) -> Tree:
         change = jvp(lambda *a: operator(x, *a), xs[1:], ts[1:])[1]
         moved = map(lambda db, c: db - c, ts[0], change)  # b' - A' x
-        return implicit_solve(operator, moved, *xs[1:], solver=solver, tolerance=tolerance)  # eq: implicit-solve
+        return implicit_solve(operator, moved, *xs[1:], solver=solver, rtol=rtol)  # eq: implicit-solve
 
     def pull(x: Tree, xs: tuple[Tree, ...], u: Tree) -> tuple[Tree, ...]:
         def transpose(w: Tree, *a: Tree) -> Tree:
             return vjp(lambda v: operator(v, *a), map(zeros_like, w))[1](w)[0]
 
-        bbar = implicit_solve(transpose, u, *xs[1:], solver=solver, tolerance=tolerance)
+        bbar = implicit_solve(transpose, u, *xs[1:], solver=solver, rtol=rtol)
         pullback = vjp(lambda *a: operator(x, *a), *xs[1:])[1]
         return bbar, *pullback(map(lambda leaf: -leaf, bbar))
 
@@ -115,19 +116,19 @@ def implicit_solve(
             check_captured(leaves, [v, *flatten(args)[0]], name)
             return ravel(image)[0]
 
-        return unravel(solved(on_vectors, vector, solver, tolerance, name).value)
+        return unravel(solve_with(on_vectors, vector, solver, rtol, name).value)
 
     solution.__qualname__ = name = f"implicit_solve({name_of(operator)})"
     # the rules are one another's transposes by construction, which tests on rationals confirm
     return custom_rule(jvp=push, vjp=pull, check=False, by_example=True)(solution)(b, *args)
 
 
-def solved(
-    operator: Callable[[Array], Array], b: Array, solver: LinearSolver, tolerance: float | None, what: str
+def solve_with(
+    operator: Callable[[Array], Array], b: Array, solver: LinearSolver, rtol: float | None, what: str
 ) -> Solution:
     """The solution of ``operator(x) = b`` on vectors, with its certificate; see `implicit_solve`."""
     if solver == "cg":
-        return conjugate_gradient(operator, b, tolerance=1e-10 if tolerance is None else tolerance)
+        return conjugate_gradient(operator, b, rtol=1e-10 if rtol is None else rtol)
     if solver == "dense":
         matrix = jacrev(operator)(b)
         if matrix.shape != (b.shape[0], b.shape[0]):
@@ -137,13 +138,13 @@ def solved(
         _require_linear(operator, matrix, found.value, what)
     elif callable(solver):
         x = solver(operator, b)
-        found = Solution(x, relative_residual(operator(x), b), 0, "solver")
-        tolerance = 1e-10 if tolerance is None else tolerance
+        found = Solution(x, relative_residual(operator(x), b), 0, Stopped.SOLVER)
+        rtol = 1e-10 if rtol is None else rtol
     else:
         raise InvalidInput(f"{what}: expected solver 'dense', 'cg' or a callable, got {solver!r}")
-    if tolerance is not None and not found.residual <= tolerance:
+    if rtol is not None and not found.residual <= rtol:
         raise NotConverged(
-            f"{what}: the solver left |A x - b| / |b| = {found.residual:.3g}, and {tolerance:.3g} was asked for. Solve "
+            f"{what}: the solver left |A x - b| / |b| = {found.residual:.3g}, and {rtol:.3g} was asked for. Solve "
             "further, ask for less, or use float64."
         )
     return found

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
-from refgrad.multitask.min_norm import MinNorm, gap, mgda_direction, min_norm
+from refgrad.multitask.min_norm import mgda_direction, min_norm
+from refgrad.multitask.result import Aggregate, MinNorm, gap
 
-__all__ = ["MinNorm", "gap", "mgda_direction", "min_norm"]
+__all__ = ["Aggregate", "MinNorm", "gap", "mgda_direction", "min_norm"]

@@ -35,7 +35,6 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -44,40 +43,11 @@ from refgrad import numpy as rnp
 from refgrad.autodiff.core import Tracer
 from refgrad.backend import Backend, of
 from refgrad.errors import InvalidInput, NoDerivative, ShapeError
-from refgrad.linalg import all_finite
-from refgrad.typing import Array, Scalar
+from refgrad.linalg import Stopped, all_finite
+from refgrad.multitask.result import MinNorm, gap
+from refgrad.typing import Array
 
-__all__ = ["MinNorm", "gap", "mgda_direction", "min_norm"]
-
-
-@dataclass(frozen=True)
-class MinNorm:
-    """The min-norm point and the evidence for it.
-
-    Attributes
-    ----------
-    weights : array, shape (K,)
-        Non-negative, with sum 1.
-    direction : array, shape (n,)
-        ``v = J^T weights``; the step is ``theta - lr v``.
-    gap : array, shape ()
-        ``|v|^2 - min_k <v, g_k>``, an upper bound of ``|v - v*|^2``; exactly 0 for rationals.
-    steps : int
-        Rows that entered the active set; 0 for a closed form.
-    stopped : str
-        ``"closed form"`` or ``"optimal active set"``.
-    """
-
-    weights: Array
-    direction: Array
-    gap: Scalar
-    steps: int
-    stopped: str
-
-    @property
-    def descends(self) -> bool:
-        """Whether the gap proves that ``-direction`` decreases every loss: ``gap < |v|^2``."""
-        return bool(self.gap < rnp.sum(self.direction * self.direction))
+__all__ = ["mgda_direction", "min_norm"]
 
 
 def min_norm(J: Array) -> MinNorm:
@@ -119,33 +89,19 @@ def min_norm(J: Array) -> MinNorm:
     if J.shape[1] == 0:
         raise ShapeError(f"min_norm: expected gradients of at least one parameter, got shape {J.shape}")
     if J.shape[0] <= 2:
-        weights, steps, stopped = _closed_form(J, xp), 0, "closed form"
+        weights, steps, stopped = _closed_form(J, xp), 0, Stopped.CLOSED_FORM
     elif xp.exact:
         weights, steps = _active_set(J, xp)
-        stopped = "optimal active set"
+        stopped = Stopped.OPTIMAL
     else:
         weights, steps = _nonnegative_least_squares(J, xp)
-        stopped = "optimal active set"
+        stopped = Stopped.OPTIMAL
     return MinNorm(weights, weights @ J, gap(J, weights), steps, stopped)  # eq: min-norm
 
 
 def mgda_direction(J: Array) -> Array:
     """The direction ``v = J^T a`` of `min_norm`, shape (n,); the step is ``theta - lr v``."""
     return min_norm(J).direction
-
-
-def gap(J: Array, weights: Array) -> Scalar:
-    """``|v|^2 - min_k <v, g_k>`` for ``v = J^T weights``, equation (min-norm-gap).
-
-    Parameters
-    ----------
-    J : array, shape (K, n)
-    weights : array, shape (K,)
-        In the simplex; the bound does not hold outside.
-    """
-    v = weights @ J
-    # from the differences v - g_k, whose products with v are small where the gap is
-    return rnp.max((v - J) @ v)  # eq: min-norm-gap
 
 
 def _closed_form(J: Array, xp: Backend) -> Array:

@@ -1,4 +1,4 @@
-"""Arrays made from a few numbers, which may be traced: constants, equal distances, rows of the identity."""
+"""Array creation from a few numbers, which may be traced: constants, equal distances, rows of the identity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions that repeat, turn, shift and pad: NumPy's arguments brought to one normal form, then moves of elements."""
+"""Arrays rearranged: tiled, repeated, rolled, padded, their differences and grids."""
 
 from __future__ import annotations
 

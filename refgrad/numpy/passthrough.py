@@ -1,4 +1,4 @@
-"""NumPy's own functions for plain NumPy arrays."""
+"""NumPy itself for plain arrays: a function is called only if an argument is traced, exact or on a device."""
 
 from __future__ import annotations
 

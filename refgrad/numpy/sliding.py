@@ -1,4 +1,4 @@
-"""Sliding windows of arrays, from which convolution and pooling are made."""
+"""Sliding windows, from which convolution and pooling are made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which large results are written into memory that nobody needs any more.
+"""Buffer reuse: which operations of a program write into memory that is no longer needed.
 
 A view (a transpose, a slice, a reshaped array) is the same memory as what it looks at, its *root*. The memory of a root
 is free once no value with that root is read again. Arguments, constants and results are never written into. An

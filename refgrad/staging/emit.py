@@ -19,7 +19,7 @@ from refgrad.backend import numpy_text
 from refgrad.staging.buffers import Plan, plan
 from refgrad.staging.constants import Constants
 from refgrad.staging.expressions import expression, has_literal, literal
-from refgrad.staging.guard import described, guard, unpacking
+from refgrad.staging.guard import describe, guard, unpacking
 from refgrad.staging.program import OTHERWISE, Input, Program, Static
 from refgrad.staging.provenance import identifier
 from refgrad.tree.containers import LEAF
@@ -119,7 +119,7 @@ class _Writer:
         ]
         helpers = _helpers("\n".join([*self.lines, returned]))
         head = self._head()
-        document = f'    """Recorded by refgrad for\n\n    {described(program)}\n    """'
+        document = f'    """Recorded by refgrad for\n\n    {describe(program)}\n    """'
         lines = [head, document, *(f"    {line}" for chunk in body for line in chunk.split("\n"))]
         return Text(self.name, "\n".join(lines) + "\n", self.constants, self.statics, helpers)
 

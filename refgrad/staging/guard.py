@@ -13,7 +13,7 @@ from refgrad.staging.expressions import has_literal
 from refgrad.staging.program import OTHERWISE, Input, Program, Static
 from refgrad.tree import Structure
 
-__all__ = ["described", "guard", "unpacking"]
+__all__ = ["describe", "guard", "unpacking"]
 
 WIDTH = 88
 
@@ -129,7 +129,7 @@ def _wrapped(test: str) -> str:
     return "\n        ".join(textwrap.wrap(test, WIDTH, break_long_words=False, break_on_hyphens=False))
 
 
-def described(program: Program) -> str:
+def describe(program: Program) -> str:
     """What the function takes: every argument with its dtypes and shapes."""
     args, kwargs = program.arguments.children
     leaves = iter(program.leaves)

@@ -17,7 +17,7 @@ from refgrad.staging.emit import Text, emit
 from refgrad.staging.program import OTHERWISE, Program
 from refgrad.typing import Tree
 
-__all__ = ["compiled", "module", "with_otherwise"]
+__all__ = ["load", "module", "with_otherwise"]
 
 _numbers = itertools.count(1)
 
@@ -38,7 +38,7 @@ def module(program: Program) -> tuple[str, Text]:
     return "\n\n".join(parts), text
 
 
-def compiled(program: Program, otherwise: Callable[..., Tree]) -> FunctionType:
+def load(program: Program, otherwise: Callable[..., Tree]) -> FunctionType:
     """The program as a function, which calls `otherwise` with arguments that it was not made for."""
     text = emit(program, exported=False)
     namespace: dict[str, Any] = {"np": np, OTHERWISE: otherwise, **text.constants.values, **text.statics}

@@ -145,7 +145,7 @@ def _result(trace: RecordTrace, f: Callable[..., Any], x: Any) -> Variable | Con
     if isinstance(x, RecordTracer) and x.owner is trace:
         return x.variable
     if isinstance(x, Tracer):
-        raise trace.captured(x) if x.owner.alive else x.owner.escaped()
+        raise trace.capture_error(x) if x.owner.alive else x.owner.escape_error()
     if is_input(x):
         return Constant(x)
     if isinstance(x, (np.ndarray, np.generic)) or hasattr(x, "__array_namespace__"):

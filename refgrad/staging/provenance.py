@@ -5,8 +5,8 @@
 * A captured array is called as the recorded function calls it.
 
 The names are read off the frames of the running functions while the equations come in, so nothing of this costs
-anything when no program is recorded. In the two sweeps of the engine, `ForwardTrace.process` and `pull`, they are in
-the local variables named below.
+anything when no program is recorded. The two sweeps of the engine, `ForwardTrace.process` and `pull`, say in which of
+their local variables the value lies whose tangent or cotangent they compute.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.autodiff import forward, reverse
 from refgrad.autodiff.core import Tracer
 from refgrad.autodiff.forward import ForwardTrace, ForwardTracer
 from refgrad.autodiff.record import Constant, RecordTrace, RecordTracer, Variable
-from refgrad.autodiff.reverse import pull
 
 __all__ = ["Provenance", "identifier"]
 
@@ -36,8 +36,11 @@ LIBRARY = tuple(
 )
 """Folders of the code whose local variables are of no interest."""
 
-TANGENT_CODE, PRIMAL_LOCAL = ForwardTrace.process.__code__, "y"
-COTANGENT_CODE, NODE_LOCAL = pull.__code__, "a"
+SWEEPS = {
+    ForwardTrace.process.__code__: (forward.PRIMAL_LOCAL, "dot"),
+    reverse.pull.__code__: (reverse.NODE_LOCAL, "bar"),
+}
+"""The sweeps' code, the local variable with the value, and what its derivative is called after it."""
 
 
 class Provenance:
@@ -54,7 +57,7 @@ class Provenance:
         frame: FrameType | None = sys._getframe(2)
         derived = False
         while frame is not None:
-            if not derived and frame.f_code in (TANGENT_CODE, COTANGENT_CODE):
+            if not derived and frame.f_code in SWEEPS:
                 derived = self._derivative(frame, trace, output)
             elif not _is_library(frame):
                 self._locals(frame, trace)
@@ -63,7 +66,7 @@ class Provenance:
 
     def _derivative(self, frame: FrameType, trace: RecordTrace, output: Variable) -> bool:
         """Note that `output` is, so far, the tangent or the cotangent of another value."""
-        local, suffix = (PRIMAL_LOCAL, "dot") if frame.f_code is TANGENT_CODE else (NODE_LOCAL, "bar")
+        local, suffix = SWEEPS[frame.f_code]
         of = _variable(trace, frame.f_locals.get(local))
         if of is None:  # the sweep still computes the value itself
             return False

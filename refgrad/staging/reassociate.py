@@ -29,10 +29,10 @@ import numpy as np
 from refgrad.autodiff.core import PRIMITIVES
 from refgrad.autodiff.record import Atom, Constant, Equation, Variable
 from refgrad.staging.program import Program
-from refgrad.staging.simplify import hand_on_name, key_of, simplified
+from refgrad.staging.simplify import hand_on_name, key_of, simplify
 from refgrad.typing import Shape
 
-__all__ = ["reassociated"]
+__all__ = ["rearrange"]
 
 Span = tuple[int, ...]
 """Axes along which a factor is not the same all over, in ascending order."""
@@ -41,11 +41,11 @@ Side = tuple[list[Atom], Span, Span]
 """Factors, the axes that their product spans, and those of them that stay."""
 
 
-def reassociated(program: Program) -> Program:
+def rearrange(program: Program) -> Program:
     """The program after these rewrites and those that change nothing, until none applies."""
     while True:
         rewriter = _Rewriter(program)
-        program = simplified(rewriter.rewritten())
+        program = simplify(rewriter.rewritten())
         if not rewriter.changed:
             return program
 

@@ -25,13 +25,13 @@ from refgrad.staging.buffers import roots, row_major, without_overlap
 from refgrad.staging.expressions import is_uniform
 from refgrad.staging.program import Program
 
-__all__ = ["hand_on_name", "key_of", "simplified", "without_dead", "without_repeats"]
+__all__ = ["hand_on_name", "key_of", "simplify", "without_dead", "without_repeats"]
 
 BROADCASTING = {"add", "sub", "mul", "div", "maximum", "minimum", "lt", "le", "gt", "ge", "eq", "ne"}
 """Primitives that are rounded exactly, so that an operand's layout in memory cannot show in the result."""
 
 
-def simplified(program: Program) -> Program:
+def simplify(program: Program) -> Program:
     """The program after all rewrites, until none applies."""
     while True:
         before = len(program.equations)

@@ -11,10 +11,10 @@ import numpy as np
 
 from refgrad.autodiff.arguments import name_of
 from refgrad.errors import NoDerivative
-from refgrad.staging.module import compiled, module, with_otherwise
+from refgrad.staging.module import load, module, with_otherwise
 from refgrad.staging.program import Program, is_hashable, is_input, record
-from refgrad.staging.reassociate import reassociated
-from refgrad.staging.simplify import simplified
+from refgrad.staging.reassociate import rearrange
+from refgrad.staging.simplify import simplify
 from refgrad.tree import Structure, flatten
 from refgrad.typing import Tree
 
@@ -57,7 +57,7 @@ class Staged:
             given = dict(zip(sorted(keys), values[n:], strict=True))
             return f(*values[:n], **{name: given[name] for name in keys})
 
-        run = compiled(program_of(f, args, kwargs, self.reassociate), eager if keys else f)
+        run = load(program_of(f, args, kwargs, self.reassociate), eager if keys else f)
         self.programs[key] = run
         if self.count < 0 and not kwargs:
             self.first, self.count = with_otherwise(run, self.otherwise), len(args)
@@ -160,8 +160,8 @@ def source(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) ->
 
 def program_of(f: Callable[..., Tree], args: tuple[Any, ...], kwargs: dict[str, Any], reassociate: bool) -> Program:
     """The simplified program of f for arguments like these."""
-    program = simplified(record(f, args, kwargs))
-    return simplified(reassociated(program)) if reassociate else program
+    program = simplify(record(f, args, kwargs))
+    return simplify(rearrange(program)) if reassociate else program
 
 
 def _is_plain(leaf: Any) -> bool:

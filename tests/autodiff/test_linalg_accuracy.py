@@ -67,5 +67,5 @@ def test_first_and_second_derivatives_are_accurate_to_what_a_stable_method_leave
     f = (GENERAL | SYMMETRIC)[name]
     a, t = matrices(name, spectrum, seed)
     for derivative in (grad(f), lambda a, t=t: hvp(f, a, like(t, a))):
-        error = exact.error(derivative(a), exact.run(derivative, a))
+        error = exact.error(derivative(a), exact.evaluate(derivative, a))
         assert error <= LIMIT * exact.attainable(derivative, a)

@@ -11,7 +11,7 @@ import pytest
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, value_of, vjp
-from refgrad.errors import EscapedTracer, NoDerivative, ShapeError
+from refgrad.errors import EscapedTracer, InvalidInput, NoDerivative, ShapeError
 from refgrad.numpy.dispatch import apply_ufunc
 
 X = np.array([1.5, 2.5])
@@ -88,9 +88,9 @@ def test_has_aux_wants_a_pair(result):
 def test_argnums_name_one_argument_where_one_is_meant_and_none_twice():
     f = lambda a, b: rnp.sum(a * b)
     for transformation in (jacfwd, jacrev, hessian):
-        with pytest.raises(NoDerivative, match="one argument"):
+        with pytest.raises(InvalidInput, match="one argument"):
             transformation(f, (0, 1))(X, X)
-    with pytest.raises(NoDerivative, match="different arguments"):
+    with pytest.raises(InvalidInput, match="different arguments"):
         grad(f, (0, 0))(X, X)
     assert grad(f, np.int64(1))(X, X).tolist() == X.tolist()
 
@@ -176,7 +176,7 @@ def test_a_traced_value_in_a_function_for_plain_arrays_is_named():
 
 def test_the_maximum_of_certified_enclosures_has_a_gradient():
     f = lambda x: rnp.max(rnp.exp(x))
-    found = exact.run(grad(f), np.array([0.5, 1.5]))
+    found = exact.evaluate(grad(f), np.array([0.5, 1.5]))
     assert found.high[0] == 0
     assert abs(float(found.low[1]) - np.exp(1.5)) <= 1e-15 * np.exp(1.5)
     assert hvp(f, np.array([0.5, 1.5]), np.ones(2))[0] == 0.0

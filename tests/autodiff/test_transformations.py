@@ -11,7 +11,7 @@ import pytest
 
 import refgrad.numpy as rnp
 from refgrad import autodiff, exact, grad, grad_and_hvp, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
-from refgrad.errors import NoDerivative, ShapeError
+from refgrad.errors import InvalidInput, NoDerivative, ShapeError
 
 
 def cubic(t):
@@ -77,10 +77,10 @@ def test_argnums_choose_and_keyword_arguments_pass():
     assert grad(f, -1)(2.0, 3.0) == 12.0
     assert grad(f, (1,))(2.0, 3.0) == (12.0,)
     for bad in (2, (0, 5), -3):
-        with pytest.raises(NoDerivative, match="2 positional arguments"):
+        with pytest.raises(InvalidInput, match="2 positional arguments"):
             grad(f, bad)(2.0, 3.0)
     for bad in ("a", True, (0, False), 1.0):
-        with pytest.raises(NoDerivative, match="argnums"):
+        with pytest.raises(InvalidInput, match="argnums"):
             grad(f, bad)(2.0, 3.0)
 
 
@@ -148,7 +148,7 @@ def test_argnums_may_count_from_the_end_as_far_as_the_first_argument():
     assert grad(f, -1)(3.0, 5.0) == 9
     assert grad(f, (-2, 1))(3.0, 5.0) == (30, 9)
     for place in (-3, 2):
-        with pytest.raises(NoDerivative, match=f"asks for argument {place}"):
+        with pytest.raises(InvalidInput, match=f"asks for argument {place}"):
             grad(f, place)(3.0, 5.0)
 
 

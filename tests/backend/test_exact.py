@@ -163,27 +163,27 @@ def test_sums_of_nothing_are_elements_too():
 
 def test_run_gives_rationals_where_it_can_and_otherwise_balls_accurate_to_73_bits():
     x = np.array([0.5, 2.0])
-    rational = exact.run(lambda x: x @ x / 3, x)
+    rational = exact.evaluate(lambda x: x @ x / 3, x)
     assert rational.exact
     assert rational.low[()] == rational.high[()] == Fraction(17, 12)
-    balls = exact.run(lambda x: np.exp(np.exp(x)) - np.exp(x), x)
+    balls = exact.evaluate(lambda x: np.exp(np.exp(x)) - np.exp(x), x)
     assert not balls.exact
     assert all(0 < h - low <= h / 2**73 for low, h in zip(balls.low, balls.high, strict=True))
     # the difference cancels 100 bits, so 128 bits of working precision do not do
-    near = exact.run(lambda x: np.exp(x + exact.asarray(Fraction(1, 2**100))) - np.exp(x), x)
+    near = exact.evaluate(lambda x: np.exp(x + exact.asarray(Fraction(1, 2**100))) - np.exp(x), x)
     assert near.bits >= 256
     assert near.high[0] - near.low[0] <= near.high[0] / 2**73
 
 
 def test_a_result_that_cannot_be_told_from_zero_is_inconclusive():
     with pytest.raises(Inconclusive, match="exactly zero"):
-        exact.run(lambda x: np.exp(x) - np.exp(x), np.array([1.0]))
+        exact.evaluate(lambda x: np.exp(x) - np.exp(x), np.array([1.0]))
 
 
 def test_an_exact_condition_chooses_and_masks_and_labels_stay_what_they_are():
     assert exact.to_fractions(rnp.where(exact.asarray([0, "1/2"]), A[0], 7)).tolist() == [7, THIRD]
     mask, labels = np.array([True, False]), np.array([1, 0], np.int32)
-    found = exact.run(lambda x, m, i: np.where(m, x, 0) + x[i], np.array([0.5, 2.0]), mask, labels)
+    found = exact.evaluate(lambda x, m, i: np.where(m, x, 0) + x[i], np.array([0.5, 2.0]), mask, labels)
     assert found.low.tolist() == [Fraction(5, 2), Fraction(1, 2)]
 
 

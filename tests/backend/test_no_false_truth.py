@@ -40,7 +40,7 @@ def hidden(x, size):
 
 def test_the_derivatives_of_logsumexp_enclose_where_its_value_is_not_known():
     f = lambda x: grad(rnp.logsumexp)(rnp.stack([x[0], hidden(x, 200)]))[0]
-    truth = exact.run(f, np.array([1.0, 1.0]))
+    truth = exact.evaluate(f, np.array([1.0, 1.0]))
     assert truth.bits > 256
     assert truth.low <= Fraction(1, 2) <= truth.high
     wide = exact.balls([0, 0])
@@ -69,34 +69,34 @@ def test_the_derivatives_of_logsumexp_enclose_where_its_value_is_not_known():
     ],
 )
 def test_floats_are_no_truth(f):
-    with pytest.raises(InvalidInput, match=r"run: expected f to return exact arrays, got"):
-        exact.run(f, 2.0)
+    with pytest.raises(InvalidInput, match=r"evaluate: expected f to return exact arrays, got"):
+        exact.evaluate(f, 2.0)
 
 
 def test_whole_numbers_divided_as_python_does_are_no_truth_either():
     for x in (1, np.array([1, 2])):
         with pytest.raises(InvalidInput, match="quotients of Python ints are floats"):
-            exact.run(lambda x: x / 3, x)
+            exact.evaluate(lambda x: x / 3, x)
         with pytest.raises(InvalidInput):
             exact.attainable(lambda x: x / 3, x)
-    assert exact.run(lambda x, i: x[i], np.array([0.5, 2.0]), np.array([1, 0])).low.tolist() == [2, Fraction(1, 2)]
-    assert exact.run(lambda x: x > 1, np.array([0.5, 2.0])).low.tolist() == [0, 1]
+    assert exact.evaluate(lambda x, i: x[i], np.array([0.5, 2.0]), np.array([1, 0])).low.tolist() == [2, Fraction(1, 2)]
+    assert exact.evaluate(lambda x: x > 1, np.array([0.5, 2.0])).low.tolist() == [0, 1]
 
 
 def test_balls_of_ones_own_are_never_called_exact_and_their_width_is_the_results():
-    truth = exact.run(lambda x: np.exp(exact.balls(x)), 1.0)
+    truth = exact.evaluate(lambda x: np.exp(exact.balls(x)), 1.0)
     assert not truth.exact
     assert truth.high.item() - truth.low.item() <= truth.high.item() / 2**73
     wide = exact.balls(1)
     wide.data[()] = type(wide.data[()])(1, 0.5)
     with pytest.raises(Inconclusive, match="whose width no precision removes"):
-        exact.run(lambda x: x * 1, wide)
-    assert repr(exact.run(lambda x: x / 3, 1.0)) == "Enclosure(exact, ExactArray(1/3))"
+        exact.evaluate(lambda x: x * 1, wide)
+    assert repr(exact.evaluate(lambda x: x / 3, 1.0)) == "Enclosure(exact, ExactArray(1/3))"
 
 
 def test_arrays_of_other_libraries_and_masked_ones_are_refused():
     masked = np.ma.array([1.0, 2.0], mask=[0, 1])
-    for use in (exact.asarray, exact.balls, lambda x: exact.run(np.sum, x), lambda x: exact.error(x, V)):
+    for use in (exact.asarray, exact.balls, lambda x: exact.evaluate(np.sum, x), lambda x: exact.error(x, V)):
         with pytest.raises(InvalidInput, match="asarray"):
             use(masked)
 
@@ -107,7 +107,7 @@ def test_arrays_of_other_libraries_and_masked_ones_are_refused():
             return object()
 
     with pytest.raises(InvalidInput, match=r"numpy.asarray\(x\)"):
-        exact.run(lambda x: x, Foreign())
+        exact.evaluate(lambda x: x, Foreign())
     with pytest.raises(TypeError, match="to compare with, got Foreign"):
         V.__eq__(Foreign())
 
@@ -119,13 +119,13 @@ def test_what_is_not_known_at_one_precision_is_asked_again_at_the_next():
         c = hidden(x, 200)
         return np.linalg.solve(rnp.stack([rnp.stack([c, c]), rnp.stack([-c, c])]), x)
 
-    assert exact.run(solved, x).bits > 256
+    assert exact.evaluate(solved, x).bits > 256
     loss = lambda theta, batch: rnp.sum((theta - batch) ** 4)
     adapted = lambda x: maml_gradient(loss, rnp.stack([hidden(x, 500)]), [(x[:1] + 1, x[:1])], Fraction(1, 64), 2)
-    assert exact.run(adapted, x).bits > 512
+    assert exact.evaluate(adapted, x).bits > 512
     rows = lambda x: rnp.stack([rnp.stack([hidden(x, 500), x[1]]), rnp.stack([-3 * x[0], x[1]])])
     shortest = lambda x: min_norm(rows(x)).direction
-    assert exact.run(shortest, x).bits > 512
+    assert exact.evaluate(shortest, x).bits > 512
     with pytest.raises(UndecidedSingular, match="bits") as caught:
         np.linalg.inv(exact.balls([[1, 1], [1, 1]]))
     assert isinstance(caught.value, SingularMatrix)
@@ -280,8 +280,8 @@ def test_threads_take_turns_with_the_precision_and_leave_it_as_it_was():
         (lambda: exact.asarray("x"), "'1/3' or '0.1', got 'x'"),
         (lambda: exact.asarray("1/0"), "got '1/0'"),
         (lambda: exact.asarray([1, [2, 3]]), "rows of one shape|shape"),
-        (lambda: exact.run(np.sum, 1.0, bits="a"), "bits"),
-        (lambda: exact.run(np.sum, 1.0, bits=0), "bits"),
+        (lambda: exact.evaluate(np.sum, 1.0, bits="a"), "bits"),
+        (lambda: exact.evaluate(np.sum, 1.0, bits=0), "bits"),
         (lambda: exact.precision(-3).__enter__(), "at least 2"),
         (lambda: exact.precision(1.5).__enter__(), "at least 2"),
         (lambda: exact.attainable(np.sum, V, patterns=0), "at least 1"),
@@ -314,8 +314,8 @@ def test_a_rational_constant_meets_balls_in_either_order():
         lambda x: rnp.linalg.solve(rnp.exp(x) * np.eye(3, dtype=int), a),
         lambda x: grad(lambda t: rnp.sum(t * rnp.exp(x) * a))(x),
     ):
-        assert not exact.run(f, ones).exact
-    truth = exact.run(lambda x: rnp.maximum(rnp.exp(x), a), ones)
+        assert not exact.evaluate(f, ones).exact
+    truth = exact.evaluate(lambda x: rnp.maximum(rnp.exp(x), a), ones)
     assert truth.low[2] == truth.high[2] == 3
     with pytest.raises(NotRational):
         exact.balls([1]).astype("rational")

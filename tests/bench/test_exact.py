@@ -99,7 +99,7 @@ def test_what_a_certificate_costs():
     times = microseconds(
         {
             "float64": lambda: method(0.125)(theta, task),
-            "certified to 73 bits": lambda: exact.run(method(Fraction(1, 8)), theta, task),
+            "certified to 73 bits": lambda: exact.evaluate(method(Fraction(1, 8)), theta, task),
         },
         rounds=5,
         inner=2,

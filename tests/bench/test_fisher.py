@@ -70,7 +70,7 @@ def in_chunks(p, X, size=50):
 
 def stable(f, arguments):
     """Whether f is the Fisher diagonal, but for what rounding does to a stable method."""
-    error = exact.error(f(*arguments), exact.run(by_hand, *arguments))
+    error = exact.error(f(*arguments), exact.evaluate(by_hand, *arguments))
     return error <= 30 * exact.attainable(by_hand, arguments)
 
 

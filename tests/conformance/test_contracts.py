@@ -66,7 +66,7 @@ def test_the_truth_of_every_problem_is_known_in_the_shape_the_contract_states(na
     for problem in draws(contract.problems[kind](), 25):
         assert problem.kind == kind
         call = contract.arguments(problem.inputs, Rationals)
-        truth = exact.run(contract.oracle, *call)
+        truth = exact.evaluate(contract.oracle, *call)
         assert truth.low.value.shape == truth.low.magnitude.shape == contract.shape(problem.inputs)
         if contract.error is not None:
             assert contract.error(call, truth.value.value) == 0
@@ -117,7 +117,7 @@ def test_the_truth_differs_from_every_variant_on_a_good_part_of_the_problems(swe
 
 
 def right_min_norm(J):
-    return np.array(exact.run(contracts.get("min_norm").oracle, exact.asarray(J)).value.value.astype(float))
+    return np.array(exact.evaluate(contracts.get("min_norm").oracle, exact.asarray(J)).value.value.astype(float))
 
 
 def right_direction(J):
@@ -181,7 +181,7 @@ def test_a_right_implementation_in_float64_is_within_rounding_of_the_oracle(name
         for problem in draws(contract.problems[kind](), 20):
             got = RIGHT[name](*contract.arguments(problem.inputs, Doubles))
             call = contract.arguments(problem.inputs, Rationals)
-            truth = exact.run(contract.oracle, *call)
+            truth = exact.evaluate(contract.oracle, *call)
             if contract.error is not None:
                 unit = contract.unit(call).magnitude
                 assert contract.error(call, exact.asarray(got)) <= unit * Fraction(1, 2**49)
@@ -202,7 +202,7 @@ def executed(source, subject):
 
 
 def regression(contract, problem, tolerance, got, framework="numpy"):
-    truth = exact.run(contract.oracle, *contract.arguments(problem.inputs, Rationals))
+    truth = exact.evaluate(contract.oracle, *contract.arguments(problem.inputs, Rationals))
     return contract.regression(
         Failure(
             "from somewhere import subject",

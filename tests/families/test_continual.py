@@ -33,8 +33,8 @@ def test_softmax_fisher_diagonals_lie_within_certified_enclosures(ours, truth, i
     y = np.array(inputs["y"])
     args = np.array(inputs["theta"]), np.array(inputs["X"])
     found = ours(logits_of(inputs, np), *args, y)
-    enclosure = exact.run(lambda theta, X: truth(logits_of(inputs, EXACT_TABLE), theta, X, y).value, *args)
-    in_balls = exact.run(lambda theta, X: ours(logits_of(inputs, rnp), theta, X, y), *args)
+    enclosure = exact.evaluate(lambda theta, X: truth(logits_of(inputs, EXACT_TABLE), theta, X, y).value, *args)
+    in_balls = exact.evaluate(lambda theta, X: ours(logits_of(inputs, rnp), theta, X, y), *args)
     for i, (low, high) in enumerate(zip(enclosure.low, enclosure.high, strict=True)):
         # the same code on balls overlaps the oracle, and both are known to 73 bits
         assert in_balls.low[i] <= high

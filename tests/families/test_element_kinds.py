@@ -127,7 +127,7 @@ def test_balls_contain_the_rational_result(function, arguments):
 def test_floats_stay_within_five_times_the_attainable_error(function, arguments, dtype):
     given = converted(list(arguments), lambda x: x.astype(dtype))
     found = function(*given)
-    error = exact.error(found, exact.run(function, *given))
+    error = exact.error(found, exact.evaluate(function, *given))
     assert error <= LIMIT * exact.attainable(function, tuple(given), dtype)
 
 
@@ -135,8 +135,8 @@ def test_the_multiple_is_not_generous_a_formula_that_cancels_exceeds_it():
     x = np.array([1e6 + 1, 1e6 - 1, 1e6])
     variance = lambda x: rnp.sum((x - rnp.sum(x) / 3) ** 2) / 3
     in_one_pass = lambda x: x @ x / 3 - (rnp.sum(x) / 3) ** 2
-    truth, unit = exact.run(variance, x), exact.attainable(variance, x)
-    assert exact.run(in_one_pass, x).low == truth.low
+    truth, unit = exact.evaluate(variance, x), exact.attainable(variance, x)
+    assert exact.evaluate(in_one_pass, x).low == truth.low
     assert exact.error(variance(x), truth) <= LIMIT * unit
     assert exact.error(in_one_pass(x), truth) > 30 * unit
 
@@ -155,7 +155,7 @@ def test_five_steps_of_maml_through_a_tanh_network_are_certified_to_73_bits():
     theta = (eighths(4, 6), eighths(6), eighths(6, 3), eighths(3))
     tasks = [((eighths(8, 4), eighths(8, 3)), (eighths(8, 4), eighths(8, 3))) for _ in range(2)]
     method = lambda theta, tasks: maml_gradient(mlp, theta, tasks, Fraction(1, 8), 5)
-    truth = exact.run(method, theta, tasks)
+    truth = exact.evaluate(method, theta, tasks)
     assert not truth.exact
     for low, high in zip(truth.low, truth.high, strict=True):
         assert max((high - low).flat) <= max(abs(low).flat) / 2**73

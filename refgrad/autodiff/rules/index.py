@@ -14,14 +14,14 @@ from refgrad import backend
 from refgrad.autodiff.core import PRIMITIVES, Primitive, Tracer, primal
 from refgrad.autodiff.domains import case, index, real
 from refgrad.autodiff.rules.elementwise import where
-from refgrad.autodiff.rules.shape import repeated, reshape, transpose
+from refgrad.autodiff.rules.shape import reshape, transpose, with_examples
 from refgrad.backend import shape_of
 from refgrad.typing import Array
 
 __all__ = ["put_along_axis_add", "scatter_add", "take", "take_along_axis"]
 
 
-def moved(x: Array, start: int, count: int, to: int) -> Array:
+def move_axes(x: Array, start: int, count: int, to: int) -> Array:
     """`x` with the `count` axes from `start` moved to begin at place `to` among the others."""
     order = list(range(len(shape_of(x))))
     block = order[start : start + count]
@@ -52,28 +52,28 @@ def _take_batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: 
     if not mapped[1]:
         return take(x, indices, axis=axis + 1)
     if not mapped[0]:
-        return moved(take(x, indices, axis=axis), axis, 1, 0)
+        return move_axes(take(x, indices, axis=axis), axis, 1, 0)
     n = shape_of(x)[axis + 1]
-    x = moved(x, axis + 1, 1, 1)
+    x = move_axes(x, axis + 1, 1, 1)
     rows = reshape(x, shape=(size * n, *shape_of(x)[2:]))
     y = take(rows, in_one_row(indices, size, n), axis=0)
-    return moved(y, 1, len(shape_of(indices)) - 1, axis + 1)
+    return move_axes(y, 1, len(shape_of(indices)) - 1, axis + 1)
 
 
 def _scatter_batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
     (g, indices), axis, n = args, params["axis"], params["size"]
-    g = repeated(size, mapped[0], g)
+    g = with_examples(size, mapped[0], g)
     if not mapped[1]:
         return scatter_add(g, indices, axis=axis + 1, size=n)
     count = len(shape_of(indices)) - 1
-    g = moved(g, axis + 1, count, 1)
+    g = move_axes(g, axis + 1, count, 1)
     y = scatter_add(g, in_one_row(indices, size, n), axis=0, size=size * n)
-    return moved(reshape(y, shape=(size, n, *shape_of(y)[1:])), 1, 1, axis + 1)
+    return move_axes(reshape(y, shape=(size, n, *shape_of(y)[1:])), 1, 1, axis + 1)
 
 
 def _lines_batch(primitive: str) -> Any:
     def batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
-        x, indices = (repeated(size, m, a) for m, a in zip(mapped, args, strict=True))
+        x, indices = (with_examples(size, m, a) for m, a in zip(mapped, args, strict=True))
         return PRIMITIVES[primitive](x, indices, **(params | {"axis": params["axis"] + 1}))
 
     return batch

@@ -19,7 +19,7 @@ from typing import Any
 from refgrad.autodiff.core import PRIMITIVES, Primitive
 from refgrad.autodiff.domains import case, real
 from refgrad.autodiff.primitive import zeros_like
-from refgrad.autodiff.rules.shape import concat, flip, repeated, slice_
+from refgrad.autodiff.rules.shape import concat, flip, slice_, with_examples
 from refgrad.backend import shape_of
 from refgrad.typing import Array
 
@@ -48,7 +48,7 @@ def gathered(g: Array, a: Array, axis: int) -> Array:
 
 def _batched(name: str) -> Any:
     def batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
-        whole = [repeated(size, m, a) for m, a in zip(mapped, args, strict=True)]
+        whole = [with_examples(size, m, a) for m, a in zip(mapped, args, strict=True)]
         return PRIMITIVES[name](*whole, axis=params["axis"] + 1)
 
     return batch

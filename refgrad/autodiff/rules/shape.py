@@ -20,12 +20,12 @@ __all__ = [
     "concat",
     "flip",
     "pad",
-    "repeated",
     "reshape",
     "slice_",
     "sum_to",
     "transpose",
     "tri_mask",
+    "with_examples",
 ]
 
 reshape: Primitive = Primitive(
@@ -151,13 +151,13 @@ def _concat_vjp(i: int, g: Array, y: Array, *xs: Array, axis: int) -> Array:
     return slice_(g, index=tuple(span if k == axis else everything for k in range(len(shape_of(g)))))
 
 
-def repeated(size: int, mapped: bool, x: Array) -> Array:
+def with_examples(size: int, mapped: bool, x: Array) -> Array:
     """`x` with an example axis in front, if it has none."""
     return x if mapped else broadcast_to(x, shape=(size, *shape_of(x)))
 
 
 def _concat_batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
-    parts = [repeated(size, m, x) for m, x in zip(mapped, args, strict=True)]
+    parts = [with_examples(size, m, x) for m, x in zip(mapped, args, strict=True)]
     return concat(*parts, axis=params["axis"] + 1)
 
 

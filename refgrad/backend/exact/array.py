@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from refgrad.backend.base import ELEMENTWISE, Backend
-from refgrad.backend.exact.field import Field, boxed, lifted, nearest
+from refgrad.backend.exact.field import Field, box, lift, nearest
 from refgrad.errors import InvalidInput, NotRational, RefgradError
 from refgrad.typing import DType, Shape
 
@@ -41,7 +41,7 @@ class ElementArray:
         """Wrap an object array, or an element, of the field; anything else goes through `asarray`."""
         kind = type(self.field.zero)
         if isinstance(data, kind):
-            data = boxed(data)
+            data = box(data)
         elif not (
             isinstance(data, np.ndarray) and data.dtype == object and (not data.size or type(data.flat[0]) is kind)
         ):
@@ -111,9 +111,9 @@ class ElementArray:
             other = np.array(other, object)
         if isinstance(other, np.ndarray):
             if other.dtype.kind in "iub":
-                return lifted(cls.field.element, other.astype(object))
+                return lift(cls.field.element, other.astype(object))
             if other.dtype.kind == "O":
-                return lifted(cls._strict, other)
+                return lift(cls._strict, other)
             raise NotRational(_float_met(cls.field.name, f"an array of {other.dtype}"))
         if hasattr(type(other), "__array_namespace__") and not isinstance(other, np.generic):
             # a traced value, or an array of another kind

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.backend.exact.array import ElementArray
-from refgrad.backend.exact.field import Field, lifted
+from refgrad.backend.exact.field import Field, lift
 from refgrad.backend.exact.names import ExactNamespace
 from refgrad.backend.exact.rationals import RATIONAL, ExactArray, as_fraction
 from refgrad.errors import InvalidInput, MissingExtra, SingularMatrix, Undecided, UndecidedSingular
@@ -217,14 +217,14 @@ class BallBackend(ExactNamespace):
     """The functions of balls. Rationals are enclosed as they come in."""
 
     def isfinite(self, x: Any) -> Any:  # type: ignore[override]
-        return lifted(lambda e: bool(e.is_finite()), self._data(x)).astype(bool)
+        return lift(lambda e: bool(e.is_finite()), self._data(x)).astype(bool)
 
     def isnan(self, x: Any) -> Any:
-        return lifted(lambda e: bool(e.is_nan()), self._data(x)).astype(bool)
+        return lift(lambda e: bool(e.is_nan()), self._data(x)).astype(bool)
 
     def logsumexp(self, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
         # any shift is right; the middle of the maximum has no radius to add to the result's
-        shift = self.array(lifted(lambda e: e.mid(), self.amax(x, axis, True).data))
+        shift = self.array(lift(lambda e: e.mid(), self.amax(x, axis, True).data))
         y = self.log(self.sum(self.exp(self.asarray(x) - shift), axis, True)) + shift
         return y if keepdims else self.squeeze(y, axis)
 

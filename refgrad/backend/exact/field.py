@@ -13,7 +13,7 @@ import numpy as np
 
 from refgrad.errors import InvalidInput, SingularMatrix
 
-__all__ = ["Field", "boxed", "lifted", "nearest"]
+__all__ = ["Field", "box", "lift", "nearest"]
 
 
 class Field(ABC):
@@ -92,14 +92,14 @@ class Field(ABC):
         """The product of two matrices, or of stacks of them, or of vectors, as NumPy's ``@``."""
         if self.matrix is None or a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or a.size * b.shape[1] < 128:
             return np.matmul(a, b)  # type: ignore[no-any-return]
-        return boxed((self.matrix(a.tolist()) * self.matrix(b.tolist())).tolist())
+        return box((self.matrix(a.tolist()) * self.matrix(b.tolist())).tolist())
 
     def solve(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """The solution of one square system with a matrix on the right. Raises `SingularMatrix`."""
         if self.matrix is None or not b.size:
             return self.eliminate(np.concatenate([a, b], axis=1))[0]
         try:
-            return boxed(self.matrix(a.tolist()).solve(self.matrix(b.tolist())).tolist())
+            return box(self.matrix(a.tolist()).solve(self.matrix(b.tolist())).tolist())
         except ZeroDivisionError:
             raise self.singular(len(a)) from None
 
@@ -164,7 +164,7 @@ def _double(q: Fraction) -> float:
         return math.inf if q > 0 else -math.inf
 
 
-def boxed(values: Any) -> np.ndarray:
+def box(values: Any) -> np.ndarray:
     """One element as an array of shape (), or nested lists of elements as an array, which NumPy leaves alone."""
     if isinstance(values, list):
         return np.array(values, object)
@@ -173,7 +173,7 @@ def boxed(values: Any) -> np.ndarray:
     return box
 
 
-def lifted(function: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
+def lift(function: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
     """`function` applied to the elements of object arrays, with broadcasting; always an array."""
     result = np.frompyfunc(function, len(arrays), 1)(*arrays)
-    return result if isinstance(result, np.ndarray) else boxed(result)
+    return result if isinstance(result, np.ndarray) else box(result)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.backend.exact.array import ElementArray
-from refgrad.backend.exact.field import lifted
+from refgrad.backend.exact.field import lift
 from refgrad.backend.exact.table import ElementBackend
 from refgrad.errors import ShapeError
 from refgrad.typing import Array, Shape
@@ -190,4 +190,4 @@ class ExactNamespace(ElementBackend):
         if isinstance(y, (list, tuple)):
             return type(y)(self._wrapped(e) for e in y)
         # zeros and empty products come back as Python ints
-        return self.array(lifted(self.array._strict, np.asarray(y, object)))
+        return self.array(lift(self.array._strict, np.asarray(y, object)))

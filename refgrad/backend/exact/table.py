@@ -12,7 +12,7 @@ import numpy as np
 from refgrad.backend.base import ELEMENTWISE, Backend, shape_of
 from refgrad.backend.exact import matrices
 from refgrad.backend.exact.array import TABLES, ElementArray
-from refgrad.backend.exact.field import boxed, lifted
+from refgrad.backend.exact.field import box, lift
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.typing import Array, DType, Shape
 
@@ -48,7 +48,7 @@ class ElementBackend(Backend):
         if isinstance(x, ElementArray):
             if x.dtype == "ball":
                 raise TypeError("a ball is no single number; refgrad.exact.bounds(x) gives two that enclose it")
-            return self.array(lifted(lambda e: self.field.element(x.field.fraction(e)), x.data))
+            return self.array(lift(lambda e: self.field.element(x.field.fraction(e)), x.data))
         if isinstance(x, np.ndarray) and type(x) is not np.ndarray:
             raise InvalidInput(
                 f"expected a plain array, got {type(x).__name__}; write numpy.asarray(x) if that is meant"
@@ -58,7 +58,7 @@ class ElementBackend(Backend):
             if len({p.shape for p in parts}) != 1:
                 raise InvalidInput(f"expected rows of one shape, got shapes {[p.shape for p in parts]}")
             return self.array(np.stack(parts))
-        return self.array(lifted(self.field.element, np.array(x, object)))
+        return self.array(lift(self.field.element, np.array(x, object)))
 
     def abs(self, x: Array) -> Array:
         return abs(self.asarray(x))
@@ -71,7 +71,7 @@ class ElementBackend(Backend):
         return np.ones(self.asarray(x).shape, bool)
 
     def maximum(self, a: Array, b: Array) -> Array:
-        return self.array(lifted(self.field.maximum, self._data(a), self._data(b)))
+        return self.array(lift(self.field.maximum, self._data(a), self._data(b)))
 
     def minimum(self, a: Array, b: Array) -> Array:
         return -self.maximum(-self.array(self._data(a)), -self.array(self._data(b)))
@@ -98,7 +98,7 @@ class ElementBackend(Backend):
 
     def _applied(self, name: str, *arrays: Array, **params: int) -> Array:
         others = tuple(params.values())
-        return self.array(lifted(lambda *e: self.field.apply(name, *e, *others), *map(self._data, arrays)))
+        return self.array(lift(lambda *e: self.field.apply(name, *e, *others), *map(self._data, arrays)))
 
     def hypot(self, a: Array, b: Array) -> Array:
         a, b = self.asarray(a), self.asarray(b)
@@ -108,13 +108,13 @@ class ElementBackend(Backend):
         return self.log(self.exp(a) + self.exp(b))
 
     def floor(self, x: Array) -> Array:
-        return self.array(lifted(self.field.floor, self._data(x)))
+        return self.array(lift(self.field.floor, self._data(x)))
 
     def ceil(self, x: Array) -> Array:
         return -self.floor(-self.asarray(x))
 
     def rint(self, x: Array) -> Array:
-        return self.array(lifted(self.field.rint, self._data(x)))
+        return self.array(lift(self.field.rint, self._data(x)))
 
     def cumsum(self, x: Array, axis: int | None = None) -> Array:  # type: ignore[override]
         return self.array(np.cumsum(self._data(x), axis=axis))
@@ -214,7 +214,7 @@ class ElementBackend(Backend):
         return super().solve_triangular(a, b, lower, unit_diagonal)
 
     def det(self, a: Array) -> Array:
-        return self._each(lambda field, m: boxed(field.det(m)), self._square(a, "det"))
+        return self._each(lambda field, m: box(field.det(m)), self._square(a, "det"))
 
     def log_abs_det(self, a: Array) -> Array:
         return self.log(self.abs(self.det(a)))
@@ -235,7 +235,7 @@ class ElementBackend(Backend):
         return self._each(matrices.triangular_factor, a)
 
     def eigenvalues(self, a: Array) -> Array:
-        return self._each(lambda field, m: boxed(field.eigenvalues(m)), self.symmetric_part(a))
+        return self._each(lambda field, m: box(field.eigenvalues(m)), self.symmetric_part(a))
 
     def eigenvectors(self, a: Array) -> Array:
         return self._each(matrices.eigenvectors, self.symmetric_part(a))
@@ -248,7 +248,7 @@ class ElementBackend(Backend):
         nothing = np.asarray(b == 0)
         if np.any(nothing & np.asarray(a != 0)):
             raise ZeroDivisionError("ratio: expected 0 or a divisor other than 0")
-        return a / self.array(np.where(nothing, boxed(self.field.one), b.data))
+        return a / self.array(np.where(nothing, box(self.field.one), b.data))
 
     def _square(self, a: Array, what: str) -> np.ndarray:
         """The elements of a square matrix, or of a stack of them."""

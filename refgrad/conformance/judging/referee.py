@@ -173,7 +173,7 @@ class Referee:
             truth = self.truth(problem)
             return truth.distance(y.ravel()) if truth is not None else None
         try:
-            found = exact.run(self.contract.error, self.arguments(problem), y)
+            found = exact.evaluate(self.contract.error, self.arguments(problem), y)
         except _UNKNOWN:
             return None
         return (max(Fraction(0), found.low.item()), found.high.item())
@@ -277,7 +277,7 @@ def _evaluate(function: Callable[..., Answer], arguments: tuple[Any, ...]) -> Tr
         return xp.concat([xp.reshape(x, (-1,)) for x in (answer.value, answer.magnitude)], 0)
 
     try:
-        found = exact.run(together, *arguments)
+        found = exact.evaluate(together, *arguments)
     except (*_UNKNOWN, NotApplicable):
         return None
     size = len(found.low) // 2

@@ -1,4 +1,4 @@
-"""From what a run gathered to a grade and a sentence.
+"""The grade of a finished run, with its sentence.
 
 Tried in this order, the first that fits: a named variant, the certificate of an iterative subject, a constant
 factor, rounding, an error too small to call, and at last just: something else.

@@ -14,8 +14,8 @@ what follows from integers, so the same code that trains in float32 has certifie
 from __future__ import annotations
 
 from refgrad.numpy.creation import one_hot
-from refgrad.numpy.elementwise import logistic, relu, softplus
-from refgrad.numpy.nn.activations import elu, gelu, leaky_relu, log_logistic, log_softmax, sigmoid, silu
+from refgrad.numpy.elementwise import logistic, relu, sigmoid, softplus
+from refgrad.numpy.nn.activations import elu, gelu, leaky_relu, log_logistic, log_softmax, silu
 from refgrad.numpy.nn.attention import dot_product_attention
 from refgrad.numpy.nn.convolution import avg_pool, conv1d, conv2d, max_pool
 from refgrad.numpy.nn.losses import (

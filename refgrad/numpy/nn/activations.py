@@ -17,8 +17,6 @@ from refgrad.numpy.elementwise import arctan, erf, expm1, logistic, softplus, sq
 from refgrad.numpy.reductions import logsumexp
 from refgrad.typing import Array
 
-sigmoid = logistic
-
 
 def log_logistic(x: Any) -> Array:
     """``log(logistic(x))``, without overflow."""

@@ -102,7 +102,7 @@ def test_each_diagonal_equals_its_sum_of_differentiated_log_probabilities(name):
 def test_the_oracles_are_the_true_and_the_empirical_diagonal():
     for call in problems("crisp"):
         for name, oracle in (("true", continual.fisher_diagonal), ("empirical", continual.empirical_fisher_diagonal)):
-            a, b = exact.run(VARIANT[name], *call), exact.run(oracle, *call)
+            a, b = exact.evaluate(VARIANT[name], *call), exact.evaluate(oracle, *call)
             assert np.all(a.low.value == b.low.value)
             assert np.all(a.high.value == b.high.value)
 
@@ -111,14 +111,14 @@ def test_the_true_diagonal_ignores_the_labels_and_the_empirical_one_does_not():
     logits, theta, X, y = next(call for call in problems("crisp", 20) if np.any(exact.to_fractions(call[2]) != 0))
     others = (y + 1) % 3
     for oracle, same in ((continual.fisher_diagonal, True), (continual.empirical_fisher_diagonal, False)):
-        a, b = (exact.run(oracle, logits, theta, X, labels).low.value for labels in (y, others))
+        a, b = (exact.evaluate(oracle, logits, theta, X, labels).low.value for labels in (y, others))
         assert bool(np.all(a == b)) == same
 
 
 def test_equal_examples_have_the_diagonal_of_one():
     logits, theta, X, y = problems("crisp")[-1]
-    one = exact.run(continual.fisher_diagonal, logits, theta, X[:1], y[:1])
-    many = exact.run(continual.fisher_diagonal, logits, theta, X.table.concat([X[:1]] * 4), np.repeat(y[:1], 4))
+    one = exact.evaluate(continual.fisher_diagonal, logits, theta, X[:1], y[:1])
+    many = exact.evaluate(continual.fisher_diagonal, logits, theta, X.table.concat([X[:1]] * 4), np.repeat(y[:1], 4))
     assert np.all(one.low.value <= many.high.value)
     assert np.all(many.low.value <= one.high.value)
 
@@ -126,7 +126,7 @@ def test_equal_examples_have_the_diagonal_of_one():
 def test_a_linear_model_at_zero_has_p_times_one_minus_p_times_the_mean_squared_input():
     logits = continual.LinearLogits(EXACT_TABLE, 3)
     X = exact.asarray([[1, 2], [3, -1]])
-    found = exact.run(continual.fisher_diagonal, logits, exact.asarray([0] * 6), X, np.array([0, 1]))
+    found = exact.evaluate(continual.fisher_diagonal, logits, exact.asarray([0] * 6), X, np.array([0, 1]))
     expected = [Fraction(2, 9) * q for q in (5, 5, 5, Fraction(5, 2), Fraction(5, 2), Fraction(5, 2))]
     assert all(a <= e <= b for a, e, b in zip(found.low.value, expected, found.high.value, strict=True))
 

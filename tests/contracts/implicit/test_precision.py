@@ -45,7 +45,7 @@ def test_an_undecided_residual_makes_a_run_double_its_precision():
 
     outer = a([1, 1])
     truth = exact.to_fractions(VARIANT["cg-stale-iterate"](*diagonal_problem(a, NEARLY_ONE, outer)).value)
-    found = exact.run(stale, a(NEARLY_ONE), outer)
+    found = exact.evaluate(stale, a(NEARLY_ONE), outer)
     assert found.bits > 128
     assert all(low <= t <= high for low, t, high in zip(found.low, truth, found.high, strict=True))
 

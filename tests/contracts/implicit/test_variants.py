@@ -334,7 +334,7 @@ def test_in_balls_the_variants_enclose_their_rational_values(name):
         P = Point(None, *matrices, Fraction(1, 16), 3)
         if name == "mixed-partial-not-transposed" and len(B) == 2:
             continue
-        found = exact.run(VARIANT[name], problem, a(phi))
+        found = exact.evaluate(VARIANT[name], problem, a(phi))
         for low, value, high in zip(found.low.value, FORMULAS[name](P), found.high.value, strict=True):
             assert low <= value <= high
             assert high - low < Fraction(1, 2**60)
@@ -344,10 +344,10 @@ def test_in_balls_the_remaining_variants_are_what_they_say():
     problem = PoissonIntercept(EXACT_TABLE, 4, 2, 2)
     phi = a([3])
     # the hypergradient 5/8, less w = log(5/4) = 0.2231435...
-    leak = exact.run(VARIANT["inner-loss-leak"], problem, phi)
+    leak = exact.evaluate(VARIANT["inner-loss-leak"], problem, phi)
     assert Fraction("0.401856") < leak.low.value[0] <= leak.high.value[0] < Fraction("0.401857")
     # one step of 1/16 from 0 leads to w = 1/16, where -B / H is e^{-w} / 4 and g is 2 e^{2w}: e^{1/16} / 2 in all
-    off = exact.run(lambda phi: VARIANT["inner-not-solved"](problem, phi, Fraction(1, 16), 0), phi)
+    off = exact.evaluate(lambda phi: VARIANT["inner-not-solved"](problem, phi, Fraction(1, 16), 0), phi)
     assert Fraction("0.532247") < off.low.value[0] <= off.high.value[0] < Fraction("0.532248")
 
 

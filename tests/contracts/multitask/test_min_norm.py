@@ -177,7 +177,7 @@ def test_the_clamp_is_the_optimum_where_the_optimum_is_inside():
 
 def test_normalised_rows_have_the_weights_of_the_unit_vectors():
     J = exact.asarray([[4, 0, 0], [0, 3, 0], [0, 0, 5]])  # orthogonal: the units are the identity
-    found = exact.run(VARIANT["normalised-rows"], J)
+    found = exact.evaluate(VARIANT["normalised-rows"], J)
     assert all(low <= Fraction(1, 3) <= high for low, high in zip(found.low.value, found.high.value, strict=True))
     assert not any(
         low <= w <= high
@@ -186,7 +186,7 @@ def test_normalised_rows_have_the_weights_of_the_unit_vectors():
         )
     )
     J = exact.asarray([[1, 1, 0], [0, 3, 1], [2, -1, 5]])
-    found = exact.run(VARIANT["normalised-rows"], J)
+    found = exact.evaluate(VARIANT["normalised-rows"], J)
     with exact.precision(256):
         rows = exact.balls(J)
         units = rows / rows.table.sqrt(rows.table.sum(rows * rows, (1,)))[:, None]
@@ -197,7 +197,7 @@ def test_normalised_rows_have_the_weights_of_the_unit_vectors():
 
 def test_normalised_rows_that_cancel_have_the_weights_of_the_rows_times_their_lengths():
     J = exact.asarray([[3, 0], [0, 4], [-3, -4]])  # of lengths 3, 4 and 5, with equal weights
-    found = exact.run(VARIANT["normalised-rows"], J)
+    found = exact.evaluate(VARIANT["normalised-rows"], J)
     for low, high, right in zip(found.low.value, found.high.value, (3, 4, 5), strict=True):
         assert low <= Fraction(right, 12) <= high
 
@@ -277,4 +277,4 @@ def test_what_balls_cannot_tell_at_one_precision_they_tell_at_another(method, ro
 
 def test_unit_vectors_that_are_all_at_one_level_are_told_at_no_precision():
     with pytest.raises(Inconclusive):
-        exact.run(VARIANT["normalised-rows"], exact.asarray([[2, 1, 0], [2, -1, 0], [2, 0, 1], [2, 0, -1]]))
+        exact.evaluate(VARIANT["normalised-rows"], exact.asarray([[2, 1, 0], [2, -1, 0], [2, 0, 1], [2, 0, -1]]))

@@ -256,7 +256,7 @@ def test_the_magnitude_of_a_fisher_diagonal_squares_the_terms_of_the_score():
         (continual.fisher_diagonal, [Fraction(5, 4), Fraction(5, 4)]),
         (continual.empirical_fisher_diagonal, [Fraction(9, 4), Fraction(1, 4)]),
     ):
-        run = exact.run(oracle, *arguments)
+        run = exact.evaluate(oracle, *arguments)
         for low, high, truth in (
             (run.low.value, run.high.value, [half**2] * 2),
             (run.low.magnitude, run.high.magnitude, magnitudes),

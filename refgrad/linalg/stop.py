@@ -1,0 +1,26 @@
+"""Why a solver stopped."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["Stopped"]
+
+
+class Stopped(StrEnum):
+    """Why a solver stopped; each is equal to its words."""
+
+    EXACT = "exact"
+    """The residual is exactly zero."""
+    TOLERANCE = "tolerance"
+    """The residual meets the tolerance asked for."""
+    DIRECT = "direct"
+    """Elimination was done."""
+    ZERO = "zero right-hand side"
+    """The solution is zero."""
+    SOLVER = "solver"
+    """The solver that was passed in returned."""
+    CLOSED_FORM = "closed form"
+    """A formula gave the answer."""
+    OPTIMAL = "optimal active set"
+    """No constraint is left that would improve the answer."""
