@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from refgrad.contracts.tools.answer import Answer, Variant
 from refgrad.errors import UsageError
 from refgrad.typing import Array
 
-__all__ = ["Contract", "Failure", "Family", "Framework", "Problem"]
+__all__ = ["Contract", "Failure", "Family", "Framework", "Problem", "each_kind"]
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,19 @@ class Problem:
     inputs: Mapping[str, Any]
 
 
+def each_kind(strategy: Callable[[str], Any]) -> dict[str, Callable[[], Any]]:
+    """For each kind of problem, what a contract holds of a strategy of inputs that takes the kind."""
+    from refgrad.strategies.numbers import KINDS
+
+    return {kind: partial(_problems, strategy, kind) for kind in KINDS}
+
+
+def _problems(strategy: Callable[[str], Any], kind: str) -> Any:
+    return strategy(kind).map(partial(Problem, kind))
+
+
 class Framework(Protocol):
-    """How the numbers of a problem become a framework's arrays. One for each adapter, one for exact arithmetic."""
+    """How the numbers of a problem become arrays: of each library, of exact arithmetic, or as the text of a test."""
 
     xp: Any
     """A table with sum, exp, log, tanh, amax and reshape."""
@@ -43,7 +55,7 @@ class Framework(Protocol):
         """Nested lists of ints as an int64 array."""
 
     def scalar(self, value: float) -> Any:
-        """A number: a Python float for subjects, a rational of shape () for the oracle."""
+        """A number: a Python float for subjects, a rational of shape () for the quantity."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +111,8 @@ class Contract:
         For each kind, a function without arguments that returns a Hypothesis strategy of `Problem`.
     arguments : callable
         ``arguments(inputs, framework)``: the positional arguments in the framework's arrays.
-    oracle : callable
-        Takes those arguments, as exact arrays, and returns the `Answer`.
+    quantity : callable
+        What should be computed: takes those arguments, as exact arrays, and returns the `Answer`.
     shape : callable
         ``shape(inputs)``: the shape of the output.
     variants : tuple of Variant
@@ -108,14 +120,15 @@ class Contract:
         The attribute of a result object that counts as the output.
     error : callable or None
         ``error(arguments, output)``: how far an output is from right, as an exact array of shape (), for answers
-        that are not unique. None: the largest absolute difference from the oracle's value.
+        that are not unique. None: the largest absolute difference from the quantity's value.
     unit : callable or None
         With `error`: ``unit(arguments)``, the `Answer` (value, magnitude) in the unit of `error`, whose response to
-        perturbed inputs is what may be attained. None: the oracle itself.
+        perturbed inputs is what may be attained. None: the quantity itself.
     certificate : str or None
         The name of the certificate for iterative subjects, such as ``"gap"``; None if the contract has none.
     regression : callable or None
-        ``regression(failure)``: the source of a test on a `Failure` that runs without refgrad.
+        ``regression(failure)``: the source of a test on a `Failure` that runs without refgrad. None: a test that calls
+        the subject on the arguments and compares with the answer; see `refgrad.contracts.regression`.
     parameters : dict of str to str
         What each argument of the call is: type, shape, scale; for people.
     example : str
@@ -132,7 +145,7 @@ class Contract:
     references: tuple[str, ...]
     problems: Mapping[str, Callable[[], Any]]
     arguments: Callable[[Mapping[str, Any], Framework], tuple[Any, ...]]
-    oracle: Callable[..., Answer]
+    quantity: Callable[..., Answer]
     shape: Callable[[Mapping[str, Any]], tuple[int, ...]]
     variants: tuple[Variant, ...]
     result_field: str = "value"

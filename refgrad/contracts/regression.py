@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import textwrap
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-from refgrad.contracts.contract import Failure
+from refgrad.contracts.contract import Contract, Failure
+from refgrad.contracts.inline import Written, definitions
 from refgrad.errors import UsageError
 
-__all__ = ["Dialect", "expected_values", "test_source"]
+__all__ = ["Dialect", "expected_values", "regression", "test_source"]
 
 
 IMPORTS = {
@@ -23,7 +25,7 @@ IMPORTS = {
 
 
 class Dialect:
-    """How one framework writes imports, arrays and labels in a test.
+    """How one framework writes a test; as a `Framework`, it makes expressions in place of arrays.
 
     Parameters
     ----------
@@ -33,6 +35,8 @@ class Dialect:
         ``"float32"`` or ``"float64"``.
     """
 
+    xp: Any = None  # in a test it is the framework's module
+
     def __init__(self, framework: str, dtype: str) -> None:
         if framework not in IMPORTS:
             raise UsageError(f"expected a framework, one of {', '.join(IMPORTS)}; got {framework!r}")
@@ -41,23 +45,88 @@ class Dialect:
         if framework == "jax" and dtype == "float64":
             self.imports += '\n\njax.config.update("jax_enable_x64", True)'
 
-        self.unit = 2.0**-24 if dtype == "float32" else 2.0**-53
-
     def constructor(self) -> str:
         """The definition of ``array``, which turns nested lists into arrays of the dtype under test."""
         return f"def array(values):\n    return {self._make('values', self.dtype)}\n\n"
 
-    def parameters(self, values: Any) -> str:
-        """The expression of the array that gradients are taken by; torch is told so."""
-        return f"array({values!r})" + (".requires_grad_()" if self.framework == "torch" else "")
+    def array(self, values: Any) -> Written:
+        """The expression of an array."""
+        return Written(f"array({values!r})")
 
-    def labels(self, values: Any) -> str:
+    def labels(self, values: Any) -> Written:
         """The expression of an int64 array."""
-        return self._make(repr(values), "int64")
+        return Written(self._make(repr(values), "int64"))
+
+    def scalar(self, value: float) -> Written:
+        """The expression of a number."""
+        return Written(repr(value))
+
+    def definition(self, name: str, value: Any, alone: bool) -> str:
+        """The statements that define an argument of the subject.
+
+        A vector that is an argument by itself is what gradients are taken by, and torch is told so. The derivatives by
+        hand that an object carries are written for libraries that take none themselves.
+        """
+        by_hand = getattr(value, "BY_HAND", None)
+        if by_hand is not None:
+            return definitions(value, name, self.module, by_hand if self.framework in ("numpy", "cupy") else ())
+        vector = alone and isinstance(value, Written) and re.fullmatch(r"array\(\[[^\[]*\]\)", value)
+        return f"{name} = {_expression(value)}" + (".requires_grad_()" if vector and self.framework == "torch" else "")
 
     def _make(self, values: str, dtype: str) -> str:
         maker = "tensor" if self.framework == "torch" else "array"
         return f"{self.module}.{maker}({values}, dtype={self.module}.{dtype})"
+
+
+def _expression(value: Any) -> str:
+    """Nested lists and tuples of expressions as one expression, a list with a line for each element."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_expression, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, list):
+        return "[\n" + "".join(f"    {_expression(v)},\n" for v in value) + "]"
+    return str(value)
+
+
+FLAT = """\
+def flat(values):
+    values = values.tolist() if hasattr(values, "tolist") else values
+    return [x for v in values for x in flat(v)] if isinstance(values, (list, tuple)) else [values]
+
+"""
+
+
+def regression(contract: Contract, failure: Failure) -> str | None:
+    """The source of a test that runs without refgrad: the contract's own, or a comparison with the exact answer.
+
+    The latter calls the subject on the arguments of the problem; None if the contract's signature is not a call's.
+    """
+    if contract.regression is not None:
+        return contract.regression(failure)
+    dialect = Dialect(failure.framework, failure.dtype)
+    try:
+        call = ast.parse(contract.signature, mode="eval").body
+    except SyntaxError:
+        return None
+    if not isinstance(call, ast.Call):
+        return None
+    body = [dialect.constructor()]
+    for place, argument in zip(call.args, contract.arguments(failure.problem.inputs, dialect), strict=True):
+        if isinstance(place, ast.Tuple):
+            names = map(ast.unparse, place.elts)
+            body += [dialect.definition(n, a, alone=False) for n, a in zip(names, argument, strict=True)]
+        else:
+            body.append(dialect.definition(ast.unparse(place), argument, alone=True))
+    values = ["VALUES"]
+    if len(contract.shape(failure.problem.inputs)) != 1:
+        values = [FLAT, f"values = flat({f'result.{failure.field}' if failure.field else 'result'})"]
+    body += [
+        f"result = {contract.signature}",
+        *values,
+        f"expected = {expected_values(failure.truth)!r}",
+        "worst = max(abs(value - right) for value, right in zip(values, expected, strict=True))",
+        f"assert worst <= {float(failure.tolerance)!r}, (values, expected)",
+    ]
+    return test_source(dialect, failure, "_".join(map(str, (contract.name, *contract.options.values()))), body)
 
 
 def expected_values(enclosure: Any) -> list[float]:

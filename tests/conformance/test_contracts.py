@@ -15,6 +15,7 @@ from refgrad import contracts, exact
 from refgrad.conformance import verify
 from refgrad.conformance.judging.referee import Referee
 from refgrad.contracts.contract import Failure
+from refgrad.contracts.regression import regression
 from refgrad.errors import UsageError
 
 NAMES = (
@@ -66,7 +67,7 @@ def test_the_truth_of_every_problem_is_known_in_the_shape_the_contract_states(na
     for problem in draws(contract.problems[kind](), 25):
         assert problem.kind == kind
         call = contract.arguments(problem.inputs, Rationals)
-        truth = exact.evaluate(contract.oracle, *call)
+        truth = exact.evaluate(contract.quantity, *call)
         assert truth.low.value.shape == truth.low.magnitude.shape == contract.shape(problem.inputs)
         if contract.error is not None:
             assert contract.error(call, truth.value.value) == 0
@@ -117,7 +118,7 @@ def test_the_truth_differs_from_every_variant_on_a_good_part_of_the_problems(swe
 
 
 def right_min_norm(J):
-    return np.array(exact.evaluate(contracts.get("min_norm").oracle, exact.asarray(J)).value.value.astype(float))
+    return np.array(exact.evaluate(contracts.get("min_norm").quantity, exact.asarray(J)).value.value.astype(float))
 
 
 def right_direction(J):
@@ -181,7 +182,7 @@ def test_a_right_implementation_in_float64_is_within_rounding_of_the_oracle(name
         for problem in draws(contract.problems[kind](), 20):
             got = RIGHT[name](*contract.arguments(problem.inputs, Doubles))
             call = contract.arguments(problem.inputs, Rationals)
-            truth = exact.evaluate(contract.oracle, *call)
+            truth = exact.evaluate(contract.quantity, *call)
             if contract.error is not None:
                 unit = contract.unit(call).magnitude
                 assert contract.error(call, exact.asarray(got)) <= unit * Fraction(1, 2**49)
@@ -201,9 +202,10 @@ def executed(source, subject):
     test()
 
 
-def regression(contract, problem, tolerance, got, framework="numpy"):
-    truth = exact.evaluate(contract.oracle, *contract.arguments(problem.inputs, Rationals))
-    return contract.regression(
+def source_of(contract, problem, tolerance, got, framework="numpy"):
+    truth = exact.evaluate(contract.quantity, *contract.arguments(problem.inputs, Rationals))
+    return regression(
+        contract,
         Failure(
             "from somewhere import subject",
             "subject",
@@ -214,7 +216,7 @@ def regression(contract, problem, tolerance, got, framework="numpy"):
             tolerance,
             got,
             "The smallest input found on which the result is not the exact one.",
-        )
+        ),
     )
 
 
@@ -223,7 +225,7 @@ def test_a_regression_test_passes_on_the_right_function_and_fails_on_a_wrong_one
     contract = contracts.get(name)
     for problem in draws(contract.problems["crisp"](), 12):
         got = RIGHT[name](*contract.arguments(problem.inputs, Doubles))
-        source = regression(contract, problem, 1e-9, list(got))
+        source = source_of(contract, problem, 1e-9, list(got))
         assert "refgrad" not in source
         assert f"# It returned {[float(x) for x in got]}." in source or "# It returned [" in source
         executed(source, RIGHT[name])
@@ -236,7 +238,7 @@ def test_a_regression_test_passes_on_the_right_function_and_fails_on_a_wrong_one
 def test_a_regression_test_is_valid_python_for_every_framework(name, framework):
     contract = contracts.get(name)
     (problem,) = draws(contract.problems["crisp"](), 1)
-    source = regression(contract, problem, Fraction(1, 2**40), None, framework)
+    source = source_of(contract, problem, Fraction(1, 2**40), None, framework)
     compile(source, "regression", "exec")
     assert source.startswith("import ")
     assert f"def test_subject_computes_the_{'min_norm_weights' if name == 'min_norm' else name}():" in source
@@ -245,7 +247,7 @@ def test_a_regression_test_is_valid_python_for_every_framework(name, framework):
 def test_a_regression_test_runs_in_a_process_that_cannot_import_this_package(tmp_path):
     contract = contracts.get("maml_gradient")
     (problem,) = draws(contract.problems["crisp"](), 1, at=3)
-    source = regression(contract, problem, 1e-9, None)
+    source = source_of(contract, problem, 1e-9, None)
     (tmp_path / "somewhere.py").write_text("def subject(loss, theta, tasks, lr, steps):\n    return theta + 1000\n")
     block = "import sys\nsys.modules['refgrad'] = None\n"
     (tmp_path / "regression.py").write_text(f"{block}{source}\ntest_subject_computes_the_maml_gradient()\n")
@@ -259,7 +261,7 @@ def test_a_framework_without_a_dialect_is_refused():
     contract = contracts.get("min_norm")
     (problem,) = draws(contract.problems["crisp"](), 1)
     with pytest.raises(UsageError, match="expected a framework"):
-        regression(contract, problem, 1.0, None, "fortran")
+        source_of(contract, problem, 1.0, None, "fortran")
 
 
 @every

@@ -77,7 +77,7 @@ def test_once_a_formula_is_ruled_out_problems_need_not_tell_it_from_the_contract
 
 
 def test_a_right_subject_on_problems_without_effect_is_inconclusive(square):
-    same = replace(square, variants=(variant("the-same", square.oracle),))
+    same = replace(square, variants=(variant("the-same", square.quantity),))
     report = verify(lambda x: x * x, same, max_examples=20)
     assert (report.grade, report.exit_code, report.effective) == ("inconclusive", 4, 0)
     assert report.outcomes == {"passed": report.ran}

@@ -25,7 +25,7 @@ def contract(oracle, **more):
         references=(),
         problems={},
         arguments=lambda inputs, framework: (framework.array(inputs["x"]),),
-        oracle=oracle,
+        quantity=oracle,
         shape=lambda inputs: (len(inputs["x"]),),
         variants=(),
         **more,

@@ -81,11 +81,11 @@ def test_the_regression_test_fails_for_the_subject_and_passes_for_a_right_one(ju
     report = judged("cube")
     assert "refgrad" not in "".join(line for line in report.regression_test.splitlines() if "import" in line)
     (tmp_path / "kept.py").write_text(report.regression_test)
-    kept = runpy.run_path(str(tmp_path / "kept.py"))["test_cube"]
+    kept = runpy.run_path(str(tmp_path / "kept.py"))["test_cube_computes_the_square"]
     with pytest.raises(AssertionError):
         kept()
     (tmp_path / "fixed.py").write_text(report.regression_test.replace("import cube as", "import right as"))
-    runpy.run_path(str(tmp_path / "fixed.py"))["test_cube"]()
+    runpy.run_path(str(tmp_path / "fixed.py"))["test_cube_computes_the_square"]()
 
 
 def test_a_closure_runs_in_this_process_and_the_report_says_so(square):

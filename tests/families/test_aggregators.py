@@ -1,4 +1,4 @@
-"""What holds of every aggregator of several gradients: all functions of `refgrad.multitask` that return an `Aggregate`."""
+"""What holds of every aggregator: of all functions of `refgrad.multitask` that return an `Aggregate`."""
 
 from __future__ import annotations
 

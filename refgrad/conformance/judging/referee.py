@@ -150,7 +150,7 @@ class Referee:
         """The answer; None where there is none, or where it cannot be enclosed tightly enough."""
         if variant is not None:
             return self._remembered(problem, variant.name, variant.answer)
-        return self._remembered(problem, "", self.contract.oracle)
+        return self._remembered(problem, "", self.contract.quantity)
 
     def attainable(self, problem: Problem, variant: Variant | None = None) -> Fraction:
         """The error that a backward-stable method may make on a problem; see `refgrad.accuracy`.
@@ -248,7 +248,7 @@ class Referee:
         base = self._base(problem, variant)
         if base is None:
             return Fraction(0)
-        own = self.contract.oracle if self.contract.unit is None else self._unit
+        own = self.contract.quantity if self.contract.unit is None else self._unit
         function = own if variant is None else variant.answer
         near = (_evaluate(function, self.arguments(problem, pattern)) for pattern in range(PATTERNS))
         middles = [there.middle.tolist() for there in near if there is not None]

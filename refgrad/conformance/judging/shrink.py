@@ -22,6 +22,7 @@ from refgrad.conformance.subject import targets
 from refgrad.conformance.subject.outcome import FATAL, Outcome
 from refgrad.conformance.subject.process import StopRun
 from refgrad.contracts.contract import Failure, Problem
+from refgrad.contracts.regression import regression
 
 __all__ = ["counterexample", "regression_test"]
 
@@ -58,7 +59,7 @@ def counterexample(run: Run, finding: Finding) -> dict[str, Any] | None:
 def regression_test(run: Run, finding: Finding, example: Mapping[str, Any]) -> str | None:
     """Source of a test that calls the subject on the smallest failing input, without refgrad."""
     contract, subject = run.referee.contract, run.subject
-    if contract.regression is None or subject.isolation == "none" or example["got"] is None:
+    if subject.isolation == "none" or example["got"] is None:
         return None
     if finding.grade == "inconclusive":  # no line is known that the subject should meet
         return None
@@ -79,9 +80,8 @@ def regression_test(run: Run, finding: Finding, example: Mapping[str, Any]) -> s
         tolerance = run.promise[str(contract.certificate)] * float(iterative.size(run.referee, problem))
     got = np.ravel(example["got"]).tolist()
     field = contract.result_field if example["field"] else None
-    return contract.regression(
-        Failure(line, name, subject.backend, subject.dtype, problem, truth, tolerance, got, comment, field)
-    )
+    failure = Failure(line, name, subject.backend, subject.dtype, problem, truth, tolerance, got, comment, field)
+    return regression(contract, failure)
 
 
 def _shrunk(run: Run, seen: list[Problem], predicate: Callable[[Problem], bool]) -> Problem:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 from refgrad.contracts.continual.fisher import empirical_fisher_diagonal, fisher_diagonal
 from refgrad.contracts.continual.fisher_variants import EMPIRICAL_FISHER_VARIANTS, FISHER_VARIANTS
 from refgrad.contracts.continual.logits import LinearLogits, SquaredUnitLogits
 from refgrad.contracts.continual.problems import classification
-from refgrad.contracts.contract import Contract, Failure, Framework, Problem
-from refgrad.contracts.regression import Dialect, expected_values, test_source
+from refgrad.contracts.contract import Contract, Framework, each_kind
 
 __all__ = ["CONTRACTS"]
 
 MODELS = {"linear": LinearLogits, "squared_unit": SquaredUnitLogits}
-KINDS = ("crisp", "rough", "ill_conditioned", "degenerate")
 SIGNATURE = "subject(logits, theta, X, y)"
 
 
@@ -30,77 +27,6 @@ def arguments(inputs: Mapping[str, Any], framework: Framework) -> tuple[Any, ...
 def shape(inputs: Mapping[str, Any]) -> tuple[int, ...]:
     """The shape of theta."""
     return (len(inputs["theta"]),)
-
-
-def problems(kind: str) -> Callable[[], Any]:
-    """A function that returns the strategy of one kind of problem."""
-    return lambda: classification(kind).map(partial(Problem, kind))
-
-
-LOGITS = {
-    "linear": """\
-def logits(theta, X):
-    return X @ theta.reshape(X.shape[1], {C})
-""",
-    "squared_unit": """\
-def logits(theta, X):
-    n = {C} * X.shape[1]
-    h = (X @ theta[n + {C}:]).reshape(-1, 1)
-    return X @ theta[:n].reshape(-1, {C}) + h * h * theta[n:n + {C}]
-""",
-}
-
-JACOBIANS = {
-    "linear": """\
-def jacobian(theta, X):
-    return np.einsum("ni,ck->ncik", X, np.eye({C})).reshape(len(X), {C}, -1)
-""",
-    "squared_unit": """\
-def jacobian(theta, X):
-    n, one = {C} * X.shape[1], np.eye({C})
-    h, a = (X @ theta[n + {C}:]).reshape(-1, 1, 1), theta[n:n + {C}].reshape(1, -1, 1)
-    by_w = np.einsum("ni,ck->ncik", X, one).reshape(len(X), {C}, -1)
-    return np.concatenate([by_w, h * h * one, 2 * a * h * X[:, None, :]], axis=2)
-""",
-}
-
-GRADIENT = """\
-def grad(theta, batch):
-    X, y = batch
-    z = logits(theta, X)
-    p = np.exp(z - z.max(axis=1, keepdims=True))
-    p = p / p.sum(axis=1, keepdims=True)
-    return np.einsum("nc,ncp->p", p - np.eye({C})[y], jacobian(theta, X)) / len(y)
-
-logits.jacobian, logits.grad = jacobian, grad"""
-
-
-def classifier(framework: str, model: str, classes: int) -> str:
-    """The definition of ``logits``, and for NumPy of its derivatives, which the other frameworks take themselves."""
-    parts = [LOGITS[model]] if framework != "numpy" else [LOGITS[model], JACOBIANS[model], GRADIENT]
-    return "\n".join(parts).replace("{C}", str(classes))
-
-
-def regression(
-    title: str,
-    failure: Failure,
-) -> str:
-    """The source of a test that calls the subject on `problem` with inline logits and their derivatives."""
-    dialect = Dialect(failure.framework, failure.dtype)
-    inputs = failure.problem.inputs
-    body = [
-        dialect.constructor(),
-        classifier(failure.framework, inputs["model"], inputs["classes"]),
-        f"theta = {dialect.parameters(inputs['theta'])}",
-        f"X = array({inputs['X']!r})",
-        f"y = {dialect.labels(inputs['y'])}",
-        "result = subject(logits, theta, X, y)",
-        "VALUES",
-        f"expected = {expected_values(failure.truth)!r}",
-        "worst = max(abs(value - right) for value, right in zip(values, expected, strict=True))",
-        f"assert worst <= {float(failure.tolerance)!r}, (values, expected)",
-    ]
-    return test_source(dialect, failure, title, body)
 
 
 PARAMETERS = {
@@ -137,7 +63,7 @@ EMPIRICAL_EXAMPLE = (
 )
 
 
-def make(name: str, summary: str, returns: str, references: tuple[str, ...], oracle: Any, variants: Any) -> Contract:
+def make(name: str, summary: str, returns: str, references: tuple[str, ...], quantity: Any, variants: Any) -> Contract:
     """One of the two contracts, which differ in the label alone."""
     return Contract(
         name=name,
@@ -146,14 +72,13 @@ def make(name: str, summary: str, returns: str, references: tuple[str, ...], ora
         signature=SIGNATURE,
         returns=returns,
         references=references,
-        problems={kind: problems(kind) for kind in KINDS},
+        problems=each_kind(classification),
         arguments=arguments,
-        oracle=oracle,
+        quantity=quantity,
         shape=shape,
         variants=variants,
-        regression=partial(regression, name),
         parameters=PARAMETERS,
-        example=TRUE_EXAMPLE if oracle is fisher_diagonal else EMPIRICAL_EXAMPLE,
+        example=TRUE_EXAMPLE if quantity is fisher_diagonal else EMPIRICAL_EXAMPLE,
     )
 
 

@@ -41,6 +41,8 @@ def softmax(xp: Table, z: Array) -> Array:
 class CrossEntropy(ABC):
     """The derivatives of the mean cross-entropy that follow from the Jacobian of the logits."""
 
+    BY_HAND = ("jacobian", "grad")
+
     xp: Table
     classes: int
 
@@ -62,7 +64,7 @@ class CrossEntropy(ABC):
     def grad(self, theta: Array, batch: Any) -> Array:
         """``mean_n sum_c (p_nc - [y_n = c]) dz_nc/dtheta``, shape (p,)."""
         X, y = batch
-        return self._pulled(self.jacobian(theta, X), self._residual(theta, X, y)) / X.shape[0]
+        return self._pull(self.jacobian(theta, X), self._residual(theta, X, y)) / X.shape[0]
 
     def hvp(self, theta: Array, batch: Any, v: Array) -> Array:
         """``mean_n (J_n^T (diag(p_n) - p_n p_n^T) J_n v + sum_c (p_nc - [y_n = c]) Hess(z_nc) v)``, shape (p,)."""
@@ -71,13 +73,13 @@ class CrossEntropy(ABC):
         p = softmax(self.xp, self(theta, X))
         u = self.xp.reshape(self.xp.reshape(J, (N * self.classes, v.shape[0])) @ v, (N, self.classes))
         u = p * (u - self.xp.reshape(self.xp.sum(p * u, 1), (N, 1)))
-        return (self._pulled(J, u) + self.curvature(theta, X, self._residual(theta, X, y), v)) / N
+        return (self._pull(J, u) + self.curvature(theta, X, self._residual(theta, X, y), v)) / N
 
     def _residual(self, theta: Array, X: Array, y: Any) -> Array:
         z = self(theta, X)
         return softmax(self.xp, z) - self.xp.onehot(y, self.classes, z)
 
-    def _pulled(self, J: Array, weights: Array) -> Array:
+    def _pull(self, J: Array, weights: Array) -> Array:
         rows = J.shape[0] * J.shape[1]
         return self.xp.reshape(weights, (rows,)) @ self.xp.reshape(J, (rows, J.shape[2]))
 
@@ -136,7 +138,7 @@ class SquaredUnitLogits(CrossEntropy):
         by_W = self.xp.reshape(self.xp.reshape(X, (N, 1, d, 1)) * self.xp.reshape(one, (1, C, 1, C)), (N, C, d * C))
         by_a = h * h * self.xp.reshape(one, (1, C, C))
         by_u = 2 * self.xp.reshape(a, (1, C, 1)) * h * self.xp.reshape(X, (N, 1, d))
-        return self._joined([by_W, by_a, by_u], X)
+        return self._join([by_W, by_a, by_u], X)
 
     def curvature(self, theta: Array, X: Array, weights: Array, v: Array) -> Array:
         """By a: ``sum_n w_nc 2 h_n (x_n . v_u)``; by u: ``sum_nc w_nc 2 (h_n v_a + a_c x_n . v_u) x_n``."""
@@ -147,9 +149,9 @@ class SquaredUnitLogits(CrossEntropy):
         by_a = self.xp.sum(weights * (2 * h * slope), 0)
         by_u = self.xp.sum(weights * (2 * (h * v_a + slope * a)), 1) @ X
         parts = [0 * v[: d * C], by_a, by_u]
-        return self.xp.reshape(self._joined([self.xp.reshape(x, (1, 1, -1)) for x in parts], X), (-1,))
+        return self.xp.reshape(self._join([self.xp.reshape(x, (1, 1, -1)) for x in parts], X), (-1,))
 
-    def _joined(self, parts: list[Array], like: Array) -> Array:
+    def _join(self, parts: list[Array], like: Array) -> Array:
         """The parts end to end along the last axis, by products with slices of the identity: there is no concat."""
         p = sum(int(part.shape[2]) for part in parts)
         identity, start = self.xp.onehot(list(range(p)), p, like), 0

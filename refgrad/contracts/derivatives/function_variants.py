@@ -73,7 +73,7 @@ def sign(f: Function, x: Array) -> Answer:
 def straight_through(f: Any, x: Array) -> Answer:
     """``A^T C^T e``: phi' is taken for 1."""
     f = least_squares(f)
-    e, E = f.parts(x)[0], f.sizes(x)[0]
+    e, E = f.residuals(x), f.sizes(x)[0]
     return Answer(f.A.T @ (f.C.T @ e), abs(f.A).T @ (abs(f.C).T @ E))
 
 

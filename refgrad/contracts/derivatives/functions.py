@@ -15,7 +15,7 @@ Each object runs unchanged on the arrays of NumPy, torch, JAX and CuPy and on ex
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 from refgrad.contracts.tools.answer import Answer
 from refgrad.contracts.tools.losses import Table
@@ -53,35 +53,100 @@ def hvp(f: Function, x: Array, v: Array) -> Answer:
     return Answer(f.hvp(x, v), f.hvp_terms(x, v))
 
 
-Derivatives = tuple[Any, Any, Any]
-Link = Callable[[Table, Array, Array], tuple[Derivatives, Derivatives]]
-"""``link(xp, t, T)``: phi, phi' and phi'' at t, and the sizes of their terms where those of t add up to T."""
+class Link(NamedTuple):
+    """A function phi of one number with two derivatives, each ``(xp, t)``, and the sizes of their terms.
+
+    ``sizes(xp, t, T)`` are those of phi, phi' and phi'' at t, where the terms of t add up to T.
+    """
+
+    phi: Callable[[Table, Array], Array]
+    slope: Callable[[Table, Array], Array]
+    bend: Callable[[Table, Array], Array]
+    sizes: Callable[[Table, Array, Array], tuple[Array, Array, Array]]
 
 
-def linear(xp: Table, t: Array, T: Array) -> tuple[Derivatives, Derivatives]:
+def identity(xp: Table, t: Array) -> Array:
     """``t``: least squares are then quadratic."""
-    return (t, 1 + 0 * t, 0 * t), (T, 1 + 0 * T, 0 * T)
+    return t
 
 
-def square(xp: Table, t: Array, T: Array) -> tuple[Derivatives, Derivatives]:
+def one(xp: Table, t: Array) -> Array:
+    """``1``."""
+    return 1 + 0 * t
+
+
+def zero(xp: Table, t: Array) -> Array:
+    """``0``."""
+    return 0 * t
+
+
+def square(xp: Table, t: Array) -> Array:
     """``t^2``: least squares are then quartic."""
-    return (t * t, 2 * t, 2 + 0 * t), (T * T, 2 * T, 2 + 0 * T)
+    return t * t
 
 
-def rational(xp: Table, t: Array, T: Array) -> tuple[Derivatives, Derivatives]:
+def double(xp: Table, t: Array) -> Array:
+    """``2 t``."""
+    return 2 * t
+
+
+def two(xp: Table, t: Array) -> Array:
+    """``2``."""
+    return 2 + 0 * t
+
+
+def rational(xp: Table, t: Array) -> Array:
     """``1 / (1 + t^2)``."""
+    return 1 / (1 + t * t)
+
+
+def rational_slope(xp: Table, t: Array) -> Array:
+    """``-2 t w^2`` with ``w = 1 / (1 + t^2)``."""
     w = 1 / (1 + t * t)
-    return (w, -2 * t * w * w, (6 * t * t - 2) * w * w * w), (w, 2 * T * w * w, (6 * T * T + 2) * w * w * w)
+    return -2 * t * w * w
 
 
-def tanh(xp: Table, t: Array, T: Array) -> tuple[Derivatives, Derivatives]:
+def rational_bend(xp: Table, t: Array) -> Array:
+    """``(6 t^2 - 2) w^3`` with ``w = 1 / (1 + t^2)``."""
+    w = 1 / (1 + t * t)
+    return (6 * t * t - 2) * w * w * w
+
+
+def rational_sizes(xp: Table, t: Array, T: Array) -> tuple[Array, Array, Array]:
+    """``w``, ``2 T w^2`` and ``(6 T^2 + 2) w^3``."""
+    w = 1 / (1 + t * t)
+    return w, 2 * T * w * w, (6 * T * T + 2) * w * w * w
+
+
+def tanh(xp: Table, t: Array) -> Array:
     """``tanh t``: a network with one hidden layer."""
+    return xp.tanh(t)
+
+
+def tanh_slope(xp: Table, t: Array) -> Array:
+    """``1 - y^2`` with ``y = tanh t``."""
     y = xp.tanh(t)
-    s, S = 1 - y * y, 1 + y * y
-    return (y, s, -2 * y * s), (abs(y), S, 2 * abs(y) * S)
+    return 1 - y * y
 
 
-LINKS: dict[str, Link] = {"linear": linear, "square": square, "rational": rational, "tanh": tanh}
+def tanh_bend(xp: Table, t: Array) -> Array:
+    """``-2 y (1 - y^2)`` with ``y = tanh t``."""
+    y = xp.tanh(t)
+    return -2 * y * (1 - y * y)
+
+
+def tanh_sizes(xp: Table, t: Array, T: Array) -> tuple[Array, Array, Array]:
+    """``|y|``, ``1 + y^2`` and ``2 |y| (1 + y^2)``."""
+    y = xp.tanh(t)
+    return abs(y), 1 + y * y, 2 * abs(y) * (1 + y * y)
+
+
+LINKS = {
+    "linear": Link(identity, one, zero, lambda xp, t, T: (T, 1 + 0 * T, 0 * T)),
+    "square": Link(square, double, two, lambda xp, t, T: (T * T, 2 * T, 2 + 0 * T)),
+    "rational": Link(rational, rational_slope, rational_bend, rational_sizes),
+    "tanh": Link(tanh, tanh_slope, tanh_bend, tanh_sizes),
+}
 
 
 class LeastSquares:
@@ -95,39 +160,38 @@ class LeastSquares:
     A, C, y : arrays of shapes (m, n), (k, m), (k,)
     """
 
+    BY_HAND = ("grad", "hvp")
+
     def __init__(self, xp: Table, link: str, A: Array, C: Array, y: Array) -> None:
-        self.xp, self.link, self.A, self.C, self.y = xp, LINKS[link], A, C, y
+        self.xp, self.A, self.C, self.y = xp, A, C, y
+        self.phi, self.slope, self.bend, self.link_sizes = LINKS[link]
 
     def __call__(self, x: Array) -> Scalar:
-        t = self.A @ x
-        e = self.C @ self.link(self.xp, t, t)[0][0] - self.y
+        e = self.residuals(x)
         return self.xp.sum(e * e) / 2
 
-    def parts(self, x: Array) -> tuple[Array, Array, Array]:
-        """The residuals ``e = C phi(A x) - y``, and phi' and phi''."""
-        t = self.A @ x
-        phi, slope, bend = self.link(self.xp, t, t)[0]
-        return self.C @ phi - self.y, slope, bend
+    def residuals(self, x: Array) -> Array:
+        """``e = C phi(A x) - y``, shape (k,)."""
+        return self.C @ self.phi(self.xp, self.A @ x) - self.y
 
     def sizes(self, x: Array) -> tuple[Array, Array, Array]:
-        """The sizes of the terms of `parts`."""
-        phi, slope, bend = self.link(self.xp, self.A @ x, abs(self.A) @ abs(x))[1]
+        """The sizes of the terms of the residuals, of phi' and of phi''."""
+        phi, slope, bend = self.link_sizes(self.xp, self.A @ x, abs(self.A) @ abs(x))
         return abs(self.C) @ phi + abs(self.y), slope, bend
 
     def grad(self, x: Array) -> Array:
         """``A^T (phi' * C^T e)``."""
-        e, slope, _ = self.parts(x)
-        return self.A.T @ (slope * (self.C.T @ e))
+        return self.A.T @ (self.slope(self.xp, self.A @ x) * (self.C.T @ self.residuals(x)))
 
     def hvp(self, x: Array, v: Array) -> Array:
         """``A^T (phi' * C^T C (phi' * A v) + phi'' * C^T e * A v)``."""
-        e, _, bend = self.parts(x)
-        return self.gauss_newton(x, v) + self.A.T @ (bend * (self.C.T @ e) * (self.A @ v))
+        curvature = self.bend(self.xp, self.A @ x) * (self.C.T @ self.residuals(x))
+        return self.gauss_newton(x, v) + self.A.T @ (curvature * (self.A @ v))
 
     def gauss_newton(self, x: Array, v: Array) -> Array:
         """``A^T (phi' * C^T C (phi' * A v))``: what is left of the Hessian where the residuals are zero."""
-        _, slope, _ = self.parts(x)
-        return self.A.T @ (slope * (self.C.T @ (self.C @ (slope * (self.A @ v)))))
+        s = self.slope(self.xp, self.A @ x)
+        return self.A.T @ (s * (self.C.T @ (self.C @ (s * (self.A @ v)))))
 
     def grad_terms(self, x: Array) -> Array:
         e, slope, _ = self.sizes(x)
@@ -147,6 +211,8 @@ class LogSumExp:
     xp : Table
     A, b : arrays of shapes (m, n), (m,)
     """
+
+    BY_HAND = ("grad", "hvp")
 
     def __init__(self, xp: Table, A: Array, b: Array) -> None:
         self.xp, self.A, self.b = xp, A, b
@@ -187,6 +253,8 @@ class Form:
     xp : Table
     Q, b, a : arrays of shapes (n, n), (n,), (n,)
     """
+
+    BY_HAND = ("grad", "hvp")
 
     def __init__(self, xp: Table, Q: Array, b: Array, a: Array) -> None:
         self.xp, self.Q, self.b, self.a = xp, Q, b, a

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
-from refgrad.contracts.contract import Contract, Failure, Framework, Problem
+from refgrad.contracts.contract import Contract, Framework, each_kind
 from refgrad.contracts.meta.maml import fomaml_gradient, maml_gradient
 from refgrad.contracts.meta.maml_variants import FOMAML_VARIANTS, MAML_VARIANTS
 from refgrad.contracts.meta.problems import few_shot
-from refgrad.contracts.regression import Dialect, expected_values, test_source
 from refgrad.contracts.tools.losses import Quartic
 
 __all__ = ["CONTRACTS"]
@@ -32,57 +30,6 @@ def shape(inputs: Mapping[str, Any]) -> tuple[int, ...]:
     """The shape of theta."""
     return (len(inputs["theta"]),)
 
-
-def problems(kind: str) -> Callable[[], Any]:
-    """A function that returns the strategy of one kind of problem."""
-    return lambda: few_shot(kind).map(partial(Problem, kind))
-
-
-LOSS = """\
-def loss(theta, batch):
-    X, y = batch
-    r = X @ theta - y
-    return (r * r * r * r).sum() / (4 * len(y))
-
-def grad(theta, batch):
-    X, y = batch
-    r = X @ theta - y
-    return X.T @ (r * r * r) / len(y)
-
-def hvp(theta, batch, v):
-    X, y = batch
-    r = X @ theta - y
-    return X.T @ (3 * r * r * (X @ v)) / len(y)
-
-loss.grad, loss.hvp = grad, hvp"""
-
-
-def regression(
-    title: str,
-    failure: Failure,
-) -> str:
-    """The source of a test that calls the subject on `problem` with an inline quartic loss."""
-    dialect = Dialect(failure.framework, failure.dtype)
-    inputs = failure.problem.inputs
-    pairs = []
-    for task in inputs["tasks"]:
-        batches = [f"(array({X!r}), array({y!r}))" for X, y in task]
-        pairs.append(f"    ({batches[0]}, {batches[1]}),")
-    body = [
-        dialect.constructor(),
-        LOSS,
-        f"theta = {dialect.parameters(inputs['theta'])}",
-        "tasks = [  # (support, query), each (X, y)\n" + "\n".join(pairs) + "\n]",
-        f"result = subject(loss, theta, tasks, {inputs['lr']!r}, {inputs['steps']!r})",
-        "VALUES",
-        f"expected = {expected_values(failure.truth)!r}",
-        "worst = max(abs(value - right) for value, right in zip(values, expected, strict=True))",
-        f"assert worst <= {float(failure.tolerance)!r}, (values, expected)",
-    ]
-    return test_source(dialect, failure, title, body)
-
-
-KINDS = ("crisp", "rough", "ill_conditioned", "degenerate")
 
 PARAMETERS = {
     "loss": "loss(theta, batch), one number, mean_n (x_n theta - y_n)^4 / 4, which the framework can differentiate; "
@@ -129,12 +76,11 @@ MAML_GRADIENT = Contract(
         "Finn, Abbeel and Levine 2017, Model-Agnostic Meta-Learning, arXiv 1703.03400, eq. (1)",
         "Nichol, Achiam and Schulman 2018, On First-Order Meta-Learning Algorithms, arXiv 1803.02999, section 5.1",
     ),
-    problems={kind: problems(kind) for kind in KINDS},
+    problems=each_kind(few_shot),
     arguments=arguments,
-    oracle=maml_gradient,
+    quantity=maml_gradient,
     shape=shape,
     variants=MAML_VARIANTS,
-    regression=partial(regression, "maml_gradient"),
     parameters=PARAMETERS,
     example=MAML_EXAMPLE,
 )
@@ -147,12 +93,11 @@ FOMAML_GRADIENT = Contract(
     signature=SIGNATURE,
     returns="mean over tasks of grad loss(theta_steps, query) at theta_steps, shape of theta",
     references=("Finn, Abbeel and Levine 2017, Model-Agnostic Meta-Learning, arXiv 1703.03400, section 5.2",),
-    problems={kind: problems(kind) for kind in KINDS},
+    problems=each_kind(few_shot),
     arguments=arguments,
-    oracle=fomaml_gradient,
+    quantity=fomaml_gradient,
     shape=shape,
     variants=FOMAML_VARIANTS,
-    regression=partial(regression, "fomaml_gradient"),
     parameters=PARAMETERS,
     example=FOMAML_EXAMPLE,
 )

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
-from refgrad.contracts.contract import Contract, Failure, Framework, Problem
+from refgrad.contracts.contract import Contract, Failure, Framework, each_kind
 from refgrad.contracts.multitask.min_norm import direction, min_norm, shortfall, squared_norm
 from refgrad.contracts.multitask.min_norm_variants import DIRECTION_VARIANTS, MIN_NORM_VARIANTS
 from refgrad.contracts.multitask.problems import task_gradients
-from refgrad.contracts.regression import Dialect, expected_values, test_source
+from refgrad.contracts.regression import Dialect, test_source
 from refgrad.contracts.tools.answer import Answer
 from refgrad.typing import Array
 
 __all__ = ["CONTRACTS"]
 
-KINDS = ("crisp", "rough", "ill_conditioned", "degenerate")
-
 
 def arguments(inputs: Mapping[str, Any], framework: Framework) -> tuple[Any, ...]:
     """``(J,)``, of shape (K, n)."""
     return (framework.array(inputs["J"]),)
-
-
-def problems(kind: str) -> Callable[[], Any]:
-    """A function that returns the strategy of one kind of problem."""
-    return lambda: task_gradients(kind).map(partial(Problem, kind))
 
 
 def error(arguments: tuple[Any, ...], output: Array) -> Array:
@@ -39,9 +31,7 @@ def unit(arguments: tuple[Any, ...]) -> Answer:
     return squared_norm(arguments[0])
 
 
-def min_norm_regression(
-    failure: Failure,
-) -> str:
+def min_norm_regression(failure: Failure) -> str:
     """The source of a test on the duality gap, since the weights need not be unique.
 
     The tolerance is on what the contract judges by, evaluated in fractions: the squared norm alone would hide an error
@@ -63,23 +53,6 @@ def min_norm_regression(
         f"assert gap + infeasibility * scale <= {float(failure.tolerance)!r}, (values, float(gap))",
     ]
     return test_source(dialect, failure, "min_norm_weights", body)
-
-
-def direction_regression(
-    failure: Failure,
-) -> str:
-    """The source of a test that compares the direction with the exact one."""
-    dialect = Dialect(failure.framework, failure.dtype)
-    body = [
-        dialect.constructor(),
-        f"J = {failure.problem.inputs['J']!r}",
-        "result = subject(array(J))",
-        "VALUES",
-        f"expected = {expected_values(failure.truth)!r}",
-        "worst = max(abs(value - right) for value, right in zip(values, expected, strict=True))",
-        f"assert worst <= {float(failure.tolerance)!r}, (values, expected)",
-    ]
-    return test_source(dialect, failure, "mgda_direction", body)
 
 
 REFERENCES = (
@@ -112,9 +85,9 @@ MIN_NORM = Contract(
     signature="subject(J)",
     returns="weights, shape (K,), for J of shape (K, n), one row for each task",
     references=REFERENCES,
-    problems={kind: problems(kind) for kind in KINDS},
+    problems=each_kind(task_gradients),
     arguments=arguments,
-    oracle=min_norm,
+    quantity=min_norm,
     shape=lambda inputs: (len(inputs["J"]),),
     variants=MIN_NORM_VARIANTS,
     result_field="weights",
@@ -141,13 +114,12 @@ MGDA_DIRECTION = Contract(
     signature="subject(J)",
     returns="d = J^T a, shape (n,), for J of shape (K, n), one row for each task",
     references=REFERENCES,
-    problems={kind: problems(kind) for kind in KINDS},
+    problems=each_kind(task_gradients),
     arguments=arguments,
-    oracle=direction,
+    quantity=direction,
     shape=lambda inputs: (len(inputs["J"][0]),),
     variants=DIRECTION_VARIANTS,
     result_field="direction",
-    regression=direction_regression,
     parameters=PARAMETERS,
     example=MGDA_EXAMPLE,
 )

@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.contracts.contract import Contract, Failure, Family, Framework, Problem
+from refgrad.contracts.contract import Contract, Family, Framework, each_kind
 from refgrad.contracts.operators import OPERATORS
 from refgrad.contracts.operators.operator import Operator, variants
 from refgrad.contracts.operators.problems import operator_inputs
-from refgrad.contracts.regression import Dialect, expected_values, test_source
 from refgrad.errors import UsageError
 
 __all__ = ["CONTRACTS"]
 
-KINDS = ("crisp", "rough", "ill_conditioned", "degenerate")
 REFERENCES = (
     "Griewank and Walther 2008, Evaluating Derivatives, chapter 3",
     "Giles 2008, Collected matrix derivative results for forward and reverse mode algorithmic differentiation",
@@ -54,45 +52,9 @@ def shape(inputs: Mapping[str, Any]) -> tuple[int, ...]:
     return operator.shape(*(np.shape(inputs[name]) for name in (*operator.inputs, *operator.fixed)))
 
 
-def problem(op: str, order: int, kind: str, drawn: Mapping[str, Any]) -> Problem:
-    """A problem that says of which operator and order it is."""
-    return Problem(kind, {"op": op, "order": order, **drawn})
-
-
-def strategy(op: str, order: int, kind: str) -> Any:
-    """The strategy of one kind of problem."""
-    return operator_inputs(op, order, kind).map(partial(problem, op, order, kind))
-
-
-FLAT = """\
-def flat(values):
-    values = values.tolist() if hasattr(values, "tolist") else values
-    return [x for v in values for x in flat(v)] if isinstance(values, (list, tuple)) else [values]
-
-"""
-
-
-def regression(operator: Operator, order: int, failure: Failure) -> str:
-    """The source of a test that calls the subject with inline arrays."""
-    dialect, inputs = Dialect(failure.framework, failure.dtype), failure.problem.inputs
-
-    def written(name: str, alone: bool) -> str:
-        if name in operator.fixed:
-            return dialect.labels(inputs[name])
-        vector = alone and np.ndim(inputs[name]) == 1
-        return dialect.parameters(inputs[name]) if vector else f"array({inputs[name]!r})"
-
-    names = groups(operator, order)
-    body = [dialect.constructor(), FLAT]
-    body += [f"{name} = {written(name, len(group) == 1)}" for group in names for name in group]
-    body += [
-        f"result = {signature(operator, order)}",
-        f"values = flat({f'result.{failure.field}' if failure.field else 'result'})",
-        f"expected = {expected_values(failure.truth)!r}",
-        "worst = max(abs(value - right) for value, right in zip(values, expected, strict=True))",
-        f"assert worst <= {float(failure.tolerance)!r}, (values, expected)",
-    ]
-    return test_source(dialect, failure, f"{('first', 'second')[order - 1]}_derivative_of_{operator.name}", body)
+def inputs_of(op: str, order: int, kind: str) -> Any:
+    """The strategy of one kind of inputs, which say of which operator and order they are."""
+    return operator_inputs(op, order, kind).map(lambda drawn: {"op": op, "order": order, **drawn})
 
 
 def parameters(operator: Operator, order: int) -> dict[str, str]:
@@ -128,12 +90,11 @@ def member(op: str, order: int) -> Contract:
         signature=signature(operator, order),
         returns=f"the {what}, an array of the shape of {op}",
         references=(*operator.references, *REFERENCES),
-        problems={kind: partial(strategy, op, order, kind) for kind in KINDS},
+        problems=each_kind(partial(inputs_of, op, order)),
         arguments=arguments,
-        oracle=operator.derivative(order),
+        quantity=operator.derivative(order),
         shape=shape,
         variants=variants(operator, order),
-        regression=partial(regression, operator, order),
         parameters=parameters(operator, order),
         options={"op": op, "order": order},
     )

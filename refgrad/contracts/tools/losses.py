@@ -113,6 +113,8 @@ class Quartic:
     xp : Table
     """
 
+    BY_HAND = ("grad", "hvp")
+
     def __init__(self, xp: Table) -> None:
         self.xp = xp
 
@@ -162,6 +164,8 @@ class Quadratic:
     ----------
     xp : Table
     """
+
+    BY_HAND = ("grad", "hvp")
 
     def __init__(self, xp: Table) -> None:
         self.xp = xp

@@ -30,17 +30,6 @@ def cube_of_pairs(x):
     return power(3, x)
 
 
-def regression(failure):
-    x = failure.problem.inputs["x"]
-    expected = [float(v) for v in failure.truth.low]
-    return (
-        f"import numpy as np\n{failure.import_line}\n\n\ndef test_{failure.name}():\n"
-        f"    # {failure.comment}\n"
-        f"    values = subject(np.array({x!r}))\n"
-        f"    assert max(abs(values - np.array({expected!r}))) <= {failure.tolerance!r}\n"
-    )
-
-
 def exponential(x):
     from refgrad.backend import of
 
@@ -57,7 +46,7 @@ SQUARE = Contract(
     references=("Euclid, Elements II",),
     problems={kind: partial(vectors, kind) for kind in ("crisp", "rough")},
     arguments=arguments,
-    oracle=partial(power, 2),
+    quantity=partial(power, 2),
     shape=lambda inputs: (len(inputs["x"]),),
     variants=(
         Variant("cube", "x^3", "the cube", ("Euclid, Elements XI",), partial(power, 3)),
@@ -65,5 +54,4 @@ SQUARE = Contract(
         Variant("absolute", "|x|", "the absolute value", (), lambda x: Answer(abs(x), abs(x))),
         Variant("exponential", "exp(x)", "the exponential, which is not rational", (), exponential),
     ),
-    regression=regression,
 )
