@@ -130,7 +130,7 @@ def _verify_options(parser: argparse.ArgumentParser) -> None:
 def _verify(options: argparse.Namespace) -> int:
     from refgrad.conformance.judging import sweep
 
-    sweep.required()
+    sweep.require_packages()
     from rich.console import Console
 
     from refgrad.conformance.report.terminal import show
@@ -247,7 +247,7 @@ def _progress(title: str) -> Iterator[Callable[[int, int], None] | None]:
 def _contracts(options: argparse.Namespace) -> int:
     from refgrad.conformance.judging import sweep
 
-    sweep.required()
+    sweep.require_packages()
     from refgrad import contracts
     from refgrad.contracts.contract import Family
 
@@ -306,7 +306,7 @@ def _demo(options: argparse.Namespace) -> int:
     from refgrad import backend
     from refgrad.conformance.judging import sweep
 
-    sweep.required()
+    sweep.require_packages()
     backend.get("ball")  # one of the subjects needs certified enclosures, and is not the first
     from refgrad.conformance.demo import main as demo
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from refgrad.accuracy import LIMIT, UNIT_ROUNDOFF
-from refgrad.conformance.judging import certificate as iterative
 from refgrad.conformance.judging import sweep
+from refgrad.conformance.judging.certificate import check_options
 from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Run
 from refgrad.conformance.judging.shrink import counterexample, regression_test
@@ -79,7 +79,7 @@ def verify(
     MissingExtra
         If a package that the run needs is not installed.
     """
-    sweep.required()
+    sweep.require_packages()
     if isinstance(contract, str):
         from refgrad import contracts
 
@@ -87,7 +87,7 @@ def verify(
     if isinstance(contract, Family):
         contract, params = contract.chosen(params or {})
     _check(backend, dtype, max_examples, timeout)
-    iterative.checked(contract, vary, promise)
+    check_options(contract, vary, promise)
     subject = _subject(target, contract, backend, dtype, dict(params or {}), timeout)
     run = Run(subject, Referee(contract, dtype, seed), max_examples, seed, vary, promise, progress)
     with subject:

@@ -22,7 +22,7 @@ from hypothesis.strategies import SearchStrategy
 
 from refgrad.backend.exact.rationals import as_fraction
 from refgrad.errors import InvalidInput
-from refgrad.strategies.numbers import checked, integers, rough, vector
+from refgrad.strategies.numbers import check_kind, integers, rough, vector
 
 __all__ = [
     "ill_conditioned",
@@ -88,7 +88,7 @@ def spd(draw: Any, n: int, kind: str = "crisp") -> Rows:
         2^-12 below 3 n. Any other: integers from -1 to 1 and from 1 to 4.
     """
     below, diagonal = st.sampled_from((0.0, *(1.0, -1.0) * 2)), st.integers(1, 4).map(float)  # seldom diagonal
-    if checked(kind) == "rough":
+    if check_kind(kind) == "rough":
         below, diagonal = rough(1, 4), rough(1, 4).map(lambda x: 2 + x)
     L = np.array(draw(unit_triangular(n, below)))
     D = np.array(draw(vector(diagonal, n)))
@@ -169,10 +169,10 @@ def spd_with_spectrum(eigenvalues: Sequence[Any]) -> Matrices:
             f"expected four or more eigenvalues, or two that differ by a multiple of five times {unit}, such as 1 and "
             f"16, got [{shown}]: below order four, other matrices exact in binary are rare"
         )
-    return st.builds(turned, st.just(floats), st.sampled_from(pairs), st.sampled_from(DIRECTIONS))
+    return st.builds(turn_plane, st.just(floats), st.sampled_from(pairs), st.sampled_from(DIRECTIONS))
 
 
-def turned(eigenvalues: list[float], pair: tuple[int, int], direction: tuple[int, int]) -> Rows:
+def turn_plane(eigenvalues: list[float], pair: tuple[int, int], direction: tuple[int, int]) -> Rows:
     """The matrix that is diagonal but for the plane of a pair of axes, where the first eigenvector is `direction`."""
     A = np.diag(eigenvalues)
     first, second = (eigenvalues[i] for i in pair)

@@ -16,7 +16,7 @@ from refgrad.errors import InvalidInput
 
 __all__ = [
     "KINDS",
-    "checked",
+    "check_kind",
     "dyadics",
     "entries",
     "halves",
@@ -76,7 +76,7 @@ def rough(bound: int = 2, bits: int = 24) -> Floats:
     return st.integers(0, size - 1).map(lambda k: (2 * (k * SPREAD % size) + 1 - size) * bound / size)
 
 
-def checked(kind: str) -> str:
+def check_kind(kind: str) -> str:
     """`kind`, if it is one of the four."""
     if kind not in KINDS:
         raise InvalidInput(f"expected a kind of problem, one of {', '.join(KINDS)}; got {kind!r}")
@@ -85,7 +85,7 @@ def checked(kind: str) -> str:
 
 def entries(kind: str, bound: int = 2) -> Floats:
     """The entries of a problem's arrays: rough for kind ``"rough"``, integers up to `bound` otherwise."""
-    return rough() if checked(kind) == "rough" else integers(bound)
+    return rough() if check_kind(kind) == "rough" else integers(bound)
 
 
 def powers_of_two() -> Floats:

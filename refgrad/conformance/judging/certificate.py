@@ -20,7 +20,7 @@ from refgrad.contracts.contract import Contract, Problem
 from refgrad.errors import UsageError
 from refgrad.exact import to_fractions
 
-__all__ = ["SCALES", "Setting", "broken", "checked", "falls", "normalised", "rate", "shrinks", "size"]
+__all__ = ["SCALES", "Setting", "breaks", "check_options", "falls", "rate", "relative", "shrinks", "size"]
 
 FEWEST, SLOWEST, PLAUSIBLE = 3, 0.25, 0.1
 
@@ -57,7 +57,7 @@ class Setting:
         return cls(value, median(left), max(left))
 
 
-def checked(
+def check_options(
     contract: Contract, vary: Mapping[str, Sequence[float]] | None, promise: Mapping[str, float] | None
 ) -> None:
     """Raise `UsageError` unless the options for iterative subjects fit the contract."""
@@ -86,7 +86,7 @@ def checked(
         raise UsageError(f"expected a promise that is positive and finite; got {promise}")
 
 
-def normalised(referee: Referee, problem: Problem, gap: Fraction) -> float:
+def relative(referee: Referee, problem: Problem, gap: Fraction) -> float:
     """The certificate `gap`, an upper bound, in units of its scale."""
     if not gap:
         return 0.0
@@ -120,9 +120,9 @@ def shrinks(settings: Sequence[Setting]) -> bool:
     return all(later < earlier or later == earlier == 0 for earlier, later in pairwise(worst))
 
 
-def broken(referee: Referee, problem: Problem, gap: Fraction, promise: Mapping[str, float]) -> bool:
+def breaks(referee: Referee, problem: Problem, gap: Fraction, promise: Mapping[str, float]) -> bool:
     """Whether a certificate is larger than what was promised of it."""
-    return any(normalised(referee, problem, gap) > bound for bound in promise.values())
+    return any(relative(referee, problem, gap) > bound for bound in promise.values())
 
 
 def _slope(points: Sequence[tuple[float, float]]) -> float | None:

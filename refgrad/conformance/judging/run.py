@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.conformance.judging import certificate as iterative
 from refgrad.conformance.judging import sweep
+from refgrad.conformance.judging.certificate import Setting, relative
 from refgrad.conformance.judging.referee import Judgement, Referee
 from refgrad.conformance.subject.outcome import FATAL, Outcome
 from refgrad.conformance.subject.process import StopRun, Subject
@@ -106,7 +106,7 @@ class Run:
         self.records: list[Record] = []
         self.troubles: list[Trouble] = []
         self.candidates = Candidates(referee)
-        self.settings: list[iterative.Setting] = []
+        self.settings: list[Setting] = []
         self.stopped = False
         self._progress = progress or (lambda done, planned: None)
 
@@ -173,14 +173,14 @@ class Run:
             self.candidates = Candidates(self.referee)
             self._over(problems, len(problems) * len(values))
             if self.records:
-                self.settings.append(iterative.Setting.of(value, self.gaps()))
+                self.settings.append(Setting.of(value, self.gaps()))
             if self.stopped or self.troubles:  # which another setting does not undo
                 return
 
     def gaps(self) -> list[float]:
         """The normalised certificate of every record; 0 where the error is within what may be attained."""
         return [
-            0.0 if r.judgement.verdict == "passed" else iterative.normalised(self.referee, r.problem, r.judgement.high)
+            0.0 if r.judgement.verdict == "passed" else relative(self.referee, r.problem, r.judgement.high)
             for r in self.records
         ]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from refgrad.accuracy import LIMIT
-from refgrad.conformance.judging import certificate as iterative
 from refgrad.conformance.judging import sweep
+from refgrad.conformance.judging.certificate import breaks, size
 from refgrad.conformance.judging.referee import Judgement, Truth, key
 from refgrad.conformance.judging.run import Run
 from refgrad.conformance.judging.verdict import Finding, exit_code
@@ -77,7 +77,7 @@ def regression_test(run: Run, finding: Finding, example: Mapping[str, Any]) -> s
     comment = f"{contract.name}/{contract.version}, seed {run.seed}: {finding.summary}."
     tolerance = float(LIMIT * run.referee.attainable(problem))
     if _promise_broken(run, finding):
-        tolerance = run.promise[str(contract.certificate)] * float(iterative.size(run.referee, problem))
+        tolerance = run.promise[str(contract.certificate)] * float(size(run.referee, problem))
     got = np.ravel(example["got"]).tolist()
     field = contract.result_field if example["field"] else None
     failure = Failure(line, name, subject.backend, subject.dtype, problem, truth, tolerance, got, comment, field)
@@ -108,7 +108,7 @@ def _breaks(run: Run, problem: Problem, value: np.ndarray | None) -> bool:
     judgement = run.referee.judge(problem, value)
     if judgement.verdict == "passed":
         return False
-    return iterative.broken(run.referee, problem, judgement.high, run.promise)
+    return breaks(run.referee, problem, judgement.high, run.promise)
 
 
 def _same_failure(run: Run, finding: Finding, problem: Problem) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from refgrad.contracts.contract import Contract, Problem
 from refgrad.errors import MissingExtra
 
-__all__ = ["KINDS", "problems", "required", "smallest"]
+__all__ = ["KINDS", "problems", "require_packages", "smallest"]
 
 KINDS = {"crisp": 5, "rough": 3, "ill_conditioned": 1, "degenerate": 1}
 """The kinds in the order of the sweep, with their shares."""
@@ -93,7 +93,7 @@ def _settings(count: int, phases: tuple[Any, ...]) -> Any:
     )
 
 
-def required() -> None:
+def require_packages() -> None:
     """Raise `MissingExtra` if the packages that every run needs are not installed.
 
     Whether python-flint is needed depends on the contract: where the truth is rational, nothing asks for it.

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from refgrad.accuracy import LIMIT
-from refgrad.conformance.judging import certificate as iterative
+from refgrad.conformance.judging.certificate import PLAUSIBLE, SCALES, Setting, falls, rate, relative, shrinks
 from refgrad.conformance.judging.diagnosis import Diagnosis, constant_factor, diagnose
 from refgrad.conformance.judging.referee import MARGIN, fractions, quotient
 from refgrad.conformance.judging.run import NOT_RUN, Record, Run
@@ -173,15 +173,15 @@ def _declared(run: Run, variant: str) -> str:
 
 def _certificate(run: Run) -> dict[str, Any] | None:
     contract = run.referee.contract
-    if contract.certificate not in iterative.SCALES or not run.records or not (run.vary or run.promise):
+    if contract.certificate not in SCALES or not run.records or not (run.vary or run.promise):
         return None
-    left = iterative.Setting.of(0, run.gaps())
+    left = Setting.of(0, run.gaps())
     return {
         "name": contract.certificate,
-        "scale": iterative.SCALES[contract.certificate][0],
+        "scale": SCALES[contract.certificate][0],
         "knob": next(iter(run.vary), None),
         "settings": [{"value": s.value, "median": s.median, "worst": s.worst} for s in run.settings],
-        "rate": iterative.rate(run.settings) if run.settings else None,
+        "rate": rate(run.settings) if run.settings else None,
         "median": left.median,
         "worst": left.worst,
         "promise": run.promise.get(contract.certificate),
@@ -208,16 +208,16 @@ def _judged_by_certificate(run: Run) -> Finding | None:
             return Finding("converging", f"{words} holds: worst {certificate['worst']:.2g}", certificate=certificate)
         if not kept:
             return Finding("wrong", f"{words} does not hold: worst {certificate['worst']:.2g}", certificate=certificate)
-    if run.vary and complete and iterative.falls(run.settings):
+    if run.vary and complete and falls(run.settings):
         exponent = certificate["rate"]["worst"]
-        rate = f"like {certificate['knob']}^{exponent:.2f}" if exponent is not None else "to what may be attained"
+        how = f"like {certificate['knob']}^{exponent:.2f}" if exponent is not None else "to what may be attained"
         last = run.settings[-1]
         return Finding(
             "converging",
-            f"worst {name} / {scale} falls {rate}; it is {last.worst:.2g} at {certificate['knob']} = {last.value:g}",
+            f"worst {name} / {scale} falls {how}; it is {last.worst:.2g} at {certificate['knob']} = {last.value:g}",
             certificate=certificate,
         )
-    if run.vary and complete and iterative.shrinks(run.settings):
+    if run.vary and complete and shrinks(run.settings):
         return Finding(
             "inconclusive",
             f"worst {name} / {scale} falls with {certificate['knob']}, but too slowly to tell where it ends",
@@ -232,7 +232,7 @@ def _tells(run: Run, bound: float) -> bool:
     referee, variants = run.referee, run.referee.contract.variants
 
     def breaks(variant: Variant) -> bool:
-        shares = (iterative.normalised(referee, p, referee.apart(p, variant)) for p in problems)
+        shares = (relative(referee, p, referee.apart(p, variant)) for p in problems)
         return any(share > bound for share in shares)
 
     problems = [r.problem for r in run.records]
@@ -263,10 +263,10 @@ def _unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> F
     contract = run.referee.contract
     certificate = _certificate(run)
     share = f"{len(failing)} of {len(run.records)} problems"
-    if contract.certificate in iterative.SCALES and not (run.vary or run.promise):
-        left = iterative.Setting.of(0, run.gaps())
-        if left.worst <= iterative.PLAUSIBLE:
-            scale = iterative.SCALES[contract.certificate][0]
+    if contract.certificate in SCALES and not (run.vary or run.promise):
+        left = Setting.of(0, run.gaps())
+        if left.worst <= PLAUSIBLE:
+            scale = SCALES[contract.certificate][0]
             return Finding(
                 "inconclusive",
                 f"not accurate on {share}, and no known formula fits; the {contract.certificate} / {scale} is "

@@ -1,7 +1,7 @@
 """Frameworks: how the numbers of a problem become a library's arrays, and how a subject's result comes back.
 
-Each adapter implements `refgrad.contracts.contract.Framework` for one library, which is imported only when its
-adapter is asked for. The tables are what the contracts' loss callables may use: `refgrad.contracts.tools.Table`, with
+Each class implements `refgrad.contracts.contract.Framework` for one library, which is imported only when its
+framework is asked for. The tables are what the contracts' loss callables may use: `refgrad.contracts.tools.Table`, with
 NumPy's meaning, so that torch and jax differentiate through them.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from refgrad.errors import MissingExtra, UsageError
 from refgrad.typing import Array
 
-__all__ = ["FRAMEWORKS", "NotAnArray", "framework", "preferred", "to_numpy"]
+__all__ = ["FRAMEWORKS", "NotAnArray", "choose", "framework", "to_numpy"]
 
 FRAMEWORKS = ("torch", "jax", "cupy", "numpy")
 
@@ -140,11 +140,11 @@ class Torch:
         return arguments
 
 
-_ADAPTERS: dict[str, Any] = {"numpy": NumPy, "torch": Torch, "jax": Jax, "cupy": CuPy}
+_FRAMEWORKS: dict[str, Any] = {"numpy": NumPy, "torch": Torch, "jax": Jax, "cupy": CuPy}
 
 
 def framework(name: str, dtype: str, private: bool = True) -> Any:
-    """The adapter called `name` for arrays of `dtype`.
+    """The framework called `name` for arrays of `dtype`.
 
     Parameters
     ----------
@@ -160,10 +160,10 @@ def framework(name: str, dtype: str, private: bool = True) -> Any:
     MissingExtra
         If the library is not installed.
     """
-    return _ADAPTERS[name](dtype, private)
+    return _FRAMEWORKS[name](dtype, private)
 
 
-def preferred(modules: Iterable[str]) -> str:
+def choose(modules: Iterable[str]) -> str:
     """The first of torch, jax, cupy whose name is among the imported `modules`; ``"numpy"`` if none is."""
     found = set(modules)
     return next((name for name in FRAMEWORKS if name in found), "numpy")

@@ -132,7 +132,7 @@ class LocalSubject(Subject):
         if self.backend == "auto":
             values = getattr(self.function, "__globals__", {}).values()
             homes = {getattr(v, "__name__", None) or getattr(v, "__module__", None) for v in values}
-            self.backend = frameworks.preferred(str(home).partition(".")[0] for home in homes)
+            self.backend = frameworks.choose(str(home).partition(".")[0] for home in homes)
         frameworks.framework(self.backend, self.dtype, private=False)
         self.versions = worker.versions(self.backend)
 

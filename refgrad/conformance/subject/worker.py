@@ -63,14 +63,14 @@ class Holder:
     def __init__(self, message: Mapping[str, Any]) -> None:
         self.function = targets.load(message["target"])
         auto = message["backend"] == "auto"
-        self.backend: str = frameworks.preferred(sys.modules) if auto else message["backend"]
+        self.backend: str = frameworks.choose(sys.modules) if auto else message["backend"]
         self.arguments = resolve(message["arguments"])
         self.field: str = message["field"]
         self.frameworks: dict[str, Any] = {}
         self.framework(message["dtype"])
 
     def framework(self, dtype: str) -> Any:
-        """The adapter for `dtype`."""
+        """The framework for `dtype`."""
         if dtype not in self.frameworks:
             self.frameworks[dtype] = frameworks.framework(self.backend, dtype)
         return self.frameworks[dtype]

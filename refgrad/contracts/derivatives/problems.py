@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from refgrad.strategies.numbers import checked, matrix, rough, vector
+from refgrad.strategies.numbers import check_kind, matrix, rough, vector
 
 __all__ = ["smooth_functions"]
 
@@ -32,7 +32,7 @@ def smooth_functions(draw: Any, kind: str = "crisp") -> dict[str, Any]:
         ``"crisp"``: integers. ``"rough"``: full float32 mantissas. ``"ill_conditioned"``: columns of A, or rows and
         columns of Q, that differ by a factor of 2^8. ``"degenerate"``: x or v zero, no residuals, equal logits.
     """
-    numbers = rough(1) if checked(kind) == "rough" else SEPARATING
+    numbers = rough(1) if check_kind(kind) == "rough" else SEPARATING
     function, n = draw(st.sampled_from(KINDS)), draw(st.sampled_from((1, 2, 2, 3, 3)))
     x, v = draw(vector(numbers, n)), draw(vector(numbers, n))
     if kind == "degenerate" and draw(st.booleans()):

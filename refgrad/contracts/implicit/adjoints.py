@@ -51,7 +51,7 @@ class Settings:
 Adjoint = Callable[[Derivatives, Settings], Answer]
 
 
-def solved(a: Array, b: Array) -> Answer:
+def solve(a: Array, b: Array) -> Answer:
     """``a^{-1} b``; a matrix without an inverse makes the formula one that does not apply."""
     try:
         u = checked_solve(a, b)
@@ -64,7 +64,7 @@ def solved(a: Array, b: Array) -> Answer:
 
 def exact_adjoint(D: Derivatives, s: Settings) -> Answer:
     """``H^{-1} g``."""
-    return solved(D.H, D.g)
+    return solve(D.H, D.g)
 
 
 def identity_adjoint(D: Derivatives, s: Settings) -> Answer:
@@ -79,41 +79,41 @@ def not_inverted(D: Derivatives, s: Settings) -> Answer:
 
 def outer_hessian(D: Derivatives, s: Settings) -> Answer:
     """``Q^{-1} g``."""
-    return solved(D.Q, D.g)
+    return solve(D.Q, D.g)
 
 
 def damped(D: Derivatives, s: Settings) -> Answer:
     """``(H + 1/8 I)^{-1} g``."""
-    return solved(D.H + DAMPING * identity(D.g), D.g)
+    return solve(D.H + DAMPING * identity(D.g), D.g)
 
 
 def without_weight_decay(D: Derivatives, s: Settings) -> Answer:
     """``(H - 1/2 I)^{-1} g``."""
-    return solved(D.H - WEIGHT_DECAY * identity(D.g), D.g)
+    return solve(D.H - WEIGHT_DECAY * identity(D.g), D.g)
 
 
 def damped_normal_equations(D: Derivatives, s: Settings) -> Answer:
     """``(H^2 + 1/8 I)^{-1} H g``."""
-    return solved(D.H @ D.H + DAMPING * identity(D.g), D.H @ D.g)
+    return solve(D.H @ D.H + DAMPING * identity(D.g), D.H @ D.g)
 
 
 def diagonal(D: Derivatives, s: Settings) -> Answer:
     """``diag(H)^{-1} g``."""
-    return solved(D.H * identity(D.g), D.g)
+    return solve(D.H * identity(D.g), D.g)
 
 
 def first_leaf(D: Derivatives, s: Settings) -> Answer:
     """``H^{-1} g`` of all components but the last, which is given zero: it is a leaf of its own, as a bias is."""
     if D.g.shape[0] == 1:
         raise NotApplicable("one component is not two leaves")
-    u = solved(D.H[:-1, :-1], D.g[:-1])
+    u = solve(D.H[:-1, :-1], D.g[:-1])
     join, nothing = of(D.g).concat, 0 * D.g[-1:]
     return Answer(join([u.value, nothing], 0), join([u.magnitude, nothing], 0))
 
 
 def leaf_blocks(D: Derivatives, s: Settings) -> Answer:
     """``H^{-1} g`` with the blocks of H between the last component and the others set to zero."""
-    first, last = first_leaf(D, s), solved(D.H[-1:, -1:], D.g[-1:])
+    first, last = first_leaf(D, s), solve(D.H[-1:, -1:], D.g[-1:])
     join = of(D.g).concat
     return Answer(
         join([first.value[:-1], last.value], 0),

@@ -27,11 +27,11 @@ __all__ = [
     "iterates",
     "maml_gradient",
     "mean",
-    "moved",
     "outer",
     "pull_back",
     "reptile_move",
     "reptile_update",
+    "step_along",
 ]
 
 
@@ -64,7 +64,7 @@ def fomaml_gradient(loss: Loss, theta: Array, tasks: Sequence[Any], lr: Scalar, 
 
 def reptile_update(loss: Loss, theta: Array, tasks: Sequence[Any], lr: Scalar, epsilon: Scalar) -> Answer:
     """``theta + epsilon mean_t (theta_t - theta)``; a task is a list of batches, one gradient step each."""
-    return moved(theta, mean([reptile_move(loss, theta, batches, lr) for batches in tasks]), epsilon)
+    return step_along(theta, mean([reptile_move(loss, theta, batches, lr) for batches in tasks]), epsilon)
 
 
 def reptile_move(loss: Loss, theta: Array, batches: Sequence[Any], lr: Scalar) -> Answer:
@@ -76,7 +76,7 @@ def reptile_move(loss: Loss, theta: Array, batches: Sequence[Any], lr: Scalar) -
     return Answer(point - theta, terms)
 
 
-def moved(theta: Array, move: Answer, factor: Scalar) -> Answer:
+def step_along(theta: Array, move: Answer, factor: Scalar) -> Answer:
     """``theta + factor move``."""
     return Answer(theta + factor * move.value, abs(theta) + abs(factor) * move.magnitude)
 

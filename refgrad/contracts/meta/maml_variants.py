@@ -25,7 +25,7 @@ def over_tasks(method: TaskMethod) -> Method:
     return lambda loss, theta, tasks, lr, steps: mean([method(loss, theta, task, lr, steps) for task in tasks])
 
 
-def scaled(answer: Answer, factor: Scalar) -> Answer:
+def times(answer: Answer, factor: Scalar) -> Answer:
     """``factor`` times an answer."""
     return Answer(factor * answer.value, abs(factor) * answer.magnitude)
 
@@ -70,7 +70,7 @@ def with_steps(method: Method, change: int) -> Method:
 
 def summed(method: Method) -> Method:
     """The sum over tasks in place of the mean."""
-    return lambda loss, theta, tasks, lr, steps: scaled(method(loss, theta, tasks, lr, steps), len(tasks))
+    return lambda loss, theta, tasks, lr, steps: times(method(loss, theta, tasks, lr, steps), len(tasks))
 
 
 def of_one_task(method: Method, index: int, divided: bool = False) -> Method:
@@ -137,7 +137,7 @@ def outer_gradient_at_start(loss: Loss, theta: Array, task: Any, lr: Scalar, ste
 def reptile_direction(loss: Loss, theta: Array, task: Any, lr: Scalar, steps: int) -> Answer:
     """``(theta_0 - theta_k) / lr``: the sum of the inner gradients."""
     answers = [outer(loss, point, task[0]) for point in iterates(loss, theta, task[0], lr, steps)[:-1]]
-    return scaled(mean(answers), len(answers))
+    return times(mean(answers), len(answers))
 
 
 def inner_loss_summed(method: Method) -> Method:
@@ -147,7 +147,7 @@ def inner_loss_summed(method: Method) -> Method:
 
 def outer_loss_summed(method: Method) -> Method:
     """The query loss summed over its examples."""
-    return lambda loss, theta, tasks, lr, steps: scaled(method(loss, theta, tasks, lr, steps), tasks[0][1][1].shape[0])
+    return lambda loss, theta, tasks, lr, steps: times(method(loss, theta, tasks, lr, steps), tasks[0][1][1].shape[0])
 
 
 FINN = "Finn, Abbeel and Levine 2017, arXiv 1703.03400"

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from refgrad.contracts.meta.maml import mean, moved, outer, reptile_move
+from refgrad.contracts.meta.maml import mean, outer, reptile_move, step_along
 from refgrad.contracts.tools.answer import Answer, NotApplicable, Variant
 from refgrad.contracts.tools.losses import Loss
 from refgrad.typing import Array, Scalar
@@ -29,7 +29,7 @@ def times(factor: Callable[[int, Scalar, Scalar], Scalar]) -> Update:
 
     def update(loss: Loss, theta: Array, tasks: Sequence[Any], lr: Scalar, epsilon: Scalar) -> Answer:
         move = mean([reptile_move(loss, theta, batches, lr) for batches in tasks])
-        return moved(theta, move, factor(len(tasks), lr, epsilon))
+        return step_along(theta, move, factor(len(tasks), lr, epsilon))
 
     return update
 
@@ -63,7 +63,7 @@ def last_batch(loss: Loss, theta: Array, tasks: Sequence[Any], lr: Scalar, epsil
             raise NotApplicable("a task without batches has no last gradient")
         start = theta + reptile_move(loss, theta, batches[:-1], lr).value
         gradients.append(outer(loss, start, batches[-1]))
-    return moved(theta, mean(gradients), -(epsilon * lr))
+    return step_along(theta, mean(gradients), -(epsilon * lr))
 
 
 NICHOL = "Nichol, Achiam and Schulman 2018, arXiv 1803.02999"

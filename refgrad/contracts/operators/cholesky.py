@@ -1,6 +1,6 @@
 """The Cholesky factor, and what is computed from one.
 
-``cholesky``: for ``x = L L^T`` and symmetric u and v, with Phi(S) the lower triangle of S with its diagonal halved,
+``cholesky``: for ``x = L L^T`` and symmetric u and v, with Phi(S) the lower triangle of S with its diagonal lower_half,
 
     D = L_u = L Phi(L^-1 u L^-T),        D^2 = -L Phi(L^-1 (L_u L_v^T + L_v L_u^T) L^-T),
 
@@ -52,14 +52,14 @@ def factor(x: Array) -> Array:
     return xp.reshape(vector([L.get((i, j), 0 * x[0, 0]) for i in range(n) for j in range(n)]), (n, n))
 
 
-def halved(S: Terms, diagonal: int = 2) -> Terms:
+def lower_half(S: Terms, diagonal: int = 2) -> Terms:
     """``Phi(S)``: the lower triangle, its diagonal divided by 2."""
     n = S.value.shape[-1]
     mask = np.tril(np.full((n, n), 2), -1) + np.eye(n, dtype=int) * (2 // diagonal)
     return S * exact.asarray(mask) / 2
 
 
-def pulled(L: Array, S: Any) -> Terms:
+def congruence(L: Array, S: Any) -> Terms:
     """``L^-1 S L^-T``."""
     return inverse(L) @ S @ inverse(L).mT
 
@@ -67,18 +67,18 @@ def pulled(L: Array, S: Any) -> Terms:
 def cholesky_first(x: Array, u: Array) -> Terms:
     """``L Phi(L^-1 u L^-T)``."""
     L = factor(x)
-    return terms(L) @ halved(pulled(L, u))
+    return terms(L) @ lower_half(congruence(L, u))
 
 
 def cholesky_second(x: Array, u: Array, v: Array) -> Terms:
     """``-L Phi(L^-1 (L_u L_v^T + L_v L_u^T) L^-T)``."""
     L, L_u, L_v = factor(x), cholesky_first(x, u), cholesky_first(x, v)
-    return -terms(L) @ halved(pulled(L, L_u @ L_v.mT + L_v @ L_u.mT))
+    return -terms(L) @ lower_half(congruence(L, L_u @ L_v.mT + L_v @ L_u.mT))
 
 
 def inner_saved(x: Array, u: Array, v: Array) -> Answer:
     """``L_v Phi(L^-1 u L^-T)``."""
-    return cholesky_first(x, v) @ halved(pulled(factor(x), u))
+    return cholesky_first(x, v) @ lower_half(congruence(factor(x), u))
 
 
 CHOLESKY = Operator(
@@ -97,14 +97,14 @@ CHOLESKY = Operator(
                 "L tril(L^-1 u L^-T)",
                 "a derivative whose Phi does not halve the diagonal",
                 (),
-                lambda x, u: terms(factor(x)) @ halved(pulled(factor(x), u), 1),
+                lambda x, u: terms(factor(x)) @ lower_half(congruence(factor(x), u), 1),
             ),
             Variant(
                 "not-triangular",
                 "L (L^-1 u L^-T) / 2",
                 "a derivative with half of all, not the lower triangle",
                 (),
-                lambda x, u: terms(factor(x)) @ pulled(factor(x), u) / 2,
+                lambda x, u: terms(factor(x)) @ congruence(factor(x), u) / 2,
             ),
         ),
         2: (
@@ -132,15 +132,15 @@ def product(l: Array) -> Array:
     return l @ l.mT
 
 
-def moved(l: Array, u: Array) -> Terms:
+def sides(l: Array, u: Array) -> Terms:
     """``u l^T + l u^T``."""
     return terms(u) @ terms(l).mT + terms(l) @ terms(u).mT
 
 
 def inverse_second(l: Array, u: Array, v: Array) -> Terms:
     """``X a_u X a_v X + X a_v X a_u X - X a_uv X``."""
-    X, a_u, a_v = inverse(product(l)), moved(l, u), moved(l, v)
-    return X @ a_u @ X @ a_v @ X + X @ a_v @ X @ a_u @ X - X @ moved(v, u) @ X
+    X, a_u, a_v = inverse(product(l)), sides(l, u), sides(l, v)
+    return X @ a_u @ X @ a_v @ X + X @ a_v @ X @ a_u @ X - X @ sides(v, u) @ X
 
 
 def out_of_order(l: Array, u: Array) -> Terms:
@@ -163,7 +163,7 @@ CHOLESKY_INVERSE = Operator(
     name="cholesky_inverse",
     formula="the inverse of x x^T for a lower triangular x of shape (n, n) with positive diagonal",
     value=lambda x: inverse(product(x)),
-    first=lambda x, u: -inverse(product(x)) @ moved(x, u) @ inverse(product(x)),
+    first=lambda x, u: -inverse(product(x)) @ sides(x, u) @ inverse(product(x)),
     second=inverse_second,
     shape=lambda x: x,
     directions="lower triangular",
@@ -191,7 +191,7 @@ CHOLESKY_INVERSE = Operator(
                 "X a_u X a_v X + X a_v X a_u X",
                 "the derivative without the term -X a_uv X",
                 (),
-                lambda x, u, v: inverse_second(x, u, v) + inverse(product(x)) @ moved(v, u) @ inverse(product(x)),
+                lambda x, u, v: inverse_second(x, u, v) + inverse(product(x)) @ sides(v, u) @ inverse(product(x)),
             ),
         ),
     },
@@ -205,14 +205,14 @@ def solution(x: Any) -> Terms:
 
 def solution_first(x: Any, u: Any) -> Terms:
     """``X (u_b - a_u y)``."""
-    return inverse(product(x[1])) @ (u[0] - moved(x[1], u[1]) @ solution(x))
+    return inverse(product(x[1])) @ (u[0] - sides(x[1], u[1]) @ solution(x))
 
 
 def solution_second(x: Any, u: Any, v: Any) -> Terms:
     """``-X (a_u y_v + a_v y_u + a_uv y)``."""
     l, (_, u_l), (_, v_l) = x[1], u, v
-    crossed = moved(l, u_l) @ solution_first(x, v) + moved(l, v_l) @ solution_first(x, u)
-    return -inverse(product(l)) @ (crossed + moved(v_l, u_l) @ solution(x))
+    crossed = sides(l, u_l) @ solution_first(x, v) + sides(l, v_l) @ solution_first(x, u)
+    return -inverse(product(l)) @ (crossed + sides(v_l, u_l) @ solution(x))
 
 
 def read_as_vectors(x: Any, u: Any) -> Answer:
@@ -223,7 +223,7 @@ def read_as_vectors(x: Any, u: Any) -> Answer:
     b, l = x
     if l.ndim != 3 or b.shape != l.shape[:-1]:
         raise NotApplicable("only a matrix of the shape of a stack of vectors can be read as one")
-    a_u, y = moved(l, u[1]), solution(x)
+    a_u, y = sides(l, u[1]), solution(x)
     z = (a_u @ y[..., None])[..., 0]
     return inverse(product(l)) @ (u[0] - z)
 
@@ -261,7 +261,7 @@ CHOLESKY_SOLVE = Operator(
                 "-X (a_u y_v + a_v y_u)",
                 "the derivative without the term -X a_uv y",
                 (),
-                lambda x, u, v: solution_second(x, u, v) + inverse(product(x[1])) @ (moved(v[1], u[1]) @ solution(x)),
+                lambda x, u, v: solution_second(x, u, v) + inverse(product(x[1])) @ (sides(v[1], u[1]) @ solution(x)),
             ),
             Variant(
                 "saved-factors",
@@ -270,7 +270,7 @@ CHOLESKY_SOLVE = Operator(
                 (),
                 lambda x, u, v: (
                     -inverse(product(x[1]))
-                    @ (moved(x[1], u[1]) @ solution_first(x, v) + moved(v[1], u[1]) @ solution(x))
+                    @ (sides(x[1], u[1]) @ solution_first(x, v) + sides(v[1], u[1]) @ solution(x))
                 ),
             ),
         ),

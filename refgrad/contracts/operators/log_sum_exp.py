@@ -15,7 +15,7 @@ from typing import Any
 from refgrad.backend import of
 from refgrad.contracts.operators.operator import Operator
 from refgrad.contracts.tools.answer import Answer, Variant
-from refgrad.contracts.tools.terms import Terms, stacked, terms
+from refgrad.contracts.tools.terms import Terms, stack, terms
 from refgrad.typing import Array
 
 __all__ = ["LOGCUMSUMEXP", "LOGSUMEXP", "LOG_SOFTMAX", "SOFTMAX"]
@@ -47,7 +47,7 @@ def total(x: Array) -> Terms:
 
 def prefixes(f: Callable[..., Terms], x: Array, *others: Array) -> Terms:
     """A function of every prefix."""
-    return stacked([f(x[: k + 1], *(u[: k + 1] for u in others)) for k in range(len(x))])
+    return stack([f(x[: k + 1], *(u[: k + 1] for u in others)) for k in range(len(x))])
 
 
 def uncentred(x: Array, u: Array, v: Array) -> Terms:
@@ -65,7 +65,7 @@ def shifted(x: Array) -> tuple[Array, int]:
 def with_epsilon(x: Array, u: Array) -> Answer:
     """``sum w u / (sum w + 1e-13)`` over prefixes, with ``w = exp(x - max x)`` and the maximum of all of x."""
     w, _ = shifted(x)
-    return stacked([(terms(w[: k + 1]) @ u[: k + 1]) / (w[: k + 1].sum() + EPSILON) for k in range(len(x))])
+    return stack([(terms(w[: k + 1]) @ u[: k + 1]) / (w[: k + 1].sum() + EPSILON) for k in range(len(x))])
 
 
 def with_epsilon_twice(x: Array, u: Array, v: Array) -> Answer:
@@ -77,7 +77,7 @@ def with_epsilon_twice(x: Array, u: Array, v: Array) -> Answer:
         part, denominator = slice(k + 1), w[: k + 1].sum() + EPSILON
         ratio = terms(w[part]) @ u[part] / denominator
         found.append(w_v[part] @ u[part] / denominator - ratio * w_v[part].sum() / denominator)
-    return stacked(found)
+    return stack(found)
 
 
 PYTORCH = ("https://github.com/pytorch/pytorch/issues/196705", "https://github.com/pytorch/pytorch/pull/196741")

@@ -37,40 +37,40 @@ class Normalization:
     def __init__(self, axis: int) -> None:
         self.axis = axis
 
-    def centred(self, x: Array) -> Terms:
+    def deviations(self, x: Array) -> Terms:
         """``x - mean x``."""
         return terms(x) - terms(x).mean(self.axis)
 
     def scale(self, x: Array) -> Terms:
         """``s``."""
-        c = self.centred(x)
+        c = self.deviations(x)
         return terms(1 / of(x).sqrt((c * c).mean(self.axis).value + EPS))
 
     def value(self, x: Array) -> Terms:
         """``c s``."""
-        return self.centred(x) * self.scale(x)
+        return self.deviations(x) * self.scale(x)
 
-    def moved(self, a: Any, b: Any) -> Terms:
+    def twice_mean(self, a: Any, b: Any) -> Terms:
         """``2 mean(a b)``."""
         return 2 * (a * b).mean(self.axis)
 
     def first(self, x: Array, u: Array) -> Terms:
         """``c_u s + c s_u``."""
-        c, c_u, s = self.centred(x), self.centred(u), self.scale(x)
-        return c_u * s - c * s * s * s * self.moved(c, c_u) / 2
+        c, c_u, s = self.deviations(x), self.deviations(u), self.scale(x)
+        return c_u * s - c * s * s * s * self.twice_mean(c, c_u) / 2
 
     def second(self, x: Array, u: Array, v: Array) -> Terms:
         """``c_u s_v + c_v s_u + c s_uv``."""
-        c, c_u, c_v, s = self.centred(x), self.centred(u), self.centred(v), self.scale(x)
-        cube, q_u, q_v = s * s * s, self.moved(c, c_u), self.moved(c, c_v)
+        c, c_u, c_v, s = self.deviations(x), self.deviations(u), self.deviations(v), self.scale(x)
+        cube, q_u, q_v = s * s * s, self.twice_mean(c, c_u), self.twice_mean(c, c_v)
         s_u, s_v = -cube * q_u / 2, -cube * q_v / 2
-        s_uv = 3 * cube * s * s * q_u * q_v / 4 - cube * self.moved(c_u, c_v) / 2
+        s_uv = 3 * cube * s * s * q_u * q_v / 4 - cube * self.twice_mean(c_u, c_v) / 2
         return c_u * s_v + c_v * s_u + c * s_uv
 
     def saved(self, x: Array, u: Array, v: Array) -> Answer:
         """``v s_u - c s^3 mean(c_u v)``: where x stands it moves, and its mean and s do not."""
-        c, c_u, s = self.centred(x), self.centred(u), self.scale(x)
-        return -(terms(v) * self.moved(c, c_u) + c * self.moved(c_u, terms(v))) * s * s * s / 2
+        c, c_u, s = self.deviations(x), self.deviations(u), self.scale(x)
+        return -(terms(v) * self.twice_mean(c, c_u) + c * self.twice_mean(c_u, terms(v))) * s * s * s / 2
 
     def saved_other_order(self, x: Array, u: Array, v: Array) -> Answer:
         """`saved` with u and v exchanged."""
@@ -78,7 +78,7 @@ class Normalization:
 
     def scale_saved(self, x: Array, u: Array) -> Answer:
         """``c_u s``."""
-        return self.centred(u) * self.scale(x)
+        return self.deviations(u) * self.scale(x)
 
     def statistics_saved(self, x: Array, u: Array) -> Answer:
         """``u s``."""

@@ -81,11 +81,11 @@ def first_order(operator: Operator) -> list[Variant]:
     found = [Variant("value", "f(x)", "the value of the operator, the other thing that a jvp returns", (), value)]
     for i, name in enumerate(operator.inputs if len(operator.inputs) > 1 else ()):
 
-        def frozen(x: Any, u: Any, i: int = i) -> Answer:
-            return operator.first(x, stopped(u, i))
+        def without(x: Any, u: Any, i: int = i) -> Answer:
+            return operator.first(x, hold_still(u, i))
 
         meaning = f"the derivative with {name} held still: its tangent is dropped"
-        found.append(Variant(f"{name}-detached", f"D f(x)[u] with u_{name} = 0", meaning, (), frozen))
+        found.append(Variant(f"{name}-detached", f"D f(x)[u] with u_{name} = 0", meaning, (), without))
     return found
 
 
@@ -119,14 +119,14 @@ def second_order(operator: Operator) -> list[Variant]:
     ]
     for i, name in enumerate(operator.inputs if len(operator.inputs) > 1 and not operator.bilinear else ()):
 
-        def frozen(x: Any, u: Any, v: Any, i: int = i) -> Answer:
-            return operator.second(x, stopped(u, i), stopped(v, i))
+        def without(x: Any, u: Any, v: Any, i: int = i) -> Answer:
+            return operator.second(x, hold_still(u, i), hold_still(v, i))
 
         meaning = f"the derivative with {name} held still: its tangents are dropped"
-        found.append(Variant(f"{name}-detached", f"D^2 f(x)[u, v] with u_{name} = v_{name} = 0", meaning, (), frozen))
+        found.append(Variant(f"{name}-detached", f"D^2 f(x)[u, v] with u_{name} = v_{name} = 0", meaning, (), without))
     return found
 
 
-def stopped(u: tuple[Any, ...], i: int) -> tuple[Any, ...]:
+def hold_still(u: tuple[Any, ...], i: int) -> tuple[Any, ...]:
     """A direction in which the i-th input does not move."""
     return tuple(0 * part if j == i else part for j, part in enumerate(u))

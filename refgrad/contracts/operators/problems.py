@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from refgrad.strategies.matrices import ill_conditioned, spd, symmetric, unit_triangular
-from refgrad.strategies.numbers import checked, entries, halves, integers, matrix, rough, vector
+from refgrad.strategies.numbers import check_kind, entries, halves, integers, matrix, rough, vector
 
 __all__ = ["operator_inputs"]
 
@@ -39,7 +39,7 @@ def operator_inputs(name: str, order: int, kind: str = "crisp") -> Draws:
         full mantissas. ``"ill_conditioned"``: eigenvalues and scales that are far apart. ``"degenerate"``: zero and
         tiny arguments, the identity, repeated elements.
     """
-    return DOMAINS[name](checked(kind)).map(lambda drawn: named(drawn, order))
+    return DOMAINS[name](check_kind(kind)).map(lambda drawn: named(drawn, order))
 
 
 def named(drawn: dict[str, Any], order: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from refgrad.backend import of
 from refgrad.contracts.operators.operator import Operator
 from refgrad.contracts.tools.answer import Answer, NotApplicable, Variant
 from refgrad.contracts.tools.solve import may_vanish
-from refgrad.contracts.tools.terms import Terms, stacked, terms
+from refgrad.contracts.tools.terms import Terms, stack, terms
 from refgrad.typing import Array
 
 __all__ = ["CUMPROD", "NORM", "PROD"]
@@ -60,7 +60,7 @@ def first_zero_frozen(x: Array, u: Array, v: Array) -> Answer:
         rows = running(with_element(x, first, u[first]), 0 * u, with_element(v, first, 0 * v[first]))
         for k in range(first, len(x)):
             parts[k] = rows[k][2]
-    return stacked(parts)
+    return stack(parts)
 
 
 def with_element(x: Array, place: int, element: Array) -> Array:
@@ -83,7 +83,7 @@ def one_order(x: Array, u: Array, v: Array) -> list[Terms]:
 def transposed_cumprod(x: Array, u: Array) -> Answer:
     """The derivative transposed: ``sum_{k >= i} u_k prod_{j <= k, j != i} x_j``."""
     units = [with_element(0 * x, i, 0 * x[i] + 1) for i in range(len(x))]
-    return stacked([sum((running(x, e, e)[k][1] * u[k] for k in range(len(x))), terms(0 * x[0])) for e in units])
+    return stack([sum((running(x, e, e)[k][1] * u[k] for k in range(len(x))), terms(0 * x[0])) for e in units])
 
 
 ONE_TERM = "one of the two cross terms: of u_i v_j and u_j v_i only the one with i < j"
@@ -119,9 +119,9 @@ PROD = Operator(
 CUMPROD = Operator(
     name="cumprod",
     formula="the products of the first 1, 2, ..., n elements of a vector x of shape (n,)",
-    value=lambda x: stacked([row[0] for row in running(x, x, x)]),
-    first=lambda x, u: stacked([row[1] for row in running(x, u, u)]),
-    second=lambda x, u, v: stacked([row[3] for row in running(x, u, v)]),
+    value=lambda x: stack([row[0] for row in running(x, x, x)]),
+    first=lambda x, u: stack([row[1] for row in running(x, u, u)]),
+    second=lambda x, u, v: stack([row[3] for row in running(x, u, v)]),
     shape=lambda x: x,
     wrong={
         1: (
@@ -146,7 +146,7 @@ CUMPROD = Operator(
                 "sum_{i<j} u_i v_j prod_{k != i, j} x_k",
                 ONE_TERM,
                 (),
-                lambda x, u, v: stacked(one_order(x, u, v)),
+                lambda x, u, v: stack(one_order(x, u, v)),
             ),
         ),
     },

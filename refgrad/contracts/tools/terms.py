@@ -18,7 +18,7 @@ from refgrad.backend import of
 from refgrad.contracts.tools.answer import Answer
 from refgrad.contracts.tools.assemble import vector
 
-__all__ = ["Terms", "stacked", "terms"]
+__all__ = ["Terms", "stack", "terms"]
 
 
 class Terms(Answer):
@@ -80,6 +80,6 @@ def terms(x: Any) -> Terms:
     return x if isinstance(x, Terms) else Terms(x, abs(x))
 
 
-def stacked(parts: list[Terms]) -> Terms:
+def stack(parts: list[Terms]) -> Terms:
     """Numbers of shape () as a vector."""
     return Terms(vector([part.value for part in parts]), vector([part.magnitude for part in parts]))

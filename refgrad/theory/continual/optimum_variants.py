@@ -25,19 +25,19 @@ Optimum = Callable[[QuadraticTask, Array, Array, Scalar], Array]
 Modes = Callable[[Sequence[QuadraticTask], Scalar], list[Array]]
 
 
-def moved(theta: Array, centre: Array) -> Answer:
+def displacement(theta: Array, centre: Array) -> Answer:
     """``theta`` as the sum of a centre and a move."""
     return Answer(theta, abs(centre) + abs(theta - centre))
 
 
 def optimum(formula: Optimum) -> Callable[..., Answer]:
     """An answer that has moved away from the anchor."""
-    return lambda task, anchor, fisher, lam: moved(formula(task, anchor, fisher, lam), anchor)
+    return lambda task, anchor, fisher, lam: displacement(formula(task, anchor, fisher, lam), anchor)
 
 
 def last(modes: Modes) -> Callable[..., Answer]:
     """The last of several optima, which has moved away from the first task's."""
-    return lambda tasks, gamma: moved(modes(tasks, gamma)[-1], tasks[0].c)
+    return lambda tasks, gamma: displacement(modes(tasks, gamma)[-1], tasks[0].c)
 
 
 KIRKPATRICK = "Kirkpatrick et al. 2017, arXiv 1612.00796"

@@ -17,7 +17,7 @@ from __future__ import annotations
 from refgrad.theory.meta.affine import affine_gradient, affine_minimiser
 from refgrad.theory.meta.closed_forms import (
     WEIGHTS,
-    adapted,
+    adaptation,
     expected_direction,
     maml_objective,
     maml_rate_gradient,
@@ -37,7 +37,7 @@ from refgrad.theory.meta.taylor import (
 __all__ = [
     "WEIGHTS",
     "Expansion",
-    "adapted",
+    "adaptation",
     "affine_gradient",
     "affine_minimiser",
     "average_gradient",

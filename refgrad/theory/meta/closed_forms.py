@@ -32,7 +32,7 @@ from refgrad.typing import Array, Scalar
 
 __all__ = [
     "WEIGHTS",
-    "adapted",
+    "adaptation",
     "expected_direction",
     "fomaml_weight",
     "imaml_weight",
@@ -81,7 +81,7 @@ def outer_fixed_point(weight: Callable[..., Array], tasks: Sequence[Task], *para
     return checked_solve(total(weights), total([W @ c for W, (_, c) in zip(weights, tasks, strict=True)]))
 
 
-def adapted(theta: Array, task: Task, lr: Scalar, steps: int) -> Array:
+def adaptation(theta: Array, task: Task, lr: Scalar, steps: int) -> Array:
     """``theta_k = c + M^k (theta - c)``, shape (d,)."""
     A, c = task
     return c + contraction(A, lr, steps) @ (theta - c)

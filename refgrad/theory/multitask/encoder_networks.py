@@ -141,7 +141,7 @@ class ReluEncoder:
         h, slope = self.hidden_layer(theta)
         by_z = self.representation_gradients(theta)
         by_a = slope * (by_z @ A)
-        return joined(by_a * self.x, by_a, by_z[:, :, None] * h, by_z)
+        return join(by_a * self.x, by_a, by_z[:, :, None] * h, by_z)
 
     def hvps(self, theta: Array, v: Array) -> Array:
         """The derivative of `gradients` along `v`, by the product rule; that of the slope is zero."""
@@ -152,7 +152,7 @@ class ReluEncoder:
         by_z = self.representation_gradients(theta)
         d_by_z = (self.heads @ dz)[:, None] * self.heads
         d_by_a = slope * (d_by_z @ A + by_z @ vA)
-        return joined(d_by_a * self.x, d_by_a, d_by_z[:, :, None] * h + by_z[:, :, None] * dh, d_by_z)
+        return join(d_by_a * self.x, d_by_a, d_by_z[:, :, None] * h + by_z[:, :, None] * dh, d_by_z)
 
     def representation(self, theta: Array) -> Array:
         _, _, A, c = self.parts(theta)
@@ -168,10 +168,10 @@ class ReluEncoder:
         _, _, A, c = self.parts(theta)
         h, slope = self.hidden_layer(theta)
         unit = identity(c)
-        return joined(A * slope * self.x, A * slope, unit[:, :, None] * h, unit)
+        return join(A * slope * self.x, A * slope, unit[:, :, None] * h, unit)
 
 
-def joined(by_b: Array, by_e: Array, by_A: Array, by_c: Array) -> Array:
+def join(by_b: Array, by_e: Array, by_A: Array, by_c: Array) -> Array:
     """Derivatives by the four parts of theta, shape (rows, p)."""
     xp, rows = of(by_c), len(by_c)
     return xp.concat([by_b, by_e, xp.reshape(by_A, (rows, by_A.shape[1] * by_A.shape[2])), by_c], 1)

@@ -32,7 +32,7 @@ def preconditioned_min_norm(J: Array, D: Array) -> Update:
     D : array, shape (n, n)
         Symmetric and positive definite.
     """
-    return moved(J, D, min_norm(J).value)
+    return update_along(J, D, min_norm(J).value)
 
 
 def min_norm_in_metric(J: Array, D: Array) -> Update:
@@ -44,10 +44,10 @@ def min_norm_in_metric(J: Array, D: Array) -> Update:
     D : array, shape (n, n)
         Symmetric and positive definite.
     """
-    return moved(J, D, nearest_point(J @ (D @ J.T)))
+    return update_along(J, D, nearest_point(J @ (D @ J.T)))
 
 
-def moved(J: Array, D: Array, weights: Array) -> Update:
+def update_along(J: Array, D: Array, weights: Array) -> Update:
     """The direction ``D J^T a`` with its rates."""
     direction = D @ (J.T @ weights)
     return Update(weights, direction, J @ direction)

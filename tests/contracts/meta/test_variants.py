@@ -90,7 +90,7 @@ def affine(batches):
     return P, r
 
 
-def adapted(batches, theta=THETA):
+def adaptation(batches, theta=THETA):
     P, r = affine(batches)
     return P @ theta + r
 
@@ -111,10 +111,10 @@ def in_turn():
 
 def last_gradient(batches):
     H, c = batches[-1]
-    return H @ (adapted(batches[:-1]) - c)
+    return H @ (adaptation(batches[:-1]) - c)
 
 
-MEAN = mean([adapted(batches) for batches in TASKS])
+MEAN = mean([adaptation(batches) for batches in TASKS])
 REPTILE_FORMULAS = {
     "sign-flipped": (1 + EPSILON) * THETA - EPSILON * MEAN,
     "divided-by-lr": THETA + EPSILON * 5 * (MEAN - THETA),
@@ -122,7 +122,7 @@ REPTILE_FORMULAS = {
     "sum-over-tasks": (1 - 3 * EPSILON) * THETA + 3 * EPSILON * MEAN,
     "epsilon-missing": MEAN,
     "one-after-another-from-one-start": (1 - EPSILON) ** 3 * THETA
-    + sum(EPSILON * (1 - EPSILON) ** (2 - t) * adapted(batches) for t, batches in enumerate(TASKS)),
+    + sum(EPSILON * (1 - EPSILON) ** (2 - t) * adaptation(batches) for t, batches in enumerate(TASKS)),
     "serial": in_turn(),
     "last-batch-only": THETA - EPSILON * LR * mean([last_gradient(batches) for batches in TASKS]),
 }

@@ -16,7 +16,7 @@ from helpers.jets import JETS, JetArray, coefficient, line
 
 from refgrad import exact
 from refgrad.contracts.operators import OPERATORS, variants
-from refgrad.contracts.operators.operator import stopped
+from refgrad.contracts.operators.operator import hold_still
 from refgrad.contracts.operators.problems import operator_inputs
 from refgrad.contracts.tools import NotApplicable, terms
 
@@ -197,7 +197,7 @@ def test_the_variants_of_an_operator_are_different_formulas_with_names_of_their_
 
 def test_a_stopped_input_does_not_move():
     u = exact.asarray([1, 2]), exact.asarray([3])
-    held = stopped(u, 0)
+    held = hold_still(u, 0)
     assert np.all(held[0] == 0)
     assert held[1] is u[1]
 

@@ -20,7 +20,7 @@ from refgrad.contracts.tools.assemble import identity
 from refgrad.errors import SingularMatrix
 from refgrad.theory.meta.closed_forms import (
     WEIGHTS,
-    adapted,
+    adaptation,
     expected_direction,
     fomaml_weight,
     imaml_weight,
@@ -108,7 +108,7 @@ def descended(theta, task, lr, steps):
 @given(problems(), steps_of_inner_loop)
 def test_the_objective_and_its_derivatives_are_those_of_the_unrolled_series(problem, steps):
     theta, tasks, lr = problem
-    assert all(same(adapted(theta, task, lr, steps), descended(theta, task, lr, steps)) for task in tasks)
+    assert all(same(adaptation(theta, task, lr, steps), descended(theta, task, lr, steps)) for task in tasks)
     v = exact.asarray([1, -3])
     held = [tuple(line(x, 0 * x) for x in task) for task in tasks]
 
