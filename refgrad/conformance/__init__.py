@@ -5,15 +5,14 @@
 >>> report.grade, report.exit_code
 ('variant:fomaml', 1)
 
-A `Contract` states as data what a function should compute; `verify` runs the function in a child process on a sweep
-of problems, compares every output with the exact truth in units of the attainable error, and names the formula that
-explains the failures. Read `contract`, then `verification` from top to bottom, then `grading` and `diagnosis`.
+A contract (`refgrad.contracts`) states as data what a function should compute; `verify` runs the function in a child
+process on a sweep of problems, compares every output with the exact truth in units of the attainable error, and names
+the formula that explains the failures. Read `verification` from top to bottom, then `subject`, `judging`, `report`.
 """
 
 from __future__ import annotations
 
 from refgrad.conformance.report.report import Report
 from refgrad.conformance.verification import assert_conforms, verify
-from refgrad.contracts.contract import Contract, Failure, Family, Framework, Problem
 
-__all__ = ["Contract", "Failure", "Family", "Framework", "Problem", "Report", "assert_conforms", "verify"]
+__all__ = ["Report", "assert_conforms", "verify"]

@@ -105,7 +105,6 @@ sum_to: Primitive = Primitive(
     ),
 )
 
-Index = tuple[slice, ...]
 
 slice_: Primitive = Primitive(
     "slice",

@@ -30,12 +30,6 @@ def times(answer: Answer, factor: Scalar) -> Answer:
     return Answer(factor * answer.value, abs(factor) * answer.magnitude)
 
 
-def fomaml_of_task(loss: Loss, theta: Array, task: Any, lr: Scalar, steps: int) -> Answer:
-    """``grad Q(theta_k)``."""
-    support, query = task
-    return outer(loss, iterates(loss, theta, support, lr, steps)[-1], query)
-
-
 def along(choose: Callable[[list[Array]], list[Array]]) -> Method:
     """MAML with its Hessians taken at other points of the trajectory, in the order of the steps they stand for."""
 
