@@ -9,29 +9,11 @@ from __future__ import annotations
 from numpy.linalg import LinAlgError
 
 __all__ = [
-    "BatchedValue",
-    "ChangedValue",
-    "EscapedTracer",
-    "Inconclusive",
-    "IndefiniteHessian",
-    "InvalidInput",
-    "MissingExtra",
-    "NoDerivative",
-    "NotConverged",
-    "NotFinite",
-    "NotPositiveDefinite",
-    "NotRational",
-    "RefgradError",
-    "ShapeError",
-    "SingularMatrix",
-    "StagedValue",
-    "SubjectNotFound",
-    "TracedAssignment",
-    "Undecided",
-    "UndecidedSingular",
-    "UsageError",
-    "WrongDerivative",
-]
+    "BatchedValue", "ChangedValue", "EscapedTracer", "Inconclusive", "IndefiniteHessian", "InvalidInput",
+    "MissingExtra", "NoDerivative", "NotConverged", "NotFinite", "NotPositiveDefinite", "NotRational",
+    "RefgradError", "ShapeError", "SingularMatrix", "StagedValue", "SubjectNotFound", "TracedAssignment",
+    "Undecided", "UndecidedSingular", "UsageError", "WrongDerivative",
+]  # fmt: skip
 
 
 class RefgradError(Exception):

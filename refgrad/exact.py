@@ -47,19 +47,9 @@ from refgrad.errors import Inconclusive, InvalidInput, NotRational, ShapeError, 
 from refgrad.typing import Array, Tree
 
 __all__ = [
-    "UNIT_ROUNDOFF",
-    "Enclosure",
-    "ExactArray",
-    "asarray",
-    "attainable",
-    "balls",
-    "bounds",
-    "distance",
-    "error",
-    "evaluate",
-    "precision",
-    "to_fractions",
-]
+    "UNIT_ROUNDOFF", "Enclosure", "ExactArray", "asarray", "attainable", "balls", "bounds", "distance", "error",
+    "evaluate", "precision", "to_fractions",
+]  # fmt: skip
 
 _START, _LIMIT, _BITS = 128, 4096, 73
 

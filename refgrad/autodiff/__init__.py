@@ -32,26 +32,10 @@ if TYPE_CHECKING:
     from refgrad.autodiff.debugging import debug
 
 __all__ = [
-    "check_derivatives",
-    "checkpoint",
-    "custom_rule",
-    "debug",
-    "grad",
-    "grad_and_hvp",
-    "hessian",
-    "hvp",
-    "jacfwd",
-    "jacrev",
-    "jvp",
-    "linearize",
-    "per_example_grad",
-    "rules",
-    "stop_gradient",
-    "value_and_grad",
-    "value_of",
-    "vjp",
+    "check_derivatives", "checkpoint", "custom_rule", "debug", "grad", "grad_and_hvp", "hessian", "hvp", "jacfwd",
+    "jacrev", "jvp", "linearize", "per_example_grad", "rules", "stop_gradient", "value_and_grad", "value_of", "vjp",
     "vmap",
-]
+]  # fmt: skip
 
 # imported when first used: a third of what the engine would take to import
 _ON_DEMAND = {"check_derivatives": "check", "custom_rule": "custom", "debug": "debugging"}

@@ -33,21 +33,9 @@ from refgrad.errors import Inconclusive, InvalidInput, NotFinite, NotRational, U
 from refgrad.typing import Array
 
 __all__ = [
-    "Evaluation",
-    "Interval",
-    "Leaves",
-    "OnLeaves",
-    "Rules",
-    "check_adjoint",
-    "integers_like",
-    "meet",
-    "on_balls",
-    "on_floats",
-    "on_rationals",
-    "on_segment",
-    "terms",
-    "total",
-]
+    "Evaluation", "Interval", "Leaves", "OnLeaves", "Rules", "check_adjoint", "integers_like", "meet", "on_balls",
+    "on_floats", "on_rationals", "on_segment", "terms", "total",
+]  # fmt: skip
 
 _PATTERNS = 4
 _BITS, _STEP, _WIDTH = (256, 1024, 4096), Fraction(1, 2**64), Fraction(1, 2**40)

@@ -21,17 +21,9 @@ from refgrad.tree import Structure, flatten, paths
 from refgrad.typing import Array, Tree
 
 __all__ = [
-    "as_own",
-    "check_like",
-    "check_result",
-    "is_real",
-    "memory_of",
-    "name_of",
-    "pair",
-    "real_leaves",
-    "select",
+    "as_own", "check_like", "check_result", "is_real", "memory_of", "name_of", "pair", "real_leaves", "select",
     "snapshot",
-]
+]  # fmt: skip
 
 
 def name_of(f: Callable[..., Any]) -> str:

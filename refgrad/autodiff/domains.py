@@ -8,20 +8,9 @@ from typing import Any
 from refgrad.typing import Shape
 
 __all__ = [
-    "Case",
-    "Domain",
-    "case",
-    "full_rank",
-    "index",
-    "inside",
-    "invertible",
-    "mask",
-    "nonzero",
-    "positive",
-    "positive_definite",
-    "real",
-    "symmetric",
-]
+    "Case", "Domain", "case", "full_rank", "index", "inside", "invertible", "mask", "nonzero", "positive",
+    "positive_definite", "real", "symmetric",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
-    "broadcast_to",
-    "cofactor",
-    "fold",
-    "logistic",
-    "logsumexp",
-    "pad",
-    "put_along_axis_add",
-    "ratio",
-    "recurrence",
-    "scatter_add",
-    "sinc",
-    "softplus",
-    "solve_triangular",
-    "sum_to",
-    "windows",
-]
+    "broadcast_to", "cofactor", "fold", "logistic", "logsumexp", "pad", "put_along_axis_add", "ratio", "recurrence",
+    "scatter_add", "sinc", "softplus", "solve_triangular", "sum_to", "windows",
+]  # fmt: skip
 
 
 def broadcast_to(x, shape):

@@ -17,15 +17,6 @@ from refgrad.linalg.norms import all_finite, inner, norm, relative_residual
 from refgrad.linalg.stop import Stopped
 
 __all__ = [
-    "Solution",
-    "Stopped",
-    "all_finite",
-    "conjugate_gradient",
-    "implicit_solve",
-    "inner",
-    "norm",
-    "relative_residual",
-    "require_invertible",
-    "require_positive_definite",
-    "solve",
-]
+    "Solution", "Stopped", "all_finite", "conjugate_gradient", "implicit_solve", "inner", "norm",
+    "relative_residual", "require_invertible", "require_positive_definite", "solve",
+]  # fmt: skip

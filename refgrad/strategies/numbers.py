@@ -15,18 +15,9 @@ from hypothesis.strategies import SearchStrategy
 from refgrad.errors import InvalidInput
 
 __all__ = [
-    "KINDS",
-    "check_kind",
-    "dyadics",
-    "entries",
-    "halves",
-    "integers",
-    "matrix",
-    "powers_of_two",
-    "rationals",
-    "rough",
-    "vector",
-]
+    "KINDS", "check_kind", "dyadics", "entries", "halves", "integers", "matrix", "powers_of_two", "rationals",
+    "rough", "vector",
+]  # fmt: skip
 
 Floats = SearchStrategy[float]
 SPREAD = 0x9E3779B1

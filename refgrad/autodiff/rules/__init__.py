@@ -30,23 +30,6 @@ from refgrad.autodiff.rules import (
 )
 
 __all__ = [
-    "PRIMITIVES",
-    "contract",
-    "determinant",
-    "discrete",
-    "einsum",
-    "elementwise",
-    "index",
-    "linalg",
-    "norm",
-    "order",
-    "orthogonal",
-    "reduce",
-    "scan",
-    "shape",
-    "smooth",
-    "special",
-    "spectral",
-    "triangular",
-    "window",
-]
+    "PRIMITIVES", "contract", "determinant", "discrete", "einsum", "elementwise", "index", "linalg", "norm",
+    "order", "orthogonal", "reduce", "scan", "shape", "smooth", "special", "spectral", "triangular", "window",
+]  # fmt: skip

@@ -15,36 +15,10 @@ from refgrad.backend import of
 from refgrad.typing import Array
 
 __all__ = [
-    "abs_",
-    "add",
-    "arctan",
-    "astype",
-    "comparisons",
-    "cos",
-    "div",
-    "exp",
-    "expm1",
-    "isfinite",
-    "isnan",
-    "log",
-    "log1p",
-    "logistic",
-    "maximum",
-    "minimum",
-    "mul",
-    "neg",
-    "pow_int",
-    "pow_real",
-    "relu",
-    "sign",
-    "sin",
-    "softplus",
-    "sqrt",
-    "stop_gradient",
-    "sub",
-    "tanh",
-    "where",
-]
+    "abs_", "add", "arctan", "astype", "comparisons", "cos", "div", "exp", "expm1", "isfinite", "isnan", "log",
+    "log1p", "logistic", "maximum", "minimum", "mul", "neg", "pow_int", "pow_real", "relu", "sign", "sin",
+    "softplus", "sqrt", "stop_gradient", "sub", "tanh", "where",
+]  # fmt: skip
 
 _PAIRS = (
     case(real(2, 3), real(2, 3)),

@@ -16,17 +16,9 @@ from refgrad.backend import Backend, shape_of
 from refgrad.typing import Array, Shape
 
 __all__ = [
-    "broadcast_to",
-    "concat",
-    "flip",
-    "pad",
-    "reshape",
-    "slice_",
-    "sum_to",
-    "transpose",
-    "tri_mask",
+    "broadcast_to", "concat", "flip", "pad", "reshape", "slice_", "sum_to", "transpose", "tri_mask",
     "with_examples",
-]
+]  # fmt: skip
 
 reshape: Primitive = Primitive(
     "reshape",

@@ -20,22 +20,9 @@ from refgrad.backend import of
 from refgrad.typing import Array
 
 __all__ = [
-    "arccos",
-    "arcsin",
-    "arcsinh",
-    "arctan2",
-    "arctanh",
-    "cbrt",
-    "cosh",
-    "exp2",
-    "hypot",
-    "log2",
-    "log10",
-    "logaddexp",
-    "pi_like",
-    "sinh",
-    "tan",
-]
+    "arccos", "arcsin", "arcsinh", "arctan2", "arctanh", "cbrt", "cosh", "exp2", "hypot", "log2", "log10",
+    "logaddexp", "pi_like", "sinh", "tan",
+]  # fmt: skip
 
 _REAL = (case(real(2, 3)), case(real()))
 _POSITIVE = (case(positive(2, 3)),)

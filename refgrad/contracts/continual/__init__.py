@@ -20,14 +20,6 @@ from refgrad.contracts.continual.fisher_variants import EMPIRICAL_FISHER_VARIANT
 from refgrad.contracts.continual.logits import LinearLogits, SquaredUnitLogits
 
 __all__ = [
-    "EMPIRICAL_FISHER_VARIANTS",
-    "FISHER_VARIANTS",
-    "PENALTY_VARIANTS",
-    "LinearLogits",
-    "SquaredUnitLogits",
-    "empirical_fisher_diagonal",
-    "ewc_gradient",
-    "ewc_penalty",
-    "fisher_diagonal",
-    "gaussian_fisher_diagonal",
-]
+    "EMPIRICAL_FISHER_VARIANTS", "FISHER_VARIANTS", "PENALTY_VARIANTS", "LinearLogits", "SquaredUnitLogits",
+    "empirical_fisher_diagonal", "ewc_gradient", "ewc_penalty", "fisher_diagonal", "gaussian_fisher_diagonal",
+]  # fmt: skip

@@ -25,16 +25,6 @@ from refgrad.contracts.implicit.problem import Bilevel, Derivatives
 from refgrad.contracts.implicit.ridge import Ridge
 
 __all__ = [
-    "HYPERGRADIENT_VARIANTS",
-    "AuxiliaryTasks",
-    "Bilevel",
-    "Derivatives",
-    "LogisticIntercept",
-    "Manufactured",
-    "PoissonIntercept",
-    "QuadraticBilevel",
-    "QuadraticMap",
-    "Ridge",
-    "neumann_hypergradient",
-    "probe",
-]
+    "HYPERGRADIENT_VARIANTS", "AuxiliaryTasks", "Bilevel", "Derivatives", "LogisticIntercept", "Manufactured",
+    "PoissonIntercept", "QuadraticBilevel", "QuadraticMap", "Ridge", "neumann_hypergradient", "probe",
+]  # fmt: skip

@@ -26,19 +26,7 @@ from refgrad.contracts.meta.rate_variants import RATE_VARIANTS
 from refgrad.contracts.meta.reptile_variants import REPTILE_VARIANTS
 
 __all__ = [
-    "FOMAML_VARIANTS",
-    "IMAML_VARIANTS",
-    "MAML_VARIANTS",
-    "RATE_VARIANTS",
-    "REPTILE_VARIANTS",
-    "QuadraticForm",
-    "fomaml_gradient",
-    "imaml_gradient",
-    "maml_gradient",
-    "mean_squares_form",
-    "per_step_gradient",
-    "proximal_point",
-    "rate_gradients",
-    "reptile_update",
-    "strength_gradient",
-]
+    "FOMAML_VARIANTS", "IMAML_VARIANTS", "MAML_VARIANTS", "RATE_VARIANTS", "REPTILE_VARIANTS", "QuadraticForm",
+    "fomaml_gradient", "imaml_gradient", "maml_gradient", "mean_squares_form", "per_step_gradient",
+    "proximal_point", "rate_gradients", "reptile_update", "strength_gradient",
+]  # fmt: skip

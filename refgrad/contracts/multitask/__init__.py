@@ -16,17 +16,6 @@ from refgrad.contracts.multitask.min_norm import direction, gap, infeasibility, 
 from refgrad.contracts.multitask.min_norm_variants import DIRECTION_VARIANTS, MIN_NORM_VARIANTS
 
 __all__ = [
-    "DIRECTION_VARIANTS",
-    "MIN_NORM_VARIANTS",
-    "antiparallel",
-    "direction",
-    "equal_angles",
-    "gap",
-    "infeasibility",
-    "min_norm",
-    "orthogonal",
-    "parallel",
-    "shortfall",
-    "squared_norm",
-    "two_tasks",
-]
+    "DIRECTION_VARIANTS", "MIN_NORM_VARIANTS", "antiparallel", "direction", "equal_angles", "gap", "infeasibility",
+    "min_norm", "orthogonal", "parallel", "shortfall", "squared_norm", "two_tasks",
+]  # fmt: skip

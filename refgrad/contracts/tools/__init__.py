@@ -14,14 +14,6 @@ from refgrad.contracts.tools.solve import checked_solve
 from refgrad.contracts.tools.terms import Terms, terms
 
 __all__ = [
-    "EXACT_TABLE",
-    "Answer",
-    "NotApplicable",
-    "Quadratic",
-    "Quartic",
-    "Table",
-    "Terms",
-    "Variant",
-    "checked_solve",
+    "EXACT_TABLE", "Answer", "NotApplicable", "Quadratic", "Quartic", "Table", "Terms", "Variant", "checked_solve",
     "terms",
-]
+]  # fmt: skip

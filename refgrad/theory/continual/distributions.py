@@ -31,18 +31,10 @@ from refgrad.exact import asarray
 from refgrad.typing import Array, Scalar
 
 __all__ = [
-    "BernoulliByLogit",
-    "BernoulliByProbability",
-    "CategoricalByLogits",
-    "CategoricalByProbabilities",
-    "Distribution",
-    "ExponentialByRate",
-    "GaussianByDeviation",
-    "GaussianByLogDeviation",
-    "GaussianByVariance",
-    "PoissonByLogRate",
-    "PoissonByRate",
-]
+    "BernoulliByLogit", "BernoulliByProbability", "CategoricalByLogits", "CategoricalByProbabilities",
+    "Distribution", "ExponentialByRate", "GaussianByDeviation", "GaussianByLogDeviation", "GaussianByVariance",
+    "PoissonByLogRate", "PoissonByRate",
+]  # fmt: skip
 
 
 class Distribution(Protocol):

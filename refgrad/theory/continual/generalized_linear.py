@@ -28,18 +28,9 @@ from refgrad.theory.continual.distributions import CategoricalByLogits
 from refgrad.typing import Array, Scalar
 
 __all__ = [
-    "GeneralizedLinear",
-    "LinearGaussian",
-    "Logistic",
-    "Poisson",
-    "SoftmaxRegression",
-    "SquaredOdds",
-    "gaussian_empirical_fisher",
-    "gaussian_fisher",
-    "logistic_fisher",
-    "poisson_fisher",
-    "softmax_fisher",
-]
+    "GeneralizedLinear", "LinearGaussian", "Logistic", "Poisson", "SoftmaxRegression", "SquaredOdds",
+    "gaussian_empirical_fisher", "gaussian_fisher", "logistic_fisher", "poisson_fisher", "softmax_fisher",
+]  # fmt: skip
 
 
 def weighted_gram(X: Array, weights: Array) -> Array:

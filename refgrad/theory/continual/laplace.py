@@ -22,17 +22,9 @@ from refgrad.theory.continual.quadratic_tasks import QuadraticTask, minimiser
 from refgrad.typing import Array, Scalar
 
 __all__ = [
-    "decayed_joint",
-    "diagonal",
-    "diagonal_error",
-    "ewc_optimum",
-    "ewc_optimum_by_lam",
-    "moving_anchor",
-    "online_modes",
-    "per_task_bias",
-    "per_task_modes",
-    "recentred_modes",
-]
+    "decayed_joint", "diagonal", "diagonal_error", "ewc_optimum", "ewc_optimum_by_lam", "moving_anchor",
+    "online_modes", "per_task_bias", "per_task_modes", "recentred_modes",
+]  # fmt: skip
 
 
 def ewc_optimum(task: QuadraticTask, anchor: Array, fisher: Array, lam: Scalar) -> Array:

@@ -35,20 +35,8 @@ from refgrad.theory.meta.taylor import (
 )
 
 __all__ = [
-    "WEIGHTS",
-    "Expansion",
-    "adaptation",
-    "affine_gradient",
-    "affine_minimiser",
-    "average_gradient",
-    "average_gradient_inner",
-    "expected_direction",
-    "fomaml_expansion",
-    "fomaml_second_coefficient",
-    "maml_expansion",
-    "maml_objective",
-    "maml_rate_gradient",
-    "maml_second_coefficient",
-    "outer_fixed_point",
+    "WEIGHTS", "Expansion", "adaptation", "affine_gradient", "affine_minimiser", "average_gradient",
+    "average_gradient_inner", "expected_direction", "fomaml_expansion", "fomaml_second_coefficient",
+    "maml_expansion", "maml_objective", "maml_rate_gradient", "maml_second_coefficient", "outer_fixed_point",
     "reptile_expansion",
-]
+]  # fmt: skip

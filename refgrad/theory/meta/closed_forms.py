@@ -31,18 +31,9 @@ from refgrad.contracts.tools.solve import checked_solve
 from refgrad.typing import Array, Scalar
 
 __all__ = [
-    "WEIGHTS",
-    "adaptation",
-    "expected_direction",
-    "fomaml_weight",
-    "imaml_weight",
-    "joint_weight",
-    "maml_objective",
-    "maml_rate_gradient",
-    "maml_weight",
-    "outer_fixed_point",
-    "reptile_weight",
-]
+    "WEIGHTS", "adaptation", "expected_direction", "fomaml_weight", "imaml_weight", "joint_weight",
+    "maml_objective", "maml_rate_gradient", "maml_weight", "outer_fixed_point", "reptile_weight",
+]  # fmt: skip
 
 Task = tuple[Array, Array]
 

@@ -31,25 +31,8 @@ from refgrad.theory.multitask.preconditioned import min_norm_in_metric, precondi
 from refgrad.theory.multitask.shared_encoder import SharedEncoder, Update
 
 __all__ = [
-    "EncoderNetwork",
-    "LinearEncoder",
-    "ReluEncoder",
-    "SharedEncoder",
-    "Update",
-    "Violation",
-    "at",
-    "counterexample",
-    "disjoint_labels",
-    "fictitious_play",
-    "is_positive_definite",
-    "is_sign_safe",
-    "min_norm_in_metric",
-    "preconditioned_min_norm",
-    "rank_one",
-    "relu_network",
-    "smallest_product",
-    "three_tasks",
-    "tight_matrix",
-    "two_samples",
-    "violation",
-]
+    "EncoderNetwork", "LinearEncoder", "ReluEncoder", "SharedEncoder", "Update", "Violation", "at",
+    "counterexample", "disjoint_labels", "fictitious_play", "is_positive_definite", "is_sign_safe",
+    "min_norm_in_metric", "preconditioned_min_norm", "rank_one", "relu_network", "smallest_product", "three_tasks",
+    "tight_matrix", "two_samples", "violation",
+]  # fmt: skip
