@@ -40,11 +40,9 @@ from functools import reduce
 import numpy as np
 
 from refgrad import numpy as rnp
-from refgrad.autodiff.core import Tracer
-from refgrad.backend import Backend, of
-from refgrad.errors import InvalidInput, NoDerivative, ShapeError
-from refgrad.linalg import Stopped, all_finite
-from refgrad.multitask.result import MinNorm, gap
+from refgrad.backend import Backend
+from refgrad.linalg import Stopped
+from refgrad.multitask.result import MinNorm, gap, require_gradients
 from refgrad.typing import Array
 
 __all__ = ["mgda_direction", "min_norm"]
@@ -73,21 +71,7 @@ def min_norm(J: Array) -> MinNorm:
     >>> result.weights, result.direction, result.gap
     (ExactArray([1/5, 4/5, 0]), ExactArray([2/5, 4/5]), ExactArray(0))
     """
-    if isinstance(J, Tracer):
-        raise NoDerivative("min_norm is not differentiable here: give it refgrad.value_of(J)")
-    if getattr(J, "ndim", 0) != 2 or J.shape[0] == 0:
-        given = f"an array of shape {J.shape}" if hasattr(J, "shape") else f"a {type(J).__name__}"
-        raise ShapeError(
-            f"min_norm: expected an array with a gradient in each row, shape (K, n); got {given}. Write "
-            "numpy.asarray(J) or refgrad.exact.asarray(J) for nested lists."
-        )
-    xp = of(J)
-    if not xp.is_real(J):
-        raise InvalidInput(f"min_norm: expected real floating-point or exact numbers, got dtype {J.dtype}")
-    if not all_finite(J):
-        raise InvalidInput("min_norm: expected finite gradients, got an infinite or NaN element")
-    if J.shape[1] == 0:
-        raise ShapeError(f"min_norm: expected gradients of at least one parameter, got shape {J.shape}")
+    xp = require_gradients(J, "min_norm")
     if J.shape[0] <= 2:
         weights, steps, stopped = _closed_form(J, xp), 0, Stopped.CLOSED_FORM
     elif xp.exact:
