@@ -176,7 +176,9 @@ def _whole(trace: BatchTrace, result: Any, what: str) -> Any:
 
 
 def per_example_grad(f: ScalarFunction, argnums: int | tuple[int, ...] = 0) -> Callable[..., Tree]:
-    """The gradients of a loss of one example, for all examples at once.
+    """The gradients of a loss of one example, for all examples at once: functorch's per-sample gradients.
+
+    ``per_example_grad(loss)`` is ``vmap(grad(loss), in_axes=(None, 0, ...))``.
 
     Parameters
     ----------

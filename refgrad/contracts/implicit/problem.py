@@ -1,4 +1,4 @@
-"""What every bilevel problem of the oracles answers: two losses, the inner solution, the hypergradient, derivatives.
+"""What every bilevel problem answers: two losses, the inner solution, the hypergradient, derivatives.
 
 With w(phi) the point where ``inner(., phi)`` is stationary and ``F(phi) = outer(w(phi), phi)``,
 

@@ -1,4 +1,4 @@
-"""What an oracle answers, and what a variant is."""
+"""What a quantity answers, and what a variant is."""
 
 from __future__ import annotations
 
