@@ -173,7 +173,7 @@ def _report(run: Run, finding: Finding, more: Mapping[str, Any]) -> Report:
         "seed": run.seed,
         "isolation": subject.isolation,
         "environment": {
-            "backend": subject.backend,
+            "backend": subject.framework,
             "dtype": subject.dtype,
             "params": {**contract.options, **subject.params},
         }

@@ -80,7 +80,7 @@ def regression_test(run: Run, finding: Finding, example: Mapping[str, Any]) -> s
         tolerance = run.promise[str(contract.certificate)] * float(size(run.referee, problem))
     got = np.ravel(example["got"]).tolist()
     field = contract.result_field if example["field"] else None
-    failure = Failure(line, name, subject.backend, subject.dtype, problem, truth, tolerance, got, comment, field)
+    failure = Failure(line, name, subject.framework, subject.dtype, problem, truth, tolerance, got, comment, field)
     return regression(contract, failure)
 
 

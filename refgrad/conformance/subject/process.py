@@ -70,7 +70,7 @@ class Subject(ABC):
 
     contract: Contract
     name: str
-    backend: str
+    framework: str
     dtype: str
     params: dict[str, Any] = field(default_factory=dict)
     isolation: str = "none"
@@ -129,17 +129,17 @@ class LocalSubject(Subject):
 
     def start(self) -> None:
         assert self.function is not None
-        if self.backend == "auto":
+        if self.framework == "auto":
             values = getattr(self.function, "__globals__", {}).values()
             homes = {getattr(v, "__name__", None) or getattr(v, "__module__", None) for v in values}
-            self.backend = frameworks.choose(str(home).partition(".")[0] for home in homes)
-        frameworks.framework(self.backend, self.dtype, private=False)
-        self.versions = worker.versions(self.backend)
+            self.framework = frameworks.choose(str(home).partition(".")[0] for home in homes)
+        frameworks.framework(self.framework, self.dtype, private=False)
+        self.versions = worker.versions(self.framework)
 
     def reply(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         assert self.function is not None
-        framework = frameworks.framework(self.backend, message["dtype"], private=False)
-        arguments = framework.prepare(self.contract.arguments(message["inputs"], framework))
+        arrays = frameworks.framework(self.framework, message["dtype"], private=False)
+        arguments = arrays.prepare(self.contract.arguments(message["inputs"], arrays))
         shape, name = tuple(message["shape"]), self.contract.result_field
         return evaluate(self.function, arguments, message["params"], shape, name)
 
@@ -181,7 +181,7 @@ class ChildSubject(Subject):
             {
                 "command": "start",
                 "target": self.name,
-                "backend": self.backend,
+                "framework": self.framework,
                 "dtype": self.dtype,
                 "arguments": self._arguments,
                 "field": self.contract.result_field,
@@ -189,7 +189,7 @@ class ChildSubject(Subject):
             START_LIMIT,
         )
         if reply["kind"] == "ready":
-            self.backend, self.versions = reply["backend"], reply["versions"]
+            self.framework, self.versions = reply["framework"], reply["versions"]
             return
         self._kill()
         if reply["kind"] == "missing":

@@ -46,7 +46,7 @@ def main() -> None:
     for line in incoming:
         message = json.loads(line)
         if message["command"] == "start":
-            _limit(message["backend"])
+            _limit(message["framework"])
             holder, reply = _start(message)
             answer(reply)
         elif message["command"] == "call" and holder is not None:
@@ -62,22 +62,22 @@ class Holder:
 
     def __init__(self, message: Mapping[str, Any]) -> None:
         self.function = targets.load(message["target"])
-        auto = message["backend"] == "auto"
-        self.backend: str = frameworks.choose(sys.modules) if auto else message["backend"]
+        auto = message["framework"] == "auto"
+        self.framework: str = frameworks.choose(sys.modules) if auto else message["framework"]
         self.arguments = resolve(message["arguments"])
         self.field: str = message["field"]
         self.frameworks: dict[str, Any] = {}
-        self.framework(message["dtype"])
+        self.in_dtype(message["dtype"])
 
-    def framework(self, dtype: str) -> Any:
+    def in_dtype(self, dtype: str) -> Any:
         """The framework for `dtype`."""
         if dtype not in self.frameworks:
-            self.frameworks[dtype] = frameworks.framework(self.backend, dtype)
+            self.frameworks[dtype] = frameworks.framework(self.framework, dtype)
         return self.frameworks[dtype]
 
     def call(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """The reply to one message ``call``."""
-        framework = self.framework(message["dtype"])
+        framework = self.in_dtype(message["dtype"])
         arguments = framework.prepare(self.arguments(message["inputs"], framework))
         reply = evaluate(self.function, arguments, message["params"], tuple(message["shape"]), self.field)
         with contextlib.suppress(AttributeError, OSError, ValueError):  # the subject may have closed or replaced it
@@ -94,9 +94,9 @@ def resolve(reference: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def versions(backend: str) -> dict[str, str]:
+def versions(framework: str) -> dict[str, str]:
     """The versions of Python, NumPy and the framework in this process."""
-    names = {"numpy", backend}
+    names = {"numpy", framework}
     return {"python": platform.python_version()} | {n: str(sys.modules[n].__version__) for n in sorted(names)}
 
 
@@ -110,10 +110,10 @@ def _start(message: Mapping[str, Any]) -> tuple[Holder | None, dict[str, Any]]:
     except BaseException as error:
         where = "while it was imported: " if not isinstance(error, SystemExit) else "it left while it was imported: "
         return None, {"kind": "import_failed", "message": f"{where}{type(error).__name__}: {error}"}
-    return holder, {"kind": "ready", "backend": holder.backend, "versions": versions(holder.backend)}
+    return holder, {"kind": "ready", "framework": holder.framework, "versions": versions(holder.framework)}
 
 
-def _limit(backend: str) -> None:
+def _limit(framework: str) -> None:
     """Bound the address space, so that a runaway allocation fails here and not in the machine.
 
     The bound is 16 GiB, or the physical memory where that is less, but at least 8 GiB, which torch and jax need.
@@ -124,7 +124,7 @@ def _limit(backend: str) -> None:
     except ImportError:  # not a Unix system
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if backend == "numpy" or not os.path.exists("/dev/nvidiactl"):
+    if framework == "numpy" or not os.path.exists("/dev/nvidiactl"):
         physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         bound = max(8 * GIB, min(16 * GIB, physical))
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
