@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from refgrad import __version__, contracts
 from refgrad.accuracy import LIMIT, UNIT_ROUNDOFF
 from refgrad.conformance.judging import sweep
 from refgrad.conformance.judging.certificate import check_options
@@ -81,8 +82,6 @@ def verify(
     """
     sweep.require_packages()
     if isinstance(contract, str):
-        from refgrad import contracts
-
         contract = contracts.get(contract)
     if isinstance(contract, Family):
         contract, params = contract.chosen(params or {})
@@ -148,8 +147,6 @@ def _subject(
 
 def _report(run: Run, finding: Finding, more: Mapping[str, Any]) -> Report:
     subject, contract = run.subject, run.referee.contract
-    from refgrad import __version__
-
     judged = [(r.problem, r.judgement) for r in run.records if r.judgement.verdict != "unknown"]
     ratio = run.referee.worst_ratio(judged) if judged else None
     finite = ratio if ratio is None or ratio < float("inf") else None

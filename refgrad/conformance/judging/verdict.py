@@ -12,6 +12,7 @@ from fractions import Fraction
 from statistics import median
 from typing import Any
 
+from refgrad import contracts
 from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging.certificate import PLAUSIBLE, SCALES, Setting, falls, rate, relative, shrinks
 from refgrad.conformance.judging.diagnosis import Diagnosis, constant_factor, diagnose
@@ -162,8 +163,6 @@ def _named(run: Run, named: list[Diagnosis]) -> Finding:
 
 def _declared(run: Run, variant: str) -> str:
     """The contract that declares the variant, if there is one."""
-    from refgrad import contracts
-
     stem = variant.replace("-", "_")
     for name in contracts.contracts():
         if name != run.referee.contract.name and (name == stem or name.startswith(stem + "_")):
