@@ -12,25 +12,25 @@ from typing import Any
 from refgrad.contracts.contract import Contract, Problem
 from refgrad.errors import MissingExtra
 
-__all__ = ["KINDS", "problems", "require_packages", "smallest"]
+__all__ = ["SHARES", "problems", "require_packages", "smallest"]
 
-KINDS = {"crisp": 5, "rough": 3, "ill_conditioned": 1, "degenerate": 1}
+SHARES = {"crisp": 5, "rough": 3, "ill_conditioned": 1, "degenerate": 1}
 """The kinds in the order of the sweep, with their shares."""
 
 _TRIES, _CALLS = 200, 400
 _CONSTANTS = ("_get_local_constants", "CONSTANTS_CACHE", "GLOBAL_CONSTANTS")
 
 
-def problems(contract: Contract, count: int, seed: int, kinds: tuple[str, ...] = tuple(KINDS)) -> Iterator[Problem]:
+def problems(contract: Contract, count: int, seed: int, kinds: tuple[str, ...] = tuple(SHARES)) -> Iterator[Problem]:
     """About `count` problems, those of each kind together, the crisp ones first; the same for the same seed.
 
     A strategy with fewer different problems than its share gives what it has.
     """
-    offered = [k for k in KINDS if k in kinds and k in contract.problems]
-    total = sum(KINDS[k] for k in offered)
+    offered = [k for k in SHARES if k in kinds and k in contract.problems]
+    total = sum(SHARES[k] for k in offered)
     left = count
     for place, kind in enumerate(offered):
-        share = left if place == len(offered) - 1 else min(left, max(1, count * KINDS[kind] // total))
+        share = left if place == len(offered) - 1 else min(left, max(1, count * SHARES[kind] // total))
         left -= share
         yield from _drawn(contract.problems[kind](), share, seed)
 

@@ -15,7 +15,7 @@ from refgrad.strategies.numbers import check_kind, matrix, rough, vector
 
 __all__ = ["smooth_functions"]
 
-KINDS = ("square", "form", "tanh", "logsumexp", "rational", "linear")
+FUNCTIONS = ("square", "form", "tanh", "logsumexp", "rational", "linear")
 """Least squares by their link, and the others; what separates most formulas first."""
 
 SEPARATING = st.sampled_from((0.0, 1.0, -1.0, 2.0, -2.0, 3.0, 1.0))
@@ -33,7 +33,7 @@ def smooth_functions(draw: Any, kind: str = "crisp") -> dict[str, Any]:
         columns of Q, that differ by a factor of 2^8. ``"degenerate"``: x or v zero, no residuals, equal logits.
     """
     numbers = rough(1) if check_kind(kind) == "rough" else SEPARATING
-    function, n = draw(st.sampled_from(KINDS)), draw(st.sampled_from((1, 2, 2, 3, 3)))
+    function, n = draw(st.sampled_from(FUNCTIONS)), draw(st.sampled_from((1, 2, 2, 3, 3)))
     x, v = draw(vector(numbers, n)), draw(vector(numbers, n))
     if kind == "degenerate" and draw(st.booleans()):
         x = [0.0] * n
