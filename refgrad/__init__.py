@@ -14,7 +14,8 @@ against exact arithmetic and by name; it is a library of its own; and it is mean
 `refgrad.multitask`   the min-norm point of several gradients (MGDA)
 `refgrad.continual`   Fisher information and the EWC penalty
 `refgrad.meta`        MAML, first-order MAML, Reptile
-`refgrad.contracts.tools`     the same quantities derived by hand, independent of all of the above, and known variants
+`refgrad.contracts`   the same quantities derived by hand, independent of all of the above, and known variants
+`refgrad.theory`      what is true of them in closed form
 ====================  =================================================================================
 
 Names are imported when they are first used, so that ``import refgrad`` costs little more than ``import numpy``.

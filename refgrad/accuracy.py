@@ -11,7 +11,7 @@ from refgrad.errors import ShapeError
 __all__ = ["LIMIT", "UNIT_ROUNDOFF", "attainable"]
 
 LIMIT = 30
-"""Errors up to this many times the attainable one pass: LAPACK's own threshold; stable methods stay below 2."""
+"""Errors up to this many times the attainable one pass: LAPACK's own threshold; sound code stays below 5."""
 
 UNIT_ROUNDOFF = {"float32": Fraction(1, 2**24), "float64": Fraction(1, 2**53)}
 """Half the distance from 1 to the next larger float: the largest relative error of one rounding."""

@@ -1,4 +1,4 @@
-"""The engine in two screens: runs of transformations, traced values, primitives.
+"""The core of the engine: runs of transformations, traced values, primitives.
 
 Every run of a transformation makes one `Trace` with a level from a counter that is never reused, so an inner run
 is always above the outer one and a value of a run that has ended is recognised, whatever threads, exceptions or
@@ -32,25 +32,6 @@ PRIMITIVES: dict[str, Primitive] = {}
 """Every primitive by its name."""
 
 _levels = itertools.count(1)
-
-
-class Watch(Protocol):
-    """What looks at the operations and rules of one run; `refgrad.debug` makes one for each run that begins in it."""
-
-    def call(self, trace: Trace, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        """An operation on traced arguments: what `trace` makes of it, looked at."""
-
-    def record(self, node: Any) -> None:
-        """A call of a function with rules of its own."""
-
-    def pull(self, node: Any) -> Callable[..., Any]:
-        """The cotangent rule of `node`, looked at."""
-
-    def push(self, node: Any) -> Callable[..., Any]:
-        """The tangent rule of `node`, looked at."""
-
-    def where(self, tracer: Tracer | None) -> str:
-        """Where an escaped value was made, as a sentence."""
 
 
 watching: ContextVar[Callable[[], Watch] | None] = ContextVar("refgrad.debug", default=None)
@@ -258,3 +239,22 @@ def _raised(a: Array, count: int) -> Array:
     """An array with `count` axes of length 1 after that of the examples."""
     size, *rest = shape_of(a)
     return PRIMITIVES["reshape"].apply(a, shape=(size, *(1,) * count, *rest))
+
+
+class Watch(Protocol):
+    """What looks at the operations and rules of one run; `refgrad.debug` makes one for each run that begins in it."""
+
+    def call(self, trace: Trace, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """An operation on traced arguments: what `trace` makes of it, looked at."""
+
+    def record(self, node: Any) -> None:
+        """A call of a function with rules of its own."""
+
+    def pull(self, node: Any) -> Callable[..., Any]:
+        """The cotangent rule of `node`, looked at."""
+
+    def push(self, node: Any) -> Callable[..., Any]:
+        """The tangent rule of `node`, looked at."""
+
+    def where(self, tracer: Tracer | None) -> str:
+        """Where an escaped value was made, as a sentence."""

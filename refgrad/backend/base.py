@@ -1,4 +1,4 @@
-"""What the engine may ask of an array library: some forty functions, by their array-API names.
+"""What the engine may ask of an array library: one table of functions, by NumPy's and the array API's names.
 
 Arithmetic and comparisons are not listed: they are the Python operators, which every library dispatches itself.
 A function here takes and returns arrays of its own library; axes are non-negative integers or tuples of them, and

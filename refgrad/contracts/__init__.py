@@ -15,7 +15,9 @@ Read `contract`, then a family, such as `refgrad.contracts.multitask`: ``min_nor
 
 from __future__ import annotations
 
-from refgrad.contracts.contract import Contract, Failure, Family, Framework, Problem
+from refgrad.contracts.contract import Contract, Failure, Family, Framework, Problem, each_kind
 from refgrad.contracts.registry import contracts, get, register_contract
 
-__all__ = ["Contract", "Failure", "Family", "Framework", "Problem", "contracts", "get", "register_contract"]
+__all__ = [
+    "Contract", "Failure", "Family", "Framework", "Problem", "contracts", "each_kind", "get", "register_contract",
+]  # fmt: skip

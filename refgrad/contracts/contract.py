@@ -46,7 +46,7 @@ class Framework(Protocol):
     """How the numbers of a problem become arrays: of each library, of exact arithmetic, or as the text of a test."""
 
     xp: Any
-    """A table with sum, exp, log, tanh, amax and reshape."""
+    """A table of functions, `refgrad.contracts.tools.Table`."""
 
     def array(self, values: Any) -> Array:
         """Nested lists of floats as an array of the dtype under test."""

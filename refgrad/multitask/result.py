@@ -42,7 +42,7 @@ class MinNorm(Aggregate):
     gap : array, shape ()
         ``|v|^2 - min_k <v, g_k>``, an upper bound of ``|v - v*|^2``; exactly 0 for rationals.
     steps : int
-        Rows that entered the active set; 0 for a closed form.
+        Rows that entered the active set, on floats the rows with weight; 0 for a closed form.
     stopped : Stopped
     """
 

@@ -1,4 +1,4 @@
-"""NumPy itself for plain arrays: a function is called only if an argument is traced, exact or on a device."""
+"""`numpys`: NumPy's own function for plain arrays, ours where an argument is traced, exact or on a device."""
 
 from __future__ import annotations
 

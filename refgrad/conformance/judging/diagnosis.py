@@ -65,7 +65,7 @@ def diagnose(referee: Referee, records: Sequence[Record], among: Sequence[Varian
 
     Parameters
     ----------
-    referee : Judge
+    referee : Referee
     records : list of Record
         All problems that gave a value.
     among : list of Variant

@@ -1,4 +1,4 @@
-"""The sweep: the subject on every problem, each output judged, each accident noted."""
+"""One run: the subject called on every problem of a sweep, each output judged, each accident noted."""
 
 from __future__ import annotations
 
@@ -157,8 +157,7 @@ class Run:
                 if outcome.kind != "value" or outcome.value is None:
                     self.troubles.append(Trouble(problem, outcome))
                 else:
-                    verdict = self.referee.judge(problem, outcome.value)
-                    record = Record(problem, outcome.value, verdict)
+                    record = Record(problem, outcome.value, self.referee.judge(problem, outcome.value))
                     self.records.append(record)
                     self.candidates.see(record)
                 self._progress(len(self.records) + len(self.troubles), total)

@@ -143,7 +143,7 @@ def _described(run: Run, problem: Problem, outcome: Outcome) -> dict[str, Any]:
     referee = run.referee
     truth = referee.truth(problem)
     judged = outcome.value is not None and outcome.kind == "value"
-    verdict = referee.judge(problem, outcome.value) if judged else Judgement("unknown")  # type: ignore[arg-type]
+    judgement = referee.judge(problem, outcome.value) if judged else Judgement("unknown")  # type: ignore[arg-type]
     finite = outcome.value is not None and bool(np.isfinite(outcome.value).all())
     return {
         "kind": problem.kind,
@@ -153,10 +153,10 @@ def _described(run: Run, problem: Problem, outcome: Outcome) -> dict[str, Any]:
         "got": outcome.value.tolist() if finite else None,  # type: ignore[union-attr]
         "got_hex": [float(v).hex() for v in outcome.value.ravel()] if outcome.value is not None else None,
         "expected": _exactly(truth) if truth is not None else None,
-        "error": float(verdict.high) if judged else None,
+        "error": float(judgement.high) if judged else None,
         "attainable": float(referee.attainable(problem)) if judged else None,
         "measure": referee.contract.certificate or "error",
-        "ratio": _finite(referee.ratio(problem, verdict)) if judged else None,
+        "ratio": _finite(referee.ratio(problem, judgement)) if judged else None,
         "field": outcome.field,
     }
 

@@ -1,4 +1,4 @@
-"""Problems for a run: a seeded sweep over the contract's strategies, and the search for a small failing one."""
+"""The sweep: which problems a run poses, from the contract's strategies; and the search for a small failing one."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class NotAnArray(TypeError):
     """What a subject returned is no array of numbers, so there is nothing to judge."""
 
 
-class ArrayApi:
+class ArrayNamespaceTable:
     """The table of a library that follows NumPy's names: NumPy, CuPy and jax.numpy."""
 
     def __init__(self, namespace: Any) -> None:
@@ -69,7 +69,7 @@ class NumPy:
     def __init__(self, dtype: str, private: bool = True) -> None:
         self.dtype = dtype
         self.library = _library(self.name)
-        self.xp: Any = ArrayApi(self.library)
+        self.xp: Any = ArrayNamespaceTable(self.library)
 
     def array(self, values: Any) -> Array:
         return self.library.asarray(values, dtype=self.dtype)
@@ -107,7 +107,7 @@ class Jax(NumPy):
             jax.config.update("jax_enable_x64", True)
         self.dtype = dtype
         self.library = importlib.import_module("jax.numpy")
-        self.xp = ArrayApi(self.library)
+        self.xp = ArrayNamespaceTable(self.library)
 
 
 class Torch:
@@ -236,5 +236,5 @@ def _library(name: str) -> Any:
     except ImportError as error:
         how = "pip install 'refgrad[gpu]'" if name == "cupy" else f"pip install {name}"
         raise MissingExtra(
-            f"the backend {name} was asked for, and {name} is not installed in {sys.executable}: {how} ({error})"
+            f"the framework {name} was asked for, and {name} is not installed in {sys.executable}: {how} ({error})"
         ) from error
