@@ -1,6 +1,6 @@
 """Names for what refgrad's functions take and return.
 
-Arrays of NumPy, CuPy, the exact backends and traced values share no common base class, so `Array` is `Any`
+Arrays of NumPy, CuPy, exact arithmetic and traced values share no common base class, so `Array` is `Any`
 to the type checker; the docstrings state shapes and dtypes, and the functions check them.
 """
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refgrad.autodiff.rules import determinant, linalg, orthogonal, shape, spectral, triangular
-from refgrad.autodiff.rules.contract import matrix_transpose
+from refgrad.autodiff.rules.matrix import matrix_transpose
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy import diagonals

@@ -8,7 +8,7 @@ from typing import Any
 from refgrad.autodiff.primitive import keepdims_shape
 from refgrad.autodiff.rules import norm as rules
 from refgrad.autodiff.rules import shape, spectral
-from refgrad.autodiff.rules.contract import matrix_transpose
+from refgrad.autodiff.rules.matrix import matrix_transpose
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy.conversion import floating

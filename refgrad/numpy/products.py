@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from refgrad.autodiff.rules import contract
+from refgrad.autodiff.rules import matrix
 from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
@@ -26,7 +26,7 @@ def matmul(a: Any, b: Any) -> Array:
     a, b = asarray(a), asarray(b)
     left, right = shape_of(a), shape_of(b)
     if len(left) == len(right) == 2 and left[1] == right[0]:
-        return contract.matmul(a, b)
+        return matrix.matmul(a, b)
     if not left or not right:
         raise ShapeError(
             f"matmul: expected arrays with at least one axis, got shapes {left} and {right}; use * for numbers"
@@ -34,12 +34,12 @@ def matmul(a: Any, b: Any) -> Array:
     if left[-1] != right[-2 if len(right) > 1 else 0]:
         raise ShapeError(f"matmul: the inner lengths of shapes {left} and {right} differ")
     if len(left) > 1 and len(right) > 1:
-        return contract.matmul(a, b)
+        return matrix.matmul(a, b)
     if len(left) == 1:
         a = rules.reshape(a, shape=(1, left[0]))
     if len(right) == 1:
         b = rules.reshape(b, shape=(right[0], 1))
-    y = contract.matmul(a, b)
+    y = matrix.matmul(a, b)
     dims = list(shape_of(y))
     if len(right) == 1:
         del dims[-1]
@@ -101,7 +101,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Array:
     inner = math.prod([shape_of(a)[i] for i in left])
     rows = reshape(transpose(a, rest_a + left), (math.prod(dims_a), inner))
     columns = reshape(transpose(b, right + rest_b), (inner, math.prod(dims_b)))
-    return reshape(contract.matmul(rows, columns), dims_a + dims_b)
+    return reshape(matrix.matmul(rows, columns), dims_a + dims_b)
 
 
 def _paired_axes(a: Array, b: Array, axes: Any) -> tuple[list[int], list[int]]:
@@ -128,9 +128,7 @@ def vecdot(a: Any, b: Any, *, axis: int = -1) -> Array:
         raise ShapeError(f"vecdot: axis {axis} of shapes {shape_of(a)} and {shape_of(b)} differs in length")
     row, column = moveaxis(a, axis, -1), moveaxis(b, axis, -1)
     dims_row, dims_column = shape_of(row), shape_of(column)
-    y = contract.matmul(
-        rules.reshape(row, shape=(*dims_row[:-1], 1, n)), rules.reshape(column, shape=(*dims_column, 1))
-    )
+    y = matrix.matmul(rules.reshape(row, shape=(*dims_row[:-1], 1, n)), rules.reshape(column, shape=(*dims_column, 1)))
     return rules.reshape(y, shape=shape_of(y)[:-2])
 
 
@@ -197,5 +195,5 @@ def _correlation(long: Array, short: Array, mode: str) -> Array:
         raise InvalidInput(f"expected mode valid, same or full, got {mode!r}")
     before, after = borders[mode]
     wide = rules.pad(long, shape=(before + n + after,), index=(slice(before, before + n),))
-    y = contract.matmul(windows(wide, m), rules.reshape(short, shape=(m, 1)))
+    y = matrix.matmul(windows(wide, m), rules.reshape(short, shape=(m, 1)))
     return rules.reshape(y, shape=shape_of(y)[:1])

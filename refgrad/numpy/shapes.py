@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.autodiff.rules import contract
+from refgrad.autodiff.rules import matrix
 from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
@@ -69,7 +69,7 @@ permute_dims = transpose
 
 def matrix_transpose(x: Any) -> Array:
     """x with its last two axes exchanged."""
-    return contract.matrix_transpose(asarray(x))
+    return matrix.matrix_transpose(asarray(x))
 
 
 @numpys

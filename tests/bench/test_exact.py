@@ -1,4 +1,4 @@
-"""What exact arithmetic costs: the families and the oracles on rationals of either type, matrices, certified balls.
+"""What exact arithmetic costs: the families and the quantities on rationals of either type, matrices, certified balls.
 
 Run with ``nox -s bench``. Nothing here can fail for being slow.
 """
@@ -15,8 +15,8 @@ from helpers.fraction_arrays import FRACTIONS, converted
 import refgrad.numpy as rnp
 from refgrad import backend, exact
 from refgrad.contracts.implicit.bilevel import QuadraticBilevel
-from refgrad.contracts.meta import maml as meta_oracle
-from refgrad.contracts.multitask.min_norm import min_norm as min_norm_oracle
+from refgrad.contracts.meta import maml as meta_quantities
+from refgrad.contracts.multitask.min_norm import min_norm as min_norm_quantity
 from refgrad.contracts.tools.losses import EXACT_TABLE, Quartic
 from refgrad.implicit import hypergradient
 from refgrad.meta import maml_gradient
@@ -49,31 +49,31 @@ def both(function, *arguments):
     return lambda: function(*arguments), lambda: function(*theirs)
 
 
-def test_one_algorithm_of_each_family_and_its_oracle_on_rationals():
+def test_one_algorithm_of_each_family_and_its_quantity_on_rationals():
     parts, w, phi = bilevel(8)
 
     def by_family(parts, w, phi):
         problem = QuadraticBilevel(*parts)
         return hypergradient(problem.inner, problem.outer, w, phi).value
 
-    def by_oracle(parts, phi):
+    def by_quantity(parts, phi):
         return QuadraticBilevel(*parts).hypergradient(phi).value
 
     batch = lambda: (integers(2, 4, 6), integers(2, 4))
     tasks, theta, lr = [(batch(), batch())], integers(1, 6), exact.asarray("1/64")
     maml = lambda theta, tasks, lr: maml_gradient(Quartic(rnp), theta, tasks, lr, 3)
-    maml_by_hand = lambda theta, tasks, lr: meta_oracle.maml_gradient(Quartic(EXACT_TABLE), theta, tasks, lr, 3)
+    maml_by_hand = lambda theta, tasks, lr: meta_quantities.maml_gradient(Quartic(EXACT_TABLE), theta, tasks, lr, 3)
     J = integers(3, 6, 8)
     A, b = integers(9, 16, 16), integers(9, 16, 1)
     solve = lambda A, b: backend.of(A).solve(A, b)
     product = lambda A: A @ A
     runs = {
         "hypergradient, 8 x 8 (asked: 5 ms)": both(by_family, parts, w, phi),
-        "  by the oracle": both(by_oracle, parts, phi),
+        "  by the quantity": both(by_quantity, parts, phi),
         "MAML, 3 steps, 6 parameters (asked: 20 ms)": both(maml, theta, tasks, lr),
-        "  by its oracle": both(maml_by_hand, theta, tasks, lr),
+        "  by its quantity": both(maml_by_hand, theta, tasks, lr),
         "min-norm, 6 tasks x 8 (asked: 20 ms)": both(min_norm, J),
-        "  by the oracle, checked by multiplying back": both(min_norm_oracle, J),
+        "  by the quantity, checked by multiplying back": both(min_norm_quantity, J),
         "solve, 16 x 16 (asked: 1 ms)": both(solve, A, b),
         "product, 16 x 16": both(product, A / 7),
     }

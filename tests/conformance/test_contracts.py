@@ -176,7 +176,7 @@ RIGHT = {
 
 
 @every
-def test_a_right_implementation_in_float64_is_within_rounding_of_the_oracle(name):
+def test_a_right_implementation_in_float64_is_within_rounding_of_the_quantity(name):
     contract = contracts.get(name)
     for kind in ("crisp", "rough"):
         for problem in draws(contract.problems[kind](), 20):

@@ -15,7 +15,7 @@ from refgrad.contracts.tools.answer import Answer
 U = UNIT_ROUNDOFF["float64"]
 
 
-def contract(oracle, **more):
+def contract(quantity, **more):
     return Contract(
         name="test",
         version="1.0",
@@ -25,7 +25,7 @@ def contract(oracle, **more):
         references=(),
         problems={},
         arguments=lambda inputs, framework: (framework.array(inputs["x"]),),
-        quantity=oracle,
+        quantity=quantity,
         shape=lambda inputs: (len(inputs["x"]),),
         variants=(),
         **more,

@@ -1,4 +1,4 @@
-"""The kit on itself: every variant, made a subject, is diagnosed as itself; the oracle, made a subject, is exact."""
+"""The kit on itself: every variant, made a subject, is diagnosed as itself; the quantity, made a subject, is exact."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def found(referee, formula, dtype="float64"):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_oracle_rounded_to_floats_is_as_accurate_as_floats_allow(referee, dtype):
+def test_the_quantity_rounded_to_floats_is_as_accurate_as_floats_allow(referee, dtype):
     finding = found(referee, lambda problem: referee.truth(problem).middle, dtype)
     assert finding.grade in ("exact", "accurate"), finding
 

@@ -36,14 +36,14 @@ def test_softmax_fisher_diagonals_lie_within_certified_enclosures(ours, truth, i
     enclosure = exact.evaluate(lambda theta, X: truth(logits_of(inputs, EXACT_TABLE), theta, X, y).value, *args)
     in_balls = exact.evaluate(lambda theta, X: ours(logits_of(inputs, rnp), theta, X, y), *args)
     for i, (low, high) in enumerate(zip(enclosure.low, enclosure.high, strict=True)):
-        # the same code on balls overlaps the oracle, and both are known to 73 bits
+        # the same code on balls overlaps the quantity, and both are known to 73 bits
         assert in_balls.low[i] <= high
         assert low <= in_balls.high[i]
         assert abs(found[i] - float(low)) <= 2.0**-44 * float(max(map(abs, enclosure.high)))
 
 
 @pytest.mark.proves("fisher-diagonal")
-def test_the_gaussian_fisher_is_rational_and_equals_its_oracle():
+def test_the_gaussian_fisher_is_rational_and_equals_its_quantity():
     rng = np.random.default_rng(0)
     X = exact.asarray(rng.integers(-3, 4, (5, 3)).astype(object))
     theta, y = exact.asarray([1, 2, 3]), exact.asarray([[1], [0], [2], [-1], [3]])
@@ -81,7 +81,7 @@ def test_float32_stays_float32():
 
 
 @pytest.mark.proves("ewc-penalty")
-def test_the_penalty_its_gradient_and_its_hessian_are_the_oracles():
+def test_the_penalty_its_gradient_and_its_hessian_are_the_quantities():
     theta, star = exact.asarray([1, -2, "1/3"]), exact.asarray([0, 1, 1])
     weights, lam, v = exact.asarray([3, "1/2", 6]), exact.asarray("5/7"), exact.asarray([1, 2, 3])
     assert ewc_penalty(theta, star, weights, lam) == ewc.ewc_penalty(theta, star, weights, lam).value

@@ -34,7 +34,7 @@ def test_the_probe_problem_has_its_hypergradient(solver):
 @pytest.mark.proves("hypergradient")
 @BOTH
 @pytest.mark.parametrize("seed", range(8))
-def test_random_rational_problems_agree_with_the_oracle(solver, seed):
+def test_random_rational_problems_agree_with_the_quantity(solver, seed):
     rng = np.random.default_rng(seed)
     n, m = 4, 2
     integers = lambda *shape: exact.asarray(rng.integers(-3, 4, shape).astype(object))

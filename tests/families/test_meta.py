@@ -1,4 +1,4 @@
-"""MAML, FOMAML and Reptile of the package equal the oracles, with ==, and tell the known mistakes apart."""
+"""MAML, FOMAML and Reptile of the package equal the quantities, with ==, and tell the known mistakes apart."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad
-from refgrad.contracts.meta import maml as oracle
+from refgrad.contracts.meta import maml as by_hand
 from refgrad.contracts.meta.maml_variants import MAML_VARIANTS
 from refgrad.contracts.meta.problems import few_shot
 from refgrad.contracts.tools.answer import NotApplicable
@@ -29,7 +29,7 @@ def exact_tasks(inputs):
 
 @pytest.mark.proves("maml-gradient", "fomaml-gradient")
 @pytest.mark.parametrize(
-    ("ours", "truth"), [(maml_gradient, oracle.maml_gradient), (fomaml_gradient, oracle.fomaml_gradient)]
+    ("ours", "truth"), [(maml_gradient, by_hand.maml_gradient), (fomaml_gradient, by_hand.fomaml_gradient)]
 )
 @some
 @given(inputs=few_shot("crisp"))
@@ -68,11 +68,11 @@ def test_on_a_quadratic_with_one_batch_two_fomaml_steps_are_one_maml_step():
 @pytest.mark.proves("reptile-update")
 @some
 @given(inputs=few_shot("crisp"), epsilon=st.sampled_from(["1", "1/2", "1/10"]))
-def test_reptile_equals_its_oracle_and_one_step_is_joint_training(inputs, epsilon):
+def test_reptile_equals_its_quantity_and_one_step_is_joint_training(inputs, epsilon):
     theta, lr, epsilon = exact.asarray(inputs["theta"]), exact.asarray(inputs["lr"]), exact.asarray(epsilon)
     tasks = [list(task) for task in exact_tasks(inputs)]
     found = reptile_update(Quartic(rnp), theta, tasks, lr, epsilon)
-    assert (found == oracle.reptile_update(Quartic(EXACT_TABLE), theta, tasks, lr, epsilon).value).all()
+    assert (found == by_hand.reptile_update(Quartic(EXACT_TABLE), theta, tasks, lr, epsilon).value).all()
     one = reptile_update(Quartic(rnp), theta, [task[:1] for task in tasks], lr, epsilon)
     joint = sum(Quartic(EXACT_TABLE).grad(theta, task[0]) for task in tasks) / len(tasks)
     assert (one == theta - epsilon * lr * joint).all()

@@ -1,4 +1,4 @@
-"""The min-norm point of the package equals the oracle, with ==; on floats its gap is at the level of rounding."""
+"""The min-norm point of the package equals the quantity, with ==; on floats its gap is at the level of rounding."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ integer_matrices = st.integers(1, 5).flatmap(
 @pytest.mark.proves("min-norm", "min-norm-gap")
 @some
 @given(rows=integer_matrices)
-def test_on_rationals_the_gap_is_exactly_zero_and_the_direction_is_the_oracles(rows):
+def test_on_rationals_the_gap_is_exactly_zero_and_the_direction_is_the_contracts(rows):
     J = exact.asarray(rows)
     result = min_norm(J)
     assert result.gap == 0

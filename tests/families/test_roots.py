@@ -120,7 +120,7 @@ def test_a_hypergradient_is_the_gradient_through_the_root_of_the_slope():
     assert (grad(lambda p: problem.outer(by_cg(p), p))(phi) == found).all()
 
 
-def oracle_problems():
+def quantity_problems():
     a = lambda seed, *shape: integers(seed, *shape)
     X, Q, P = a(20, 4, 2), a(21, 2, 2), a(22, 3, 3)
     ridge = Ridge(X, a(23, 4), a(24, 3, 2), a(25, 3), exact.asarray([[1, 0], [1, 1]]))
@@ -132,8 +132,8 @@ def oracle_problems():
 
 @pytest.mark.proves("custom-root")
 @pytest.mark.parametrize("name", ["ridge", "manufactured"])
-def test_gradients_through_roots_are_the_hypergradients_of_the_oracles(name):
-    problem, phi = oracle_problems()[name]
+def test_gradients_through_roots_are_the_hypergradients_of_the_contracts(name):
+    problem, phi = quantity_problems()[name]
     root = custom_root(lambda w, p: grad(problem.inner)(w, p), problem.solution)
     found = grad(lambda p: problem.outer(root(p), p))(phi)
     assert (found == problem.hypergradient(phi).value).all()

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from refgrad.autodiff.core import PRIMITIVES
 from refgrad.autodiff.rules import (
-    contract,
     determinant,
     discrete,
     einsum,
     elementwise,
     index,
     linalg,
+    matrix,
     norm,
     order,
     orthogonal,
@@ -30,6 +30,6 @@ from refgrad.autodiff.rules import (
 )
 
 __all__ = [
-    "PRIMITIVES", "contract", "determinant", "discrete", "einsum", "elementwise", "index", "linalg", "norm",
+    "PRIMITIVES", "determinant", "discrete", "einsum", "elementwise", "index", "linalg", "matrix", "norm",
     "order", "orthogonal", "reduce", "scan", "shape", "smooth", "special", "spectral", "triangular", "window",
 ]  # fmt: skip

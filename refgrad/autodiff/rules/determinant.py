@@ -18,8 +18,8 @@ from refgrad import backend
 from refgrad.autodiff.core import Primitive, primal
 from refgrad.autodiff.domains import case, invertible, real
 from refgrad.autodiff.primitive import unbroadcast
-from refgrad.autodiff.rules.contract import matrix_transpose
 from refgrad.autodiff.rules.linalg import solve
+from refgrad.autodiff.rules.matrix import matrix_transpose
 from refgrad.autodiff.rules.reduce import sum_
 from refgrad.autodiff.rules.shape import reshape, slice_
 from refgrad.backend import shape_of

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from refgrad.autodiff.core import Primitive
 from refgrad.autodiff.domains import case, invertible, real
 from refgrad.autodiff.primitive import unbroadcast
-from refgrad.autodiff.rules.contract import matmul, matrix_transpose
+from refgrad.autodiff.rules.matrix import matmul, matrix_transpose
 from refgrad.typing import Array
 
 __all__ = ["solve"]

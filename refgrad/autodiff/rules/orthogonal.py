@@ -26,7 +26,7 @@ from collections.abc import Sequence
 
 from refgrad.autodiff.core import Primitive
 from refgrad.autodiff.domains import case, full_rank
-from refgrad.autodiff.rules.contract import matmul, matrix_transpose
+from refgrad.autodiff.rules.matrix import matmul, matrix_transpose
 from refgrad.autodiff.rules.triangular import solve_triangular, triangle
 from refgrad.backend import shape_of
 from refgrad.typing import Array

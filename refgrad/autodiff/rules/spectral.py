@@ -32,8 +32,8 @@ import numpy as np
 from refgrad import backend
 from refgrad.autodiff.core import Primitive, primal
 from refgrad.autodiff.domains import case, symmetric
-from refgrad.autodiff.rules.contract import matmul, matrix_transpose
 from refgrad.autodiff.rules.elementwise import abs_, where
+from refgrad.autodiff.rules.matrix import matmul, matrix_transpose
 from refgrad.autodiff.rules.reduce import amax, sum_
 from refgrad.autodiff.rules.shape import reshape, slice_
 from refgrad.autodiff.rules.triangular import symmetric_part

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from refgrad.autodiff.core import Primitive
 from refgrad.autodiff.domains import case, nonzero, positive_definite, real
 from refgrad.autodiff.primitive import unbroadcast
-from refgrad.autodiff.rules.contract import matmul, matrix_transpose
+from refgrad.autodiff.rules.matrix import matmul, matrix_transpose
 from refgrad.autodiff.rules.shape import tri_mask
 from refgrad.typing import Array
 

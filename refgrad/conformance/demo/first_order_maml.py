@@ -1,4 +1,4 @@
-"""MAML on NumPy, where the query gradient is taken at the adapted parameters and that was that."""
+"""MAML on NumPy, with its usual mistake: the query gradient at the adapted parameters is returned as it is."""
 
 from __future__ import annotations
 

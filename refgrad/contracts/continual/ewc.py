@@ -1,4 +1,4 @@
-"""The penalty of elastic weight consolidation.
+"""The penalty of elastic weight consolidation and its gradient, by hand.
 
 References
 ----------

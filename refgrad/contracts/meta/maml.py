@@ -1,4 +1,4 @@
-"""Meta-gradients by the backward recursion of explicit Hessian-vector products, and what is computed in their place.
+"""Meta-gradients by hand: of MAML through explicit Hessian-vector products, of FOMAML; and the update of Reptile.
 
 One task: ``theta_{i+1} = theta_i - lr grad S(theta_i)`` for i = 0 .. k-1, with the support loss S, then the gradient
 of the query loss Q at ``theta_k`` is pulled back through the steps, the last one first:

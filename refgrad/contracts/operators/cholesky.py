@@ -1,4 +1,4 @@
-"""The Cholesky factor, and what is computed from one.
+"""The Cholesky factor, and the inverse and solutions computed from one.
 
 ``cholesky``: for ``x = L L^T`` and symmetric u and v, with Phi(S) the lower triangle of S with its diagonal lower_half,
 

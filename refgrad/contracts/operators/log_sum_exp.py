@@ -1,4 +1,6 @@
-"""The log-sum-exp family. With ``p = exp x / sum exp x``, ``E[u] = sum p u`` and ``cov = E[u v] - E[u] E[v]``:
+"""The log-sum-exp family: values, and both derivatives by hand.
+
+With ``p = exp x / sum exp x``, ``E[u] = sum p u`` and ``cov = E[u v] - E[u] E[v]``:
 
 logsumexp     D = E[u]             D^2 = cov
 softmax       D = p (u - E[u])     D^2 = p ((u - E[u]) (v - E[v]) - cov)

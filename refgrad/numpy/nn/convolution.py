@@ -17,7 +17,7 @@ import numpy as np
 
 from refgrad import backend
 from refgrad.autodiff.core import primal
-from refgrad.autodiff.rules import contract, elementwise
+from refgrad.autodiff.rules import elementwise, matrix
 from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
@@ -120,7 +120,7 @@ def _convolution(
     terms = inputs * math.prod(kernel)
     columns = rules.reshape(rules.transpose(y, axes=order), shape=(n, groups, terms, math.prod(places)))
     rows = rules.reshape(weight, shape=(groups, outputs // groups, terms))
-    y = rules.reshape(contract.matmul(rows, columns), shape=(n, outputs, *places))
+    y = rules.reshape(matrix.matmul(rows, columns), shape=(n, outputs, *places))
     if bias is None:
         return y
     bias = asarray(bias)

@@ -1,4 +1,4 @@
-"""Min-norm weights by counting: every turn adds the gradient that the average so far serves worst.
+"""Min-norm weights by fictitious play: every turn adds the gradient that the average so far serves worst.
 
     u_{n+1} = n/(n+1) u_n + 1/(n+1) g_tau,     tau = argmin_k <g_k, u_n>,     u_1 = g_1
 

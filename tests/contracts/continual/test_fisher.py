@@ -1,4 +1,4 @@
-"""The Fisher oracles against sums over examples and labels of differentiated log-probabilities; and their variants."""
+"""The Fisher diagonals against sums over examples and labels of differentiated log-probabilities; and variants."""
 
 from __future__ import annotations
 
@@ -99,10 +99,10 @@ def test_each_diagonal_equals_its_sum_of_differentiated_log_probabilities(name):
             assert np.all(exact.bounds(abs(answer.value))[0] <= exact.bounds(answer.magnitude)[1])
 
 
-def test_the_oracles_are_the_true_and_the_empirical_diagonal():
+def test_the_quantities_are_the_true_and_the_empirical_diagonal():
     for call in problems("crisp"):
-        for name, oracle in (("true", continual.fisher_diagonal), ("empirical", continual.empirical_fisher_diagonal)):
-            a, b = exact.evaluate(VARIANT[name], *call), exact.evaluate(oracle, *call)
+        for name, quantity in (("true", continual.fisher_diagonal), ("empirical", continual.empirical_fisher_diagonal)):
+            a, b = exact.evaluate(VARIANT[name], *call), exact.evaluate(quantity, *call)
             assert np.all(a.low.value == b.low.value)
             assert np.all(a.high.value == b.high.value)
 
@@ -110,8 +110,8 @@ def test_the_oracles_are_the_true_and_the_empirical_diagonal():
 def test_the_true_diagonal_ignores_the_labels_and_the_empirical_one_does_not():
     logits, theta, X, y = next(call for call in problems("crisp", 20) if np.any(exact.to_fractions(call[2]) != 0))
     others = (y + 1) % 3
-    for oracle, same in ((continual.fisher_diagonal, True), (continual.empirical_fisher_diagonal, False)):
-        a, b = (exact.evaluate(oracle, logits, theta, X, labels).low.value for labels in (y, others))
+    for quantity, same in ((continual.fisher_diagonal, True), (continual.empirical_fisher_diagonal, False)):
+        a, b = (exact.evaluate(quantity, logits, theta, X, labels).low.value for labels in (y, others))
         assert bool(np.all(a == b)) == same
 
 

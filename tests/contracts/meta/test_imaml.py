@@ -144,7 +144,7 @@ def test_a_concave_support_loss_is_adapted_to_unless_its_curvature_cancels_the_p
         imaml_gradient(theta, [((A, c), query)], exact.asarray(1))
 
 
-def test_the_oracles_on_balls_enclose_those_on_rationals():
+def test_the_quantities_on_balls_enclose_those_on_rationals():
     task = (
         (exact.asarray([[2, 1], [1, 3]]), exact.asarray([1, -1])),
         (exact.asarray([[1, 0], [0, 2]]), exact.asarray([0, 3])),

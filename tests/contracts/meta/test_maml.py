@@ -1,4 +1,4 @@
-"""The meta-gradient oracle against unrolled series, explicit matrix products and closed forms; and its variants."""
+"""The meta-gradient against unrolled series, explicit matrix products and closed forms; and its variants."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_the_maml_gradient_of_one_task_equals_the_product_with_the_last_hessian_
 
 @settings(max_examples=30, deadline=None)
 @given(few_shot("rough"))
-def test_variants_on_tasks_and_steps_equal_the_oracle_with_other_arguments(inputs):
+def test_variants_on_tasks_and_steps_equal_the_quantity_with_other_arguments(inputs):
     loss, theta, tasks, lr, steps = arguments(inputs)
     for table, method in ((VARIANT, meta.maml_gradient), (FOMAML_VARIANT, meta.fomaml_gradient)):
 
@@ -144,7 +144,7 @@ def test_task_leakage_starts_each_task_where_the_one_before_ended(inputs):
 
 @settings(max_examples=20, deadline=None)
 @given(few_shot("crisp"))
-def test_other_variants_are_the_oracle_on_changed_losses_or_gradients(inputs):
+def test_other_variants_are_the_quantity_on_changed_losses_or_gradients(inputs):
     loss, theta, tasks, lr, steps = arguments(inputs)
 
     def of(name):

@@ -64,7 +64,7 @@ def lifted(x):
 def check(table, formulas, truth, call):
     """Every variant has its formula and a magnitude no smaller; any two, or one and the truth, a hundredth apart."""
     assert set(formulas) == set(table)
-    values = {"the oracle": exact.to_fractions(truth(*call).value)}
+    values = {"the quantity": exact.to_fractions(truth(*call).value)}
     for name, answer in table.items():
         found = answer(*call)
         values[name] = exact.to_fractions(found.value)
@@ -72,7 +72,7 @@ def check(table, formulas, truth, call):
         assert found.magnitude.shape == found.value.shape
         assert np.all(abs(found.value) <= found.magnitude), name
     for first, second in combinations(values, 2):
-        assert 100 * max(abs(values[first] - values[second])) > max(abs(values["the oracle"])), (first, second)
+        assert 100 * max(abs(values[first] - values[second])) > max(abs(values["the quantity"])), (first, second)
 
 
 # Reptile: three tasks of one, two and three batches

@@ -1,4 +1,4 @@
-"""The min-norm oracle against all faces of the simplex, known answers, and the properties of its gap."""
+"""The min-norm point against all faces of the simplex, known answers, and the properties of its gap."""
 
 from __future__ import annotations
 

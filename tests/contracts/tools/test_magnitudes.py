@@ -252,11 +252,11 @@ def test_the_magnitude_of_a_fisher_diagonal_squares_the_terms_of_the_score():
         found = scores(logits, exact.balls([0, 0]), exact.balls([[1]]), [0])
         assert np.all(found.s == [[[half, -half], [-half, half]]])
         assert np.all(found.terms == [[[3 * half, half], [half, 3 * half]]])
-    for oracle, magnitudes in (
+    for quantity, magnitudes in (
         (continual.fisher_diagonal, [Fraction(5, 4), Fraction(5, 4)]),
         (continual.empirical_fisher_diagonal, [Fraction(9, 4), Fraction(1, 4)]),
     ):
-        run = exact.evaluate(oracle, *arguments)
+        run = exact.evaluate(quantity, *arguments)
         for low, high, truth in (
             (run.low.value, run.high.value, [half**2] * 2),
             (run.low.magnitude, run.high.magnitude, magnitudes),

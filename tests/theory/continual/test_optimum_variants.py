@@ -31,7 +31,7 @@ SLOPES = {
 
 
 def values(table, truth, *arguments):
-    found = {v.name: v.answer(*arguments).value for v in table} | {"the oracle": truth}
+    found = {v.name: v.answer(*arguments).value for v in table} | {"the quantity": truth}
     for first, second in combinations(found, 2):
         assert np.any(100 * abs(found[first] - found[second]) > abs(truth).max()), (first, second)
     return found
@@ -39,7 +39,7 @@ def values(table, truth, *arguments):
 
 def test_each_optimum_balances_the_new_task_with_its_own_penalty_and_with_no_other():
     found = values(OPTIMUM_VARIANTS, ewc_optimum(NEW, OLD.c, OLD.H, LAM), NEW, OLD.c, OLD.H, LAM)
-    assert set(SLOPES) == set(found) - {"the oracle"}
+    assert set(SLOPES) == set(found) - {"the quantity"}
     for name, slope in SLOPES.items():
         for other, theta in found.items():
             assert np.all(NEW.grad(theta) + slope(theta) == 0) == (name == other)
@@ -69,7 +69,7 @@ def test_each_online_optimum_balances_the_last_task_with_penalties_on_those_befo
         "decay-in-penalty-only": lambda x: weights(x, [second(GAMMA)] * 2, [GAMMA, GAMMA]),
         "no-decay": lambda x: weights(x, [OLD.c, NEW.c], [1, 1]),
         "one-penalty-per-task": lambda x: weights(x, [OLD.c, second(1)], [1, 1]),
-        "the oracle": lambda x: weights(x, [OLD.c, NEW.c], [GAMMA**2, GAMMA]),
+        "the quantity": lambda x: weights(x, [OLD.c, NEW.c], [GAMMA**2, GAMMA]),
     }
     assert set(slopes) == set(found)
     for name, slope in slopes.items():
