@@ -260,7 +260,7 @@ def _contracts(options: argparse.Namespace) -> int:
     found, params = contracts.get(options.name), dict(options.param)
     if params and not isinstance(found, Family):
         raise UsageError(f"{found.name} is one contract: it has no options, and got {', '.join(params)}")
-    _describe(found.chosen(params)[0] if params and isinstance(found, Family) else found)
+    _describe(found.choose(params)[0] if params and isinstance(found, Family) else found)
     return 0
 
 

@@ -165,7 +165,7 @@ def evaluate(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosur
     """
     if not isinstance(bits, int) or isinstance(bits, bool) or not 1 <= bits < _LIMIT:
         raise InvalidInput(f"evaluate: expected bits, an int from 1 to {_LIMIT - 1}, got {bits!r}")
-    given = tree.map(_given, args)
+    given = tree.map(_convert_argument, args)
     try:
         found = _enclosure(f(*given), None)
         if found.exact:
@@ -279,12 +279,12 @@ def attainable(
         raise InvalidInput(f"attainable: expected dtype 'float64' or 'float32', got {dtype!r}")
     if not isinstance(patterns, int) or isinstance(patterns, bool) or patterns < 1:
         raise InvalidInput(f"attainable: expected patterns, an int of at least 1, got {patterns!r}")
-    given = tuple(tree.map(_given, argument) for argument in (x if type(x) is tuple else (x,)))
+    given = tuple(tree.map(_convert_argument, argument) for argument in (x if type(x) is tuple else (x,)))
     base = _middles(evaluate(f, *given))
 
     def near(pattern: int) -> list[Fraction]:
         signs = random.Random(f"{seed}/{pattern}")
-        moved = tree.map(lambda leaf: _moved(leaf, unit, signs) if isinstance(leaf, ExactArray) else leaf, given)
+        moved = tree.map(lambda leaf: _perturb(leaf, unit, signs) if isinstance(leaf, ExactArray) else leaf, given)
         return _middles(evaluate(f, *moved))
 
     if magnitude is None:
@@ -302,7 +302,7 @@ def _name(dtype: Any) -> str:
         return repr(dtype)
 
 
-def _moved(x: ExactArray, unit: Fraction, signs: random.Random) -> ExactArray:
+def _perturb(x: ExactArray, unit: Fraction, signs: random.Random) -> ExactArray:
     relative = np.array([*(signs.choice((-1, 1)) * unit for _ in range(x.size)), None], object)[:-1]
     return x * (1 + asarray(relative.reshape(x.shape)))  # type: ignore[no-any-return]
 
@@ -313,7 +313,7 @@ def _middles(found: Enclosure) -> list[Fraction]:
     return [(a + b) / 2 for low, high in pairs for a, b in zip(low.flat, high.flat, strict=True)]
 
 
-def _given(leaf: Any) -> Any:
+def _convert_argument(leaf: Any) -> Any:
     """An argument as f gets it: numbers exact, masks, labels and what is no array as they are."""
     if isinstance(leaf, np.ndarray):
         return asarray(leaf) if leaf.dtype.kind in "fO" or type(leaf) is not np.ndarray else leaf

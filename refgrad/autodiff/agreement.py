@@ -256,9 +256,9 @@ def check_adjoint(rules: Rules, ys: Sequence[Any], xs: Sequence[Any]) -> bool:
             continue
         alone = products(ys, xs, [s if i == j or s is None else 0 * s for j, s in enumerate(ts)])
         if not alone[0].agrees(alone[1], limit):
-            wrong.append(f"argument {rules.places[i]}: <u, J t> = {alone[0].shown} but <J^T u, t> = {alone[1].shown}")
+            wrong.append(f"argument {rules.places[i]}: <u, J t> = {alone[0].text} but <J^T u, t> = {alone[1].text}")
     if not wrong:
-        found = f"<u, J t> = {one.shown} but <J^T u, t> = {other.shown}"
+        found = f"<u, J t> = {one.text} but <J^T u, t> = {other.text}"
         wrong = [f"all arguments together: {found}; the jvp rule is not linear in the tangents"]
     raise WrongDerivative(
         f"{rules.name}: the jvp and vjp rules are not transposes of one another. For integer vectors t and u, "
@@ -290,7 +290,7 @@ class _Number:
         return self.exact or math.isfinite(self.size)
 
     @property
-    def shown(self) -> str:
+    def text(self) -> str:
         return str(self.low) if self.low == self.high else f"[{float(self.low)}, {float(self.high)}]"
 
     def agrees(self, other: _Number, limit: float) -> bool:

@@ -69,7 +69,7 @@ def check_result(out: Any, f: Callable[..., Any], what: str) -> Any:
     value = primal(out)
     if not is_real(value):
         raise NoDerivative(
-            f"{what}({name_of(f)}): expected a result of real floating-point or exact numbers, got {_given(value)}"
+            f"{what}({name_of(f)}): expected a result of real floating-point or exact numbers, got {_describe(value)}"
         )
     return out
 
@@ -87,12 +87,12 @@ def real_leaves(tree: Tree, what: str) -> tuple[list[Array], Structure]:
         elif isinstance(value, (Fraction, Decimal)) or getattr(getattr(value, "dtype", None), "kind", None) == "O":
             hint = "Write refgrad.exact.asarray(x) for rational numbers."
         raise NoDerivative(
-            f"{what}{paths(tree)[i]}: expected real floating-point or exact numbers, got {_given(value)}. {hint}"
+            f"{what}{paths(tree)[i]}: expected real floating-point or exact numbers, got {_describe(value)}. {hint}"
         )
     return leaves, structure
 
 
-def _given(value: Any) -> str:
+def _describe(value: Any) -> str:
     return f"{type(value).__name__} of dtype {value.dtype}" if hasattr(value, "dtype") else repr(value)
 
 
@@ -125,7 +125,7 @@ def _check_kinds(x: Any, v: Any, place: str) -> None:
     if tables[0].exact and isinstance(v, int):
         return
     if tables[0].exact != tables[1].exact or not (is_real(v) or isinstance(v, int) or _kind(v) in "iub"):
-        raise NoDerivative(f"{place}: expected {tables[0].name} numbers like the value, got {_given(v)}")
+        raise NoDerivative(f"{place}: expected {tables[0].name} numbers like the value, got {_describe(v)}")
 
 
 def _kind(v: Any) -> str:

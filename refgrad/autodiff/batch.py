@@ -149,12 +149,12 @@ def batched_at(
     taken = memory_of(leaves)
     stacked = []
     for result, axis in zip(results, places, strict=True):
-        whole = _whole(trace, result, what) if axis is None else _stacked(trace, result, axis, what)
+        whole = _whole(trace, result, what) if axis is None else _gather(trace, result, axis, what)
         stacked.append(as_own(whole, whole, taken))
     return structure.unflatten(stacked)
 
 
-def _stacked(trace: BatchTrace, result: Any, axis: int, what: str) -> Array:
+def _gather(trace: BatchTrace, result: Any, axis: int, what: str) -> Array:
     """What a result is for all examples, along `axis`; one that does not depend on them is repeated."""
     if type(result) is BatchTracer and result.owner is trace:
         every = result.value

@@ -173,7 +173,7 @@ def compare_modes(f: Callable[..., Tree], args: Sequence[Any], name: str) -> Non
 def _report(point: _Point, directions: int, seed: int) -> DerivativeReport:
     if not any(of(x).exact for x in point.xs):
         with contextlib.suppress(NotFinite):  # of the derivatives, which are what must be finite
-            _compared(point, _VALUES, on_floats(point, point.xs, point.name, _values), 1, seed)
+            _compare(point, _VALUES, on_floats(point, point.xs, point.name, _values), 1, seed)
     compared: list[Comparison] = []
     unchecked: dict[str, list[str]] = {}
     for what, ways in ((_FIRST, _modes), (_SECOND, _compositions)):
@@ -182,7 +182,7 @@ def _report(point: _Point, directions: int, seed: int) -> DerivativeReport:
             unchecked.setdefault(reason, []).append(f"{what} on exact numbers")
             if any(of(x).exact for x in point.xs):
                 continue
-            worst = _compared(point, what, on_floats(point, point.xs, point.name, ways), directions, seed)
+            worst = _compare(point, what, on_floats(point, point.xs, point.name, ways), directions, seed)
             comparison = Comparison(what, "float", worst)
         compared.append(comparison)
     for what, truth in (("J v and the function itself", _slope), ("H v and the gradient", _curvature)):
@@ -290,14 +290,14 @@ def _on_exact(
     numbers = "rational"
     try:
         try:
-            worst = _compared(point, what, on_rationals(point, point.xs, ways), directions, seed)
+            worst = _compare(point, what, on_rationals(point, point.xs, ways), directions, seed)
         except (NotRational, Undecided):
             numbers = "ball"
-            worst = _compared(point, what, on_balls(point, point.xs, ways), directions, seed)
+            worst = _compare(point, what, on_balls(point, point.xs, ways), directions, seed)
     except WrongDerivative:
         raise
     except Exception as error:  # f or a rule may do anything to numbers that it was not written for
-        return None, _said(error)
+        return None, _message(error)
     return Comparison(what, numbers, worst), ""
 
 
@@ -305,20 +305,20 @@ def _on_segment(
     point: _Point, what: str, truth: Callable[..., Any], directions: int, seed: int
 ) -> tuple[Comparison | None, str]:
     try:
-        worst = _compared(point, what, on_segment(point, point.xs, truth), directions, seed)
+        worst = _compare(point, what, on_segment(point, point.xs, truth), directions, seed)
     except WrongDerivative:
         raise
     except Exception as error:
-        return None, _said(error)
+        return None, _message(error)
     return Comparison(what, "ball", worst), ""
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     said = str(error).partition("\n")[0]
     return f"{type(error).__name__}: {said if len(said) <= 100 else said[:97] + '...'}"
 
 
-def _compared(point: _Point, what: str, evaluation: Evaluation, directions: int, seed: int) -> float:
+def _compare(point: _Point, what: str, evaluation: Evaluation, directions: int, seed: int) -> float:
     """The worst figure over all directions; raises at the first disagreement."""
     largest = 0.0
     for k in range(directions):
@@ -338,18 +338,18 @@ def _disagreement(
         only = [v if i == j else 0 * v for j, v in enumerate(vs)]
         if not meet(evaluation(us, only, ws)[0]):
             guilty.append(label)
-    shown = ", ".join(f"{way} {_shown(interval)}" for way, interval in found.items())
-    vectors = "; ".join(f"{name} = {_listed(vectors)}" for name, vectors in (("u", us), ("v", vs), ("w", ws)))
+    shown = ", ".join(f"{way} {_number_text(interval)}" for way, interval in found.items())
+    vectors = "; ".join(f"{name} = {_vectors_text(vectors)}" for name, vectors in (("u", us), ("v", vs), ("w", ws)))
     blamed = f", by {' and '.join(guilty)}" if guilty else ""
     return WrongDerivative(f"{point.name}: {what} disagree{blamed}: {shown}. Directions: {vectors}.")
 
 
-def _shown(interval: Interval) -> str:
+def _number_text(interval: Interval) -> str:
     low, high = interval
     return str(low) if low == high and len(str(low)) < 40 else repr(float((low + high) / 2))
 
 
-def _listed(vectors: Leaves) -> str:
+def _vectors_text(vectors: Leaves) -> str:
     return ", ".join(np.array2string(v, threshold=8, separator=", ").replace("\n", "") for v in vectors)
 
 

@@ -69,13 +69,13 @@ def checkpoint(f: Callable[..., Tree]) -> Callable[..., Tree]:
             return found
 
         on_leaves.__qualname__ = f"checkpoint({name_of(f)})"
-        found = _recomputed(on_leaves, leaves)
+        found = _recompute(on_leaves, leaves)
         return shape_of_result[0].unflatten(found)
 
     return checkpointed
 
 
-def _recomputed(f: OnLeaves, leaves: Sequence[Any]) -> list[Any]:
+def _recompute(f: OnLeaves, leaves: Sequence[Any]) -> list[Any]:
     """``f(*leaves)``, of whose inside the highest level among the leaves keeps nothing."""
     top = highest(leaves)
     if top is None or isinstance(top, RecordTrace):  # a program computes again what it says again
@@ -84,16 +84,16 @@ def _recomputed(f: OnLeaves, leaves: Sequence[Any]) -> list[Any]:
     values = [a.value if m else a for a, m in zip(leaves, mine, strict=True)]
     if isinstance(top, ForwardTrace):
         tangents = [a.tangent for a, m in zip(leaves, mine, strict=True) if m]
-        both = _recomputed(_with_tangents(f, mine), [*values, *tangents])
+        both = _recompute(_with_tangents(f, mine), [*values, *tangents])
         _check_closure(f, both, top)
         ys, ts = both[: len(both) // 2], both[len(both) // 2 :]
         return [y if t is None else ForwardTracer(top, y, t) for y, t in zip(ys, ts, strict=True)]
     if isinstance(top, BatchTrace):
         axes = tuple(0 if m else None for m in mine)
-        stacked = _recomputed(vmap(f, in_axes=axes), values)
+        stacked = _recompute(vmap(f, in_axes=axes), values)
         _check_closure(f, stacked, top)
         return [BatchTracer(top, y) for y in stacked]
-    ys = _recomputed(f, values)
+    ys = _recompute(f, values)
     _check_closure(f, ys, top)
     return record_call(top, _call(f, mine), leaves, values, ys)
 
@@ -151,7 +151,7 @@ def _call(f: OnLeaves, mine: Sequence[bool]) -> Call:
         return list(vjp_at(of_moving, *moving, has_aux=True)[1](list(given[len(mine) :])))
 
     def pull(ys: Sequence[Any], xs: Sequence[Any], us: Sequence[Any]) -> list[Any]:
-        found = iter(_recomputed(back, [*xs, *us]))  # nor do the levels below keep anything
+        found = iter(_recompute(back, [*xs, *us]))  # nor do the levels below keep anything
         return [next(found) if m else None for m in mine]
 
     def push(ys: Sequence[Any], xs: Sequence[Any], ts: Sequence[Any]) -> list[Any]:

@@ -223,19 +223,19 @@ class Primitive:
             (a, b), (m, n) = args, mapped
             missing = getattr(b, "ndim", 0) - n - getattr(a, "ndim", 0) + m
             if missing > 0 and m:
-                a = _raised(a, missing)
+                a = _append_axes(a, missing)
             elif missing < 0 and n:
-                b = _raised(b, -missing)
+                b = _append_axes(b, -missing)
             return self.apply(a, b, **params)
         ranks = [getattr(a, "ndim", 0) - m for a, m in zip(args, mapped, strict=True)]
         missings = [max(ranks) - r if m else 0 for r, m in zip(ranks, mapped, strict=True)]
-        return self.apply(*(_raised(a, k) if k else a for a, k in zip(args, missings, strict=True)), **params)
+        return self.apply(*(_append_axes(a, k) if k else a for a, k in zip(args, missings, strict=True)), **params)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
 
-def _raised(a: Array, count: int) -> Array:
+def _append_axes(a: Array, count: int) -> Array:
     """An array with `count` axes of length 1 after that of the examples."""
     size, *rest = shape_of(a)
     return PRIMITIVES["reshape"].apply(a, shape=(size, *(1,) * count, *rest))

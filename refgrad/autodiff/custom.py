@@ -99,7 +99,7 @@ def custom_rule(
                 )
             leaves, structure = flatten(args)
             rules = _Rules(f, jvp, vjp, structure, options)
-            key = (repr(structure), tuple(sorted((k, _described(v)) for k, v in options.items())))
+            key = (repr(structure), tuple(sorted((k, _describe(v)) for k, v in options.items())))
             call = Leafwise(
                 name_of(f), rules.run, rules.push, rules.pull, by_example, checked if check else None, key, paths(args)
             )
@@ -110,7 +110,7 @@ def custom_rule(
     return decorate
 
 
-def _described(option: Any) -> str:
+def _describe(option: Any) -> str:
     # large or mutable options are no part of the key by which a check is remembered
     return repr(option) if isinstance(option, (str, int, float, bool, type(None))) else type(option).__name__
 
@@ -227,7 +227,7 @@ class Leafwise:
             if not size:
                 raise ShapeError(f"vmap({self.name}): one example at a time needs at least one, got none")
             rows = [self.run(*(x[i] if m else x for x, m in zip(xs, mapped, strict=True))) for i in range(size)]
-            return [_stacked(column) for column in zip(*rows, strict=True)]
+            return [_stack(column) for column in zip(*rows, strict=True)]
 
         def push(ys: Sequence[Any], xs: Sequence[Any], ts: Sequence[Any]) -> list[Any]:
             # an argument that all examples share has a tangent that they share
@@ -235,17 +235,17 @@ class Leafwise:
 
         def pull(ys: Sequence[Any], xs: Sequence[Any], us: Sequence[Any]) -> list[Any]:
             found = vmap(self.pull, in_axes=(0, axes, 0))(list(ys), list(xs), list(us))
-            return [g if g is None or m else _summed(g) for g, m in zip(found, mapped, strict=True)]
+            return [g if g is None or m else _sum_examples(g) for g, m in zip(found, mapped, strict=True)]
 
         return replace(self, run=run, push=push, pull=pull)
 
 
-def _stacked(column: Sequence[Any]) -> Any:
+def _stack(column: Sequence[Any]) -> Any:
     rows = [PRIMITIVES["reshape"](y, shape=(1, *shape_of(y))) for y in column]
     return PRIMITIVES["concat"](*rows, axis=0)
 
 
-def _summed(g: Any) -> Any:
+def _sum_examples(g: Any) -> Any:
     return PRIMITIVES["sum_to"](g, shape=shape_of(g)[1:])
 
 

@@ -113,7 +113,7 @@ class Watch:
         with _inside(origin):
             y = trace.process(primitive, args, params)
         if isinstance(y, Tracer) and y.owner is trace:
-            y.origin = Origin(origin.operation, origin.shapes, origin.place, _kept(y))
+            y.origin = Origin(origin.operation, origin.shapes, origin.place, _saved_arrays(y))
         if outer is None:
             self._require_finite(y, args, origin)
             if self.adjoint and primitive.vjp is not None:
@@ -123,19 +123,19 @@ class Watch:
     def record(self, node: Any) -> None:
         """A call of a function with rules of its own."""
         shapes = tuple(shape_of(primal(x)) for x in node.values)
-        node.origin = Origin(node.primitive.name, shapes, place(), _kept(node))
+        node.origin = Origin(node.primitive.name, shapes, place(), _saved_arrays(node))
 
     def pull(self, node: Any) -> Callable[..., Any]:
         """The cotangent rule of `node`, looked at."""
         _require_unchanged(node)
-        return self._watched(node, node.primitive.vjp, "on the way back, the derivative of ")
+        return self._watch_rule(node, node.primitive.vjp, "on the way back, the derivative of ")
 
     def push(self, node: Any) -> Callable[..., Any]:
         """The tangent rule of `node`, looked at."""
         _require_unchanged(node)
-        return self._watched(node, node.primitive.jvp, "the tangent of ")
+        return self._watch_rule(node, node.primitive.jvp, "the tangent of ")
 
-    def _watched(self, node: Any, rule: Callable[..., Any], what: str) -> Callable[..., Any]:
+    def _watch_rule(self, node: Any, rule: Callable[..., Any], what: str) -> Callable[..., Any]:
         origin = getattr(node, "origin", None)
         if origin is None:  # a part of the result of a call
             return rule
@@ -215,7 +215,7 @@ def _is_finite(x: Any) -> bool:
     return table.exact or not table.is_real(x) or bool(table.isfinite(x).all())
 
 
-def _kept(tracer: Any) -> tuple[tuple[str, Any, Any], ...]:
+def _saved_arrays(tracer: Any) -> tuple[tuple[str, Any, Any], ...]:
     """The plain arrays that are kept for the derivative of a value, with what tells whether they have changed."""
     if not isinstance(tracer, ReverseTracer) or tracer.primitive is None:
         return ()
@@ -231,7 +231,7 @@ def _fingerprint(x: Any) -> Any:
     return zlib.crc32(x.tobytes()) if hasattr(x, "tobytes") else None
 
 
-def _changed(x: Any, fingerprint: Any) -> bool:
+def _has_changed(x: Any, fingerprint: Any) -> bool:
     now = _fingerprint(x)
     if isinstance(now, tuple):
         return any(a is not b for a, b in zip(now, fingerprint, strict=True))
@@ -243,7 +243,7 @@ def _require_unchanged(node: Any) -> None:
     if origin is None:
         return
     for name, array, fingerprint in origin.kept:
-        if _changed(array, fingerprint):
+        if _has_changed(array, fingerprint):
             raise ChangedValue(
                 f"{name}, of shape {shape_of(array)}, was changed in place after the operation at {origin.place} and "
                 "before its derivative was taken, which would be that of other numbers. Write x = x + 1 for x += 1, "

@@ -90,7 +90,7 @@ def jacfwd(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
             s = shape_of(column)[:-1]
             every = (slice(None),) * len(s)
             parts = [PRIMITIVES["slice"](column, index=(*every, span)) for span in _spans(xs)]
-            blocks.append(structure.unflatten([_reshaped(p, s + shape_of(x)) for p, x in zip(parts, xs, strict=True)]))
+            blocks.append(structure.unflatten([_reshape(p, s + shape_of(x)) for p, x in zip(parts, xs, strict=True)]))
         return out_structure.unflatten(blocks)
 
     return jacobian
@@ -117,7 +117,7 @@ def jacrev(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
         for y, span in zip(outs, _spans(outs), strict=True):
             parts = [PRIMITIVES["slice"](row, index=(span,)) for row in rows]
             blocks.append(
-                structure.unflatten([_reshaped(p, shape_of(y) + shape_of(x)) for p, x in zip(parts, xs, strict=True)])
+                structure.unflatten([_reshape(p, shape_of(y) + shape_of(x)) for p, x in zip(parts, xs, strict=True)])
             )
         return out_structure.unflatten(blocks)
 
@@ -168,5 +168,5 @@ def _units(xs: list[Array]) -> list[Array]:
     return vectors
 
 
-def _reshaped(x: Array, shape: Shape) -> Array:
+def _reshape(x: Array, shape: Shape) -> Array:
     return PRIMITIVES["reshape"](x, shape=shape)

@@ -139,7 +139,7 @@ class Backend:
         top = self.amax(x, axis, True)
         top = self.where(self.isfinite(top), top, self.zeros_like(top))
         y = self.log(self.sum(self.exp(x - top), axis, True)) + top
-        return y if keepdims else self.reshape(y, _dropped(shape_of(x), axis))
+        return y if keepdims else self.reshape(y, _without_axes(shape_of(x), axis))
 
     def logistic(self, x: Array) -> Array:
         """``1 / (1 + exp(-x))`` without overflow, accurate for large negative x."""
@@ -199,7 +199,7 @@ class Backend:
         places = _places(shape_of(x)[lead:], shape, strides, dilation)
         y = self.zeros((*shape_of(x)[:lead], *places, *shape), x)
         for offset in itertools.product(*map(range, shape)):
-            y[(..., *offset)] = x[(..., *_strided(offset, places, strides, dilation))]
+            y[(..., *offset)] = x[(..., *_window_slices(offset, places, strides, dilation))]
         return y
 
     def fold(self, g: Array, size: Shape, strides: Shape, dilation: Shape) -> Array:
@@ -208,7 +208,7 @@ class Backend:
         lead, places, shape = shape_of(g)[: -2 * k], shape_of(g)[-2 * k : -k], shape_of(g)[-k:]
         y = self.zeros((*lead, *size), g)
         for offset in itertools.product(*map(range, shape)):
-            here = (..., *_strided(offset, places, strides, dilation))
+            here = (..., *_window_slices(offset, places, strides, dilation))
             y[here] = y[here] + g[(..., *offset)]
         return y
 
@@ -312,13 +312,13 @@ class Backend:
 
     def eigenvalues(self, a: Array) -> Array:
         """The eigenvalues of the symmetric part of `a`, in ascending order."""
-        return self._converged(lambda: self.xp.linalg.eigvalsh(self.symmetric_part(a)))
+        return self._decompose(lambda: self.xp.linalg.eigvalsh(self.symmetric_part(a)))
 
     def eigenvectors(self, a: Array) -> Array:
         """Orthonormal eigenvectors of the symmetric part of `a`, as columns."""
-        return self._converged(lambda: self.xp.linalg.eigh(self.symmetric_part(a))[1])
+        return self._decompose(lambda: self.xp.linalg.eigh(self.symmetric_part(a))[1])
 
-    def _converged(self, decomposition: Callable[[], Array]) -> Array:
+    def _decompose(self, decomposition: Callable[[], Array]) -> Array:
         try:
             return decomposition()
         except (ArithmeticError, ValueError) as error:
@@ -386,11 +386,11 @@ def _places(size: Shape, shape: Shape, strides: Shape, dilation: Shape) -> Shape
     return tuple((n - d * (w - 1) - 1) // s + 1 for n, w, s, d in zip(size, shape, strides, dilation, strict=True))
 
 
-def _strided(offset: Shape, places: Shape, strides: Shape, dilation: Shape) -> tuple[slice, ...]:
+def _window_slices(offset: Shape, places: Shape, strides: Shape, dilation: Shape) -> tuple[slice, ...]:
     """Where the elements at `offset` of all windows lie."""
     spans = zip(offset, places, strides, dilation, strict=True)
     return tuple(slice(o * d, o * d + s * (m - 1) + 1, s) for o, m, s, d in spans)
 
 
-def _dropped(shape: Shape, axis: tuple[int, ...]) -> Shape:
+def _without_axes(shape: Shape, axis: tuple[int, ...]) -> Shape:
     return tuple(n for i, n in enumerate(shape) if i not in axis)

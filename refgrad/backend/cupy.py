@@ -48,7 +48,7 @@ class CuPy(Backend):
         return cupy.cumprod(x, axis=axis)
 
     def take(self, x: Array, indices: Array, axis: int) -> Array:
-        return cupy.take(x, self._checked(indices, x.shape[axis]), axis=axis)
+        return cupy.take(x, self._check_range(indices, x.shape[axis]), axis=axis)
 
     def scatter_add(self, g: Array, indices: Array, axis: int, size: int) -> Array:
         lead, tail = g.shape[:axis], g.shape[axis + indices.ndim :]
@@ -57,7 +57,7 @@ class CuPy(Backend):
         return y
 
     def take_along_axis(self, x: Array, indices: Array, axis: int) -> Array:
-        return cupy.take_along_axis(x, self._checked(indices, x.shape[axis]), axis=axis)
+        return cupy.take_along_axis(x, self._check_range(indices, x.shape[axis]), axis=axis)
 
     def put_along_axis_add(self, g: Array, indices: Array, axis: int, size: int) -> Array:
         y = cupy.zeros(g.shape[:axis] + (size,) + g.shape[axis + 1 :], g.dtype)
@@ -93,7 +93,7 @@ class CuPy(Backend):
     def is_real(self, x: Array) -> bool:
         return x.dtype.kind == "f"  # type: ignore[no-any-return]
 
-    def _checked(self, indices: Array, size: int) -> Array:
+    def _check_range(self, indices: Array, size: int) -> Array:
         indices = cupy.asarray(indices)
         if indices.size and bool(((indices < -size) | (indices >= size)).any()):
             raise InvalidInput(

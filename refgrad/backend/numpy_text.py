@@ -173,12 +173,12 @@ def cofactor(a, *directions):
     running = np.cumprod(np.triu(ones * rows, 1) + np.tril(ones), axis=-1)
     between = np.triu(np.concatenate([ones[..., :1], running[..., :-1]], axis=-1), 1)
 
-    def placed(x, axes):
+    def place(x, axes):
         return np.reshape(x, x.shape[:rank] + tuple(n if axis in axes else 1 for axis in range(places)))
 
-    ordered = placed(between[..., 0, 1:-1], (0,)) * placed(between[..., 1:-1, -1], (places - 1,))
+    ordered = place(between[..., 0, 1:-1], (0,)) * place(between[..., 1:-1, -1], (places - 1,))
     for k in range(places - 1):
-        ordered = ordered * placed(between[..., 1:-1, 1:-1], (k, k + 1))
+        ordered = ordered * place(between[..., 1:-1, 1:-1], (k, k + 1))
     permutations = [p for p in np.ndindex(*(places,) * places) if len(set(p)) == places]
     others = sum(np.transpose(ordered, (*range(rank), *(rank + i for i in p))) for p in permutations)
     one = np.tril(np.triu(ones[..., 1:-1, 1:-1]))
@@ -187,7 +187,7 @@ def cofactor(a, *directions):
         term = others * (-1) ** sum(p[i] > p[j] for j in range(places) for i in range(j))
         for k in range(1, places):
             x = np.diagonal(turned[k], axis1=-2, axis2=-1) if p[k] == k else turned[k]
-            term = term * placed(np.swapaxes(x, -1, -2) if k > p[k] else x, (k, p[k]))
+            term = term * place(np.swapaxes(x, -1, -2) if k > p[k] else x, (k, p[k]))
         rest = tuple(rank + k for k in range(1, places) if k != p[0])
         if p[0] == 0:
             total = total + one * np.sum(term, axis=rest)[..., None, :]

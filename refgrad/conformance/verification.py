@@ -84,7 +84,7 @@ def verify(
     if isinstance(contract, str):
         contract = contracts.get(contract)
     if isinstance(contract, Family):
-        contract, params = contract.chosen(params or {})
+        contract, params = contract.choose(params or {})
     _check(backend, dtype, max_examples, timeout)
     check_options(contract, vary, promise)
     subject = _subject(target, contract, backend, dtype, dict(params or {}), timeout)

@@ -186,7 +186,7 @@ class Family:
     parameters: Mapping[str, str] = field(default_factory=dict)
     example: str = ""
 
-    def chosen(self, params: Mapping[str, Any]) -> tuple[Contract, dict[str, Any]]:
+    def choose(self, params: Mapping[str, Any]) -> tuple[Contract, dict[str, Any]]:
         """The contract that `params` choose, and the params that are left for the subject.
 
         Raises

@@ -194,7 +194,7 @@ def _system(
     if definite:
         require_positive_definite(h, "hypergradient: the Hessian of inner (definite=False allows a saddle)")
 
-    def solved(b: Array) -> Solution:
+    def solve_within(b: Array) -> Solution:
         solution = solve(h, b)
         goal = math.inf if rtol is None else rtol
         if not solution.residual <= goal:
@@ -204,7 +204,7 @@ def _system(
             )
         return solution
 
-    return solved
+    return solve_within
 
 
 def stationary(step: Array, w: Array, inner_rtol: float) -> bool:

@@ -122,7 +122,7 @@ def maml_gradient(loss: ScalarFunction, theta: Tree, tasks: Sequence[Task], lr: 
     >>> maml_gradient(loss, exact.asarray([0]), [(batch, batch)], exact.asarray("1/5"), 3)
     ExactArray([-4374/15625])
     """
-    tasks, steps, lr = _checked(tasks, steps, lr)
+    tasks, steps, lr = _check(tasks, steps, lr)
 
     def of_task(task: Task) -> Tree:
         support, query = task
@@ -141,7 +141,7 @@ def fomaml_gradient(loss: ScalarFunction, theta: Tree, tasks: Sequence[Task], lr
 
     Arguments, result and errors are those of `maml_gradient`.
     """
-    tasks, steps, lr = _checked(tasks, steps, lr)
+    tasks, steps, lr = _check(tasks, steps, lr)
 
     def of_task(task: Task) -> Tree:
         support, query = task
@@ -183,7 +183,7 @@ def _mean_over_tasks(of_task: Callable[[Any], Tree], tasks: Sequence[Any]) -> Tr
     return tree.map(lambda a: a / len(tasks), total)
 
 
-def _checked(tasks: Sequence[Task], steps: int, lr: Scalar) -> tuple[list[Task], int, Scalar]:
+def _check(tasks: Sequence[Task], steps: int, lr: Scalar) -> tuple[list[Task], int, Scalar]:
     tasks = list(tasks)
     if not tasks:
         raise InvalidInput("expected at least one task, got none")

@@ -159,11 +159,11 @@ def _nonnegative_least_squares(J: Array, xp: Backend) -> tuple[Array, int]:
     system = np.vstack([reduced, np.ones(len(matrix))])
     solution, _ = nnls(system, np.append(np.zeros(len(reduced)), 1.0))
     weights = solution / solution.sum()
-    weights = _refined(matrix, weights)
+    weights = _refine(matrix, weights)
     return xp.astype(xp.xp.asarray(weights), J.dtype), int(np.count_nonzero(weights))
 
 
-def _refined(J: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _refine(J: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Wolfe's steps from `weights` until no row is shorter than v beyond rounding; the weights of the smallest gap."""
     best = weights
     for _ in range(2 * len(J)):

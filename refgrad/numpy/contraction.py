@@ -74,8 +74,8 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Array:
         subscripts, given = _with_letters((subscripts, *operands))
         return einsum(subscripts, *given, optimize=optimize)
     arrays = _floating([asarray(x) for x in operands])
-    inputs, output = _parsed(subscripts, [len(shape_of(x)) for x in arrays])
-    terms = _simplified([Term(names, x) for names, x in zip(inputs, arrays, strict=True)], output)
+    inputs, output = _parse(subscripts, [len(shape_of(x)) for x in arrays])
+    terms = _simplify([Term(names, x) for names, x in zip(inputs, arrays, strict=True)], output)
     for group in _path(terms, output, optimize):
         picked = [terms[k] for k in group]
         terms = [term for k, term in enumerate(terms) if k not in group]
@@ -88,7 +88,7 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Array:
     return y if names == output else transpose(y, [names.index(c) for c in output])
 
 
-def _parsed(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
+def _parse(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     """The letters of each operand and of the result, with letters in place of every ``...``."""
     text = subscripts.replace(" ", "")
     inputs, arrow, output = text.partition("->")
@@ -121,7 +121,7 @@ def _parsed(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     return named, result
 
 
-def _simplified(terms: Sequence[Term], output: str) -> list[Term]:
+def _simplify(terms: Sequence[Term], output: str) -> list[Term]:
     """The operands without repeated letters, without axes of length 1 that are to be repeated, without lone letters."""
     terms = [_without_repetition(term) for term in terms]
     length: dict[str, int] = {}

@@ -74,7 +74,7 @@ def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[s
     name = ufunc.__name__
     over = {"reduce": _REDUCTIONS, "accumulate": _RUNNING}.get(method, {})
     if name in over and "out" not in kwargs:
-        return _called(getattr(namespace, over[name]), f"{name}.{method}", inputs[:1], {"axis": 0, **kwargs})
+        return _call(getattr(namespace, over[name]), f"{name}.{method}", inputs[:1], {"axis": 0, **kwargs})
     if kwargs.get("out") is not None:
         raise NoDerivative(
             f"numpy.{name}(..., out=...): a traced value cannot be written into an array that exists, and x += y on a "
@@ -102,10 +102,10 @@ def apply_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: 
     ours = _counterparts().get(function)
     if ours is None:
         raise _no_rule(_name(function))
-    return _called(ours, function, args, _telling(kwargs, args) if kwargs else kwargs)
+    return _call(ours, function, args, _telling(kwargs, args) if kwargs else kwargs)
 
 
-def _called(ours: Callable[..., Any], theirs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _call(ours: Callable[..., Any], theirs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     try:
         return ours(*args, **kwargs)
     except TypeError as error:
@@ -130,14 +130,14 @@ def _telling(kwargs: dict[str, Any], args: tuple[Any, ...]) -> dict[str, Any]:
 
 def _is_default(key: str, value: Any, args: tuple[Any, ...]) -> bool:
     if key == "dtype":
-        return value is None or all(np.dtype(value) == x.dtype for x in _traced(args))
+        return value is None or all(np.dtype(value) == x.dtype for x in _tracers(args))
     return (key == "out" and value is None) or (key == "where" and value is True)
 
 
-def _traced(args: Any) -> Iterator[Tracer]:
+def _tracers(args: Any) -> Iterator[Tracer]:
     for x in args:
         if isinstance(x, (list, tuple)):
-            yield from _traced(x)
+            yield from _tracers(x)
         elif isinstance(x, Tracer):
             yield x
 

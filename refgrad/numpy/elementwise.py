@@ -211,16 +211,16 @@ def power(x: Any, y: Any, /) -> Array:
     """``x ** y``, element by element; an integer y is exact on rationals and fits any sign of x."""
     x, y = asarray(x), asarray(y)
     if isinstance(y, (int, np.integer)) and not isinstance(y, bool):
-        return elementwise.pow_int(_promoted(x, y), n=int(y))
+        return elementwise.pow_int(_promote(x, y), n=int(y))
     if isinstance(y, (float, np.floating)) and float(y).is_integer():
         # x ** 2.0 too: exponents that are whole numbers need no logarithm, so negative x is no trouble
-        return elementwise.pow_int(_promoted(x, y), n=int(y))
+        return elementwise.pow_int(_promote(x, y), n=int(y))
     if backend.of(primal(x), primal(y)).name == "rational":
         raise NotRational(f"x ** y of exact arrays: expected a Python integer y, got {primal(y)!r}")
     return elementwise.pow_real(x, y)
 
 
-def _promoted(x: Array, y: Any) -> Array:
+def _promote(x: Array, y: Any) -> Array:
     """x in the dtype of ``x ** y``, in which a whole y has a say: of int32 and 2.0, of float32 and numpy.int64(2)."""
     given = getattr(x, "dtype", None)
     if type(y) is int or not isinstance(given, np.dtype):

@@ -63,7 +63,7 @@ def _matrices(a: Any, what: str, square: bool = True) -> Array:
     return a
 
 
-def _solved(primitive: Any, a: Array, b: Array, what: str, **params: Any) -> Array:
+def _solve(primitive: Any, a: Array, b: Array, what: str, **params: Any) -> Array:
     """The solution for a vector b, or for each column of a matrix b."""
     left, right = shape_of(a), shape_of(b)
     if not right or right[-2 if len(right) > 1 else 0] != left[-1]:
@@ -82,7 +82,7 @@ def solve(a: Any, b: Any) -> Array:
     SingularMatrix
         If a matrix has no inverse.
     """
-    return _solved(linalg.solve, _matrices(a, "solve"), asarray(b), "solve")
+    return _solve(linalg.solve, _matrices(a, "solve"), asarray(b), "solve")
 
 
 def solve_triangular(
@@ -112,7 +112,7 @@ def solve_triangular(
     if trans in (1, "T"):
         a, lower = matrix_transpose(a), not lower
     options = {"lower": bool(lower), "unit_diagonal": bool(unit_diagonal)}
-    return _solved(triangular.solve_triangular, a, asarray(b), "solve_triangular", **options)
+    return _solve(triangular.solve_triangular, a, asarray(b), "solve_triangular", **options)
 
 
 def inv(a: Any) -> Array:

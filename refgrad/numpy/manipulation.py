@@ -129,17 +129,17 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any 
         raise InvalidInput(f"pad: expected mode constant, {', '.join(BY_INDEX)}; got {mode!r}")
     constants = np.broadcast_to(np.asarray(constant_values), (len(widths), 2)).tolist()
     if not any(c != 0 for pair in constants for c in pair):
-        return bordered(x, widths, 0)
+        return add_border(x, widths, 0)
     for place, pair in enumerate(constants):
-        x = _surrounded(x, place, widths[place], pair)
+        x = _surround(x, place, widths[place], pair)
     return x
 
 
-def bordered(x: Array, widths: Sequence[Sequence[int]], value: Any) -> Array:
+def add_border(x: Array, widths: Sequence[Sequence[int]], value: Any) -> Array:
     """x with so many layers of `value` before and after it along every axis; of anything but 0, one axis at a time."""
     if not isinstance(value, int) or value != 0:
         for place, width in enumerate(widths):
-            x = _surrounded(x, place, width, (value, value))
+            x = _surround(x, place, width, (value, value))
         return x
     dims = shape_of(x)
     spans = tuple(slice(before, before + n) for (before, _), n in zip(widths, dims, strict=True))
@@ -147,7 +147,7 @@ def bordered(x: Array, widths: Sequence[Sequence[int]], value: Any) -> Array:
     return x if total == dims else rules.pad(x, shape=total, index=spans)
 
 
-def _surrounded(x: Array, place: int, width: Sequence[int], values: Sequence[Any]) -> Array:
+def _surround(x: Array, place: int, width: Sequence[int], values: Sequence[Any]) -> Array:
     """x between layers of two numbers along the axis `place`."""
     before, after = ([_block(x, place, n, v)] if n else [] for n, v in zip(width, values, strict=True))
     return concatenate([*before, x, *after], place) if before or after else x

@@ -67,10 +67,10 @@ def max(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
 def min(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The smallest element over `axis`; equal ones share its derivative evenly."""
     x = asarray(x)
-    return _mirrored(max(_mirrored(x), axis, keepdims=keepdims))
+    return _reverse_order(max(_reverse_order(x), axis, keepdims=keepdims))
 
 
-def _mirrored(x: Array) -> Array:
+def _reverse_order(x: Array) -> Array:
     """``-x``; of integers and booleans ``~x``, which turns their order round as well and cannot overflow."""
     return discrete.invert(x) if getattr(getattr(x, "dtype", None), "kind", "f") in "iub" else -x
 
@@ -164,7 +164,7 @@ def argmax(x: Any, axis: int | None = None) -> Array:
 @numpys
 def argmin(x: Any, axis: int | None = None) -> Array:
     """The first index of the smallest element along `axis`, or in the raveled array."""
-    return argmax(_mirrored(asarray(x)), axis)
+    return argmax(_reverse_order(asarray(x)), axis)
 
 
 def logsumexp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:

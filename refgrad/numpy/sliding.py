@@ -63,9 +63,9 @@ def windows(
         raise ShapeError(
             f"windows: expected windows that fit into lengths {size}, got shape {lengths} with dilation {gaps}"
         )
-    y = window.windows(_permuted(x, order), shape=lengths, strides=steps, dilation=gaps)
+    y = window.windows(_permute(x, order), shape=lengths, strides=steps, dilation=gaps)
     kept = len(shape_of(x))
-    return _permuted(y, (*inverse_permutation(order), *range(kept, kept + len(lengths))))
+    return _permute(y, (*inverse_permutation(order), *range(kept, kept + len(lengths))))
 
 
 def fold(g: Any, size: Lengths, *, strides: Lengths = 1, dilation: Lengths = 1, axes: Lengths | None = None) -> Array:
@@ -111,8 +111,8 @@ def fold(g: Any, size: Lengths, *, strides: Lengths = 1, dilation: Lengths = 1, 
             f"fold: windows of shape {shape_of(g)[kept:]} with strides {steps} and dilation {gaps} lie in {expected} "
             f"places of lengths {lengths}; expected as many windows, got {found}"
         )
-    y = window.fold(_permuted(g, (*order, *range(kept, kept + k))), size=lengths, strides=steps, dilation=gaps)
-    return _permuted(y, inverse_permutation(order))
+    y = window.fold(_permute(g, (*order, *range(kept, kept + k))), size=lengths, strides=steps, dilation=gaps)
+    return _permute(y, inverse_permutation(order))
 
 
 def sliding_window_view(x: Any, window_shape: Lengths, axis: Lengths | None = None) -> Array:
@@ -144,5 +144,5 @@ def _settings(lengths: Sequence[int], strides: Lengths, dilation: Lengths, what:
     return first, second, third
 
 
-def _permuted(x: Array, order: Shape) -> Array:
+def _permute(x: Array, order: Shape) -> Array:
     return x if order == tuple(range(len(order))) else shapes.transpose(x, axes=order)

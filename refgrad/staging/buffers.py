@@ -61,7 +61,7 @@ class Plan:
         self._uses.update(results)
         self._kept = {self.root(r) for r in results}
         self._row_major = row_major(program)
-        self._buffers = self._assigned(program)
+        self._buffers = self._assign(program)
 
     def root(self, variable: Variable) -> Variable:
         """The value whose memory `variable` is."""
@@ -88,7 +88,7 @@ class Plan:
         """The value into whose memory the result is to be written, if there is one."""
         return self._buffers.get(equation.output)
 
-    def _assigned(self, program: Program) -> dict[Variable, Variable]:
+    def _assign(self, program: Program) -> dict[Variable, Variable]:
         """A free place for every large result that can have one, in the order of the equations."""
         places: dict[Variable, Variable] = {}
         free: list[Variable] = []

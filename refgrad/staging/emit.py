@@ -110,7 +110,7 @@ class _Writer:
         self._name_inputs()
         for equation in program.equations:
             self._equation(equation)
-        returned = self._returned()
+        returned = self._results()
         body = [
             *unpacking(program, self.arguments, self.input_names, self.exported, self.static),
             *guard(program, self.arguments, self.input_names, self.exported, self.static),
@@ -146,7 +146,7 @@ class _Writer:
     def _equation(self, equation: Equation) -> None:
         tree = expression(equation, [self._operand(a) for a in equation.inputs])
         if len(ast.unparse(tree)) > LONGEST:
-            self._write_held(equation.variables)
+            self._write_statements(equation.variables)
             tree = expression(equation, [self._operand(a) for a in equation.inputs])
         y = equation.output
         for a in equation.variables:
@@ -161,10 +161,10 @@ class _Writer:
             return
         buffer = self.plan.buffer(equation)
         if buffer is not None:  # what is held back may read the memory that is written to now
-            self._write_held(list(self.held))
+            self._write_statements(list(self.held))
         self._statement(y, tree, wanted, buffer)
 
-    def _write_held(self, variables: Sequence[Variable]) -> None:
+    def _write_statements(self, variables: Sequence[Variable]) -> None:
         """Give values a statement of their own, where they were to stand inside another."""
         for variable in variables:
             if variable in self.held:
@@ -190,13 +190,13 @@ class _Writer:
             return self.inside[atom]
         return self.held[atom] if atom in self.held else ast.Name(self.called[atom], ast.Load())
 
-    def _returned(self) -> str:
+    def _results(self) -> str:
         """The results in their containers; none shares memory with an argument, a constant or another result."""
         leaves: list[ast.expr] = []
         given: set[Variable] = set()
         for result in self.program.results:
             leaves.append(self._result(result, given))
-        return ast.unparse(_contained(self.program, iter(leaves), self))
+        return ast.unparse(_container(self.program, iter(leaves), self))
 
     def _result(self, result: Variable | Constant | Static, given: set[Variable]) -> ast.expr:
         if isinstance(result, Static):
@@ -231,7 +231,7 @@ def _direct(program: Program, arguments: Sequence[str]) -> list[str | None]:
     return names
 
 
-def _contained(program: Program, leaves: Iterator[ast.expr], writer: _Writer) -> ast.expr:
+def _container(program: Program, leaves: Iterator[ast.expr], writer: _Writer) -> ast.expr:
     def build(structure: Any) -> ast.expr:
         if structure.kind == "leaf":
             return next(leaves)

@@ -23,14 +23,14 @@ METHODS = {"sum": "sum", "max": "max", "reshape": "reshape", "transpose": "trans
 
 def expression(equation: Equation, operands: Sequence[ast.expr]) -> ast.expr:
     """The right-hand side of an equation, given its operands."""
-    template = _summed(equation) if equation.primitive.name == "sum_to" else _filled(equation)
+    template = _sum_to(equation) if equation.primitive.name == "sum_to" else _fill(equation)
     names = {f"_{i}": operand for i, operand in enumerate(operands)}
     arrays = [not isinstance(a, Variable) or a.dtype is not None for a in equation.inputs]
     tree = _Idioms(arrays, [len(a.shape) if isinstance(a, Variable) else np.ndim(a.value) for a in equation.inputs])
     return _Operands(names).visit(tree.visit(template))
 
 
-def _filled(equation: Equation) -> ast.expr:
+def _fill(equation: Equation) -> ast.expr:
     source = equation.primitive.source
     names = [f"_{i}" for i in range(len(equation.inputs))]
     for i, a in enumerate(equation.inputs):  # of what a method is asked is an array, even if it is given a number
@@ -41,7 +41,7 @@ def _filled(equation: Equation) -> ast.expr:
     return ast.parse(text.strip(), mode="eval").body
 
 
-def _summed(equation: Equation) -> ast.expr:
+def _sum_to(equation: Equation) -> ast.expr:
     """The sum over the axes of a broadcast, which are known here."""
     given, shape = _value(equation.inputs[0]).shape, equation.params["shape"]
     extra = len(given) - len(shape)
@@ -193,7 +193,7 @@ def _literal(value: Any) -> str:
             return f"np.full({value.shape}, {_number(value.reshape(-1)[0])}, {dtype})"
         if value.size == 0:
             return f"np.empty({value.shape}, {dtype})"
-        return f"np.array({_nested(value)}, {dtype})"
+        return f"np.array({_nested_lists(value)}, {dtype})"
     if isinstance(value, np.generic):
         return f"np.{type(value).__name__}({_number(value)})"
     if type(value) is tuple:
@@ -209,10 +209,10 @@ def is_uniform(value: np.ndarray) -> bool:
     return bool((raw == raw[0]).all())
 
 
-def _nested(value: np.ndarray) -> str:
+def _nested_lists(value: np.ndarray) -> str:
     if value.ndim == 0:
         return _number(value[()])
-    return f"[{', '.join(_nested(np.asarray(row)) for row in value)}]"
+    return f"[{', '.join(_nested_lists(np.asarray(row)) for row in value)}]"
 
 
 def _number(value: Any) -> str:

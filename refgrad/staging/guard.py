@@ -100,16 +100,16 @@ def guard(
         else:
             tests.append(f"type({name}) is np.{leaf.variable.type.__name__}")
     if arrays:
-        tests.append(_wrapped(" is ".join(f"type({name})" for name, _ in arrays) + " is np.ndarray"))
+        tests.append(_wrap(" is ".join(f"type({name})" for name, _ in arrays) + " is np.ndarray"))
         shapes = ", ".join(f"{name}.shape" for name, _ in arrays)
         wanted = ", ".join(repr(v.shape) for _, v in arrays)
-        tests.append(_wrapped(f"({shapes}) == ({wanted})" if len(arrays) > 1 else f"{shapes} == {wanted}"))
+        tests.append(_wrap(f"({shapes}) == ({wanted})" if len(arrays) > 1 else f"{shapes} == {wanted}"))
         for dtype in dict.fromkeys(np.dtype(v.dtype) for _, v in arrays):
             same = [f"{name}.dtype" for name, v in arrays if v.dtype == dtype]
             if exported:
-                tests.append(_wrapped(f"{' == '.join(same)} == np.dtype('{dtype.name}')"))
+                tests.append(_wrap(f"{' == '.join(same)} == np.dtype('{dtype.name}')"))
             else:  # the same object nearly always, and compared in half the time
-                tests.append(_wrapped(f"{' is '.join(same)} is {ast.unparse(held(dtype, f'dtype_{dtype.name}'))}"))
+                tests.append(_wrap(f"{' is '.join(same)} is {ast.unparse(held(dtype, f'dtype_{dtype.name}'))}"))
     if not tests:
         return []
     condition = "\n    and ".join(tests)
@@ -124,7 +124,7 @@ def _static_tests(name: str, value: Any, exported: bool, held: Holder) -> list[s
     return [] if exported else [f"{name} is {ast.unparse(held(value, 'held'))}"]
 
 
-def _wrapped(test: str) -> str:
+def _wrap(test: str) -> str:
     """A test that names many arrays, on several lines."""
     return "\n        ".join(textwrap.wrap(test, WIDTH, break_long_words=False, break_on_hyphens=False))
 
@@ -134,20 +134,20 @@ def describe(program: Program) -> str:
     args, kwargs = program.arguments.children
     leaves = iter(program.leaves)
     lines = [
-        f"{name} : {_spelled(child, leaves)}"
+        f"{name} : {_spell(child, leaves)}"
         for name, child in zip((*program.positional, *program.keyword), (*args.children, *kwargs.children), strict=True)
     ]
     # in a docstring, where a backslash or three quotes would mean something
     return "\n    ".join(lines).replace("\\", "\\\\").replace('"', '\\"') if lines else "No arguments."
 
 
-def _spelled(structure: Structure, leaves: Any) -> str:
+def _spell(structure: Structure, leaves: Any) -> str:
     if structure.kind == "leaf":
         leaf = next(leaves)
         return _kind(leaf)
     if structure.kind == "none":
         return "None"
-    inside = [_spelled(child, leaves) for child in structure.children]
+    inside = [_spell(child, leaves) for child in structure.children]
     if structure.kind == "dict":
         return "{" + ", ".join(f"{key!r}: {text}" for key, text in zip(structure.keys, inside, strict=True)) + "}"
     text = ", ".join(inside)

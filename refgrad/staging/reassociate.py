@@ -45,7 +45,7 @@ def rearrange(program: Program) -> Program:
     """The program after these rewrites and those that change nothing, until none applies."""
     while True:
         rewriter = _Rewriter(program)
-        program = simplify(rewriter.rewritten())
+        program = simplify(rewriter.rewrite())
         if not rewriter.changed:
             return program
 
@@ -62,7 +62,7 @@ class _Rewriter:
         self.uses = Counter(a for e in program.equations for a in e.variables)
         self.uses.update(r for r in program.results if isinstance(r, Variable))
 
-    def rewritten(self) -> Program:
+    def rewrite(self) -> Program:
         stands: dict[Variable, Atom] = {}
         for equation in self.program.equations:
             inputs = [stands.get(a, a) if isinstance(a, Variable) else a for a in equation.inputs]
@@ -115,10 +115,10 @@ class _Rewriter:
         x, y = equation.inputs[0], equation.output
         if not isinstance(x, Variable) or x.dtype != y.dtype or y.type is not np.ndarray:
             return None
-        total = self._contracted(x, _summed_axes(equation), x)
+        total = self._contract(x, _summed_axes(equation), x)
         return None if total is None else self._reshape(total, y.shape, x.dtype)
 
-    def _contracted(self, terms: Atom, summed: Span, x: Variable) -> Atom | None:
+    def _contract(self, terms: Atom, summed: Span, x: Variable) -> Atom | None:
         """The sum of `terms`, of the shape of `x`, without the summed axes; None if no contraction is found."""
         made = self.made.get(terms)
         if (
@@ -126,7 +126,7 @@ class _Rewriter:
             and made.primitive.name in ("add", "sub")
             and all(_shape(a) == x.shape for a in made.inputs)
         ):
-            parts = [self._contracted(a, summed, x) for a in made.inputs]
+            parts = [self._contract(a, summed, x) for a in made.inputs]
             if parts[0] is None or parts[1] is None:
                 return None
             return self._new(made.primitive.name, [parts[0], parts[1]], _shape(parts[0]), x.dtype)

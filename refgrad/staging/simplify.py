@@ -59,7 +59,7 @@ def without_repeats(program: Program) -> Program:
         key = (equation.primitive.name, tuple(key_of(a) for a in equation.inputs), _params_key(equation.params))
         return first.setdefault(key, equation.output) if key in first else _remember(first, key, equation)
 
-    return rewritten(program, merge)
+    return rewrite(program, merge)
 
 
 def _remember(first: dict[Any, Variable], key: Any, equation: Equation) -> Equation:
@@ -67,7 +67,7 @@ def _remember(first: dict[Any, Variable], key: Any, equation: Equation) -> Equat
     return equation
 
 
-def rewritten(program: Program, rule: Callable[[Equation], Equation | Atom]) -> Program:
+def rewrite(program: Program, rule: Callable[[Equation], Equation | Atom]) -> Program:
     """The program with `rule` applied to every equation; it gives an equation, or what stands for the result."""
     stands: dict[Variable, Atom] = {}
     apart = _Apart(program)
@@ -154,7 +154,7 @@ def _by_identities(program: Program) -> Program:
             made[new.output] = new
         return new
 
-    return rewritten(program, rule)
+    return rewrite(program, rule)
 
 
 def _identity(

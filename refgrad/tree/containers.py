@@ -99,7 +99,7 @@ def _entries(tree: Tree) -> tuple[str, Any, tuple[Any, ...], Sequence[Any]] | No
     """Kind, template, keys and values of a container; None for a leaf."""
     if isinstance(tree, dict):
         keys = tuple(sorted(tree, key=lambda key: (type(key).__name__, key)))
-        return "dict", (type(tree), tuple(tree), _emptied(tree)), keys, [tree[key] for key in keys]
+        return "dict", (type(tree), tuple(tree), _empty_like(tree)), keys, [tree[key] for key in keys]
     if isinstance(tree, tuple):
         fields = getattr(type(tree), "_fields", None)
         return ("tuple", type(tree), (), tree) if fields is None else ("namedtuple", type(tree), fields, tree)
@@ -113,7 +113,7 @@ def _entries(tree: Tree) -> tuple[str, Any, tuple[Any, ...], Sequence[Any]] | No
     return None
 
 
-def _emptied(mapping: dict[Any, Any]) -> dict[Any, Any] | None:
+def _empty_like(mapping: dict[Any, Any]) -> dict[Any, Any] | None:
     if type(mapping) is dict:
         return None
     empty = copy.copy(mapping)

@@ -115,7 +115,7 @@ def test_a_family_is_registered_and_its_name_is_taken():
 
 @members
 def test_a_member_says_what_it_is_and_poses_problems_of_the_shape_it_states(op, order):
-    contract, left = FAMILY.chosen({"op": op, "order": order, "steps": 3})
+    contract, left = FAMILY.choose({"op": op, "order": order, "steps": 3})
     assert left == {"steps": 3}
     assert contract.options == {"op": op, "order": order}
     assert set(contract.parameters) == {"x", "u", "v"} - ({"v"} if order == 1 else set())
@@ -144,7 +144,7 @@ def executed(source, subject):
 
 @members
 def test_the_test_that_a_member_writes_passes_on_the_truth_and_fails_beside_it(op, order):
-    contract, _ = FAMILY.chosen({"op": op, "order": order})
+    contract, _ = FAMILY.choose({"op": op, "order": order})
     referee = Referee(contract)
     for problem in draws(contract.problems["crisp"](), 3):
         truth = referee.truth(problem)
@@ -163,7 +163,7 @@ def test_the_test_that_a_member_writes_passes_on_the_truth_and_fails_beside_it(o
 @pytest.mark.parametrize("framework", ["numpy", "torch", "jax", "cupy"])
 def test_the_test_that_a_member_writes_is_valid_python_for_every_framework(framework):
     for op, order in (("ldexp", 1), ("solve", 2), ("tanh", 2)):
-        contract, _ = FAMILY.chosen({"op": op, "order": order})
+        contract, _ = FAMILY.choose({"op": op, "order": order})
         (problem,) = draws(contract.problems["crisp"](), 1)
         truth = Referee(contract).truth(problem)
         compile(regression(contract, failure_on(problem, truth, framework)), "regression", "exec")

@@ -23,7 +23,7 @@ def members():
             continue
         for operator in OPERATORS.values():
             for order in operator.orders:
-                member, _ = contract.chosen({"op": operator.name, "order": order})
+                member, _ = contract.choose({"op": operator.name, "order": order})
                 yield pytest.param(member, id=f"{operator.name}-{order}")
 
 

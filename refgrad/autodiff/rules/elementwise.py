@@ -170,7 +170,7 @@ softplus: Primitive = elementwise(
 )
 
 
-def _signed(t: Array, x: Array) -> Array:
+def _times_sign(t: Array, x: Array) -> Array:
     zero = x == 0
     return where(zero, 0, t * where(zero, 1, sign(x)))
 
@@ -178,7 +178,7 @@ def _signed(t: Array, x: Array) -> Array:
 abs_: Primitive = elementwise(
     "abs",
     lambda xp, x: xp.abs(x),
-    d=[lambda t, y, x: _signed(t, x)],
+    d=[lambda t, y, x: _times_sign(t, x)],
     source="np.abs({0})",
     cases=(case(nonzero(2, 3)),),
 )

@@ -25,7 +25,7 @@ from refgrad.typing import Array
 __all__ = ["norm", "ratio"]
 
 
-def _divided(t: Array, b: Array) -> Array:
+def _divide(t: Array, b: Array) -> Array:
     """``t / b``, and NaN where b is 0, whatever t is."""
     return t / b if backend.of(primal(b)).exact else t / where(b == 0, math.nan, b)
 
@@ -33,7 +33,7 @@ def _divided(t: Array, b: Array) -> Array:
 ratio: Primitive = elementwise(
     "ratio",
     lambda xp, a, b: xp.ratio(a, b),
-    d=[lambda t, y, a, b: _divided(t, b), lambda t, y, a, b: -_divided(t * y, b)],
+    d=[lambda t, y, a, b: _divide(t, b), lambda t, y, a, b: -_divide(t * y, b)],
     source="ratio({0}, {1})",
     cases=(case(real(2, 3), nonzero(2, 3)), case(real(3), nonzero(2, 1)), case(real(), nonzero())),
 )

@@ -35,7 +35,7 @@ def _spread(g: Array, x: Array, axis: tuple[int, ...]) -> Array:
     return g if shape_of(g) == shape else reshape(g, shape=shape)
 
 
-def _batched(name: str) -> Batching:
+def _batch_rule(name: str) -> Batching:
     """The batching rule of a reduction: its axes are one further on."""
 
     def batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
@@ -51,7 +51,7 @@ sum_: Primitive = Primitive(
     lambda xp, x, axis, keepdims: xp.sum(x, axis, keepdims),
     jvp=lambda y, xs, ts, axis, keepdims: sum_(ts[0], axis=axis, keepdims=keepdims),
     vjp=lambda i, g, y, x, axis, keepdims: broadcast_to(_spread(g, x, axis), shape=shape_of(x)),
-    batch=_batched("sum"),
+    batch=_batch_rule("sum"),
     source="np.sum({0}, axis={axis}, keepdims={keepdims})",
     cases=(*_CASES, case(real(), axis=(), keepdims=False), case(real(2, 3), axis=(), keepdims=False)),
 )
@@ -82,7 +82,7 @@ amax: Primitive = Primitive(
     lambda xp, x, axis, keepdims: xp.amax(x, axis, keepdims),
     jvp=_amax_jvp,
     vjp=_amax_vjp,
-    batch=_batched("amax"),
+    batch=_batch_rule("amax"),
     source="np.max({0}, axis={axis}, keepdims={keepdims})",
     cases=_CASES,
 )
@@ -100,7 +100,7 @@ logsumexp: Primitive = Primitive(
     lambda xp, x, axis, keepdims: xp.logsumexp(x, axis, keepdims),
     jvp=lambda y, xs, ts, axis, keepdims: sum_(ts[0] * _softmax(y, xs[0], axis), axis=axis, keepdims=keepdims),
     vjp=lambda i, g, y, x, axis, keepdims: _spread(g, x, axis) * _softmax(y, x, axis),
-    batch=_batched("logsumexp"),
+    batch=_batch_rule("logsumexp"),
     source="logsumexp({0}, {axis}, {keepdims})",
     cases=_CASES,
 )
@@ -110,7 +110,7 @@ argmax: Primitive = Primitive(
     lambda xp, x, axis: xp.argmax(x, axis),
     jvp=None,
     vjp=None,
-    batch=_batched("argmax"),
+    batch=_batch_rule("argmax"),
     source="np.argmax({0}, axis={axis})",
     cases=(case(real(2, 3), axis=1),),
 )

@@ -41,12 +41,12 @@ def after(x: Array, axis: int) -> Array:
     return concat(along(x, axis, slice(1, None)), zeros_like(along(x, axis, slice(0, 1))), axis=axis)
 
 
-def gathered(g: Array, a: Array, axis: int) -> Array:
+def accumulate_back(g: Array, a: Array, axis: int) -> Array:
     """``l_k = g_k + a_{k+1} l_{k+1}``, from the end."""
     return flip(recurrence(flip(after(a, axis), axes=(axis,)), flip(g, axes=(axis,)), axis=axis), axes=(axis,))
 
 
-def _batched(name: str) -> Any:
+def _batch_rule(name: str) -> Any:
     def batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
         whole = [with_examples(size, m, a) for m, a in zip(mapped, args, strict=True)]
         return PRIMITIVES[name](*whole, axis=params["axis"] + 1)
@@ -59,7 +59,7 @@ cumsum: Primitive = Primitive(
     lambda xp, x, axis: xp.cumsum(x, axis),
     jvp=lambda y, xs, ts, axis: cumsum(ts[0], axis=axis),
     vjp=lambda i, g, y, x, axis: flip(cumsum(flip(g, axes=(axis,)), axis=axis), axes=(axis,)),
-    batch=_batched("cumsum"),
+    batch=_batch_rule("cumsum"),
     source="np.cumsum({0}, axis={axis})",
     cases=(case(real(3), axis=0), case(real(2, 3), axis=1), case(real(2, 1), axis=1)),
 )
@@ -74,7 +74,7 @@ def _recurrence_jvp(s: Array, xs: Sequence[Array], ts: Sequence[Array], axis: in
 
 
 def _recurrence_vjp(i: int, g: Array, s: Array, a: Array, b: Array, axis: int) -> Array:
-    gathered_g = gathered(g, a, axis)
+    gathered_g = accumulate_back(g, a, axis)
     return gathered_g if i == 1 else gathered_g * before(s, axis, zeros_like(along(s, axis, slice(0, 1))))
 
 
@@ -83,7 +83,7 @@ recurrence: Primitive = Primitive(
     lambda xp, a, b, axis: xp.recurrence(a, b, axis),
     jvp=_recurrence_jvp,
     vjp=_recurrence_vjp,
-    batch=_batched("recurrence"),
+    batch=_batch_rule("recurrence"),
     source="recurrence({0}, {1}, {axis})",
     cases=(case(real(3), real(3), axis=0), case(real(2, 3), real(2, 3), axis=1), case(real(1, 2), real(1, 2), axis=0)),
 )
@@ -94,7 +94,7 @@ def _cumprod_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array], axis: int) 
 
 
 def _cumprod_vjp(i: int, g: Array, y: Array, x: Array, axis: int) -> Array:
-    return gathered(g, x, axis) * _products_before(y, axis)
+    return accumulate_back(g, x, axis) * _products_before(y, axis)
 
 
 def _products_before(y: Array, axis: int) -> Array:
@@ -106,7 +106,7 @@ cumprod: Primitive = Primitive(
     lambda xp, x, axis: xp.cumprod(x, axis),
     jvp=_cumprod_jvp,
     vjp=_cumprod_vjp,
-    batch=_batched("cumprod"),
+    batch=_batch_rule("cumprod"),
     source="np.cumprod({0}, axis={axis})",
     cases=(case(real(3), axis=0), case(real(2, 3), axis=1), case(real(2, 1), axis=1)),
 )

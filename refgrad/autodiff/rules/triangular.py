@@ -66,7 +66,7 @@ solve_triangular: Primitive = Primitive(
 )
 
 
-def _halved(x: Array) -> Array:
+def _half_diagonal(x: Array) -> Array:
     """The lower triangle of `x` with half its diagonal."""
     return (triangle(x) + triangle(x, strict=True)) / 2
 
@@ -74,12 +74,12 @@ def _halved(x: Array) -> Array:
 def _cholesky_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array]) -> Array:
     half = solve_triangular(y, symmetric_part(ts[0]), lower=True, unit_diagonal=False)
     whole = solve_triangular(y, matrix_transpose(half), lower=True, unit_diagonal=False)
-    return matmul(y, _halved(whole))
+    return matmul(y, _half_diagonal(whole))
 
 
 def _cholesky_vjp(i: int, ybar: Array, y: Array, x: Array) -> Array:
     upper = matrix_transpose(y)
-    half = solve_triangular(upper, _halved(matmul(upper, ybar)), lower=False, unit_diagonal=False)
+    half = solve_triangular(upper, _half_diagonal(matmul(upper, ybar)), lower=False, unit_diagonal=False)
     whole = solve_triangular(upper, matrix_transpose(half), lower=False, unit_diagonal=False)
     return symmetric_part(whole)
 

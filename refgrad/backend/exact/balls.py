@@ -181,7 +181,7 @@ class BallArray(ElementArray):
 
     def __reduce__(self) -> Any:  # python-flint's balls cannot be pickled or copied themselves
         parts = [(_parts(e.mid()), _parts(e.rad())) if e.is_finite() else None for e in self.data.ravel()]
-        return _restored, (parts, self.shape)
+        return _restore, (parts, self.shape)
 
     def __rpow__(self, base: Any) -> Any:
         return BALL.exp(BALL.log(BALL.array(BALL._data(base))) * self)
@@ -201,7 +201,7 @@ def _parts(ball: Any) -> tuple[int, int]:
     return int(mantissa), int(exponent)
 
 
-def _restored(parts: list[Any], shape: tuple[int, ...]) -> BallArray:
+def _restore(parts: list[Any], shape: tuple[int, ...]) -> BallArray:
     bits = max((abs(part[0][0]).bit_length() for part in parts if part), default=2)
     with ctx.workprec(max(2, bits)):  # the midpoint is not rounded, the radius at most up
         balls = [arb(arb(part[0]), arb(part[1])) if part else arb("nan") for part in parts]

@@ -176,7 +176,7 @@ class ExactNamespace(ElementBackend):
     def passed_on(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """NumPy's own `function` on the object arrays inside, its result made exact again."""
         result = function(*self._bare(args), **{k: self._bare(v) for k, v in kwargs.items()})
-        return result if function.__name__ in ("ndim", "shape", "size") else self._wrapped(result)
+        return result if function.__name__ in ("ndim", "shape", "size") else self._wrap(result)
 
     def _bare(self, x: Any) -> Any:
         if isinstance(x, (list, tuple)):
@@ -186,8 +186,8 @@ class ExactNamespace(ElementBackend):
         inexact = isinstance(x, np.ndarray) and x.dtype.kind not in "iub"
         return self._data(x) if inexact or isinstance(x, ElementArray) else x
 
-    def _wrapped(self, y: Any) -> Any:
+    def _wrap(self, y: Any) -> Any:
         if isinstance(y, (list, tuple)):
-            return type(y)(self._wrapped(e) for e in y)
+            return type(y)(self._wrap(e) for e in y)
         # zeros and empty products come back as Python ints
         return self.array(lift(self.array._strict, np.asarray(y, object)))

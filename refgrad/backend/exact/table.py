@@ -32,7 +32,7 @@ class ElementBackend(Backend):
         array.table = TABLES[self.name] = self
         for name in ELEMENTWISE:
             if not hasattr(type(self), name):
-                setattr(self, name, partial(self._applied, name))
+                setattr(self, name, partial(self._apply, name))
 
     def _data(self, x: Any) -> np.ndarray:
         data = self.array._coerce(x)
@@ -91,12 +91,12 @@ class ElementBackend(Backend):
         return self.log1p(self.exp(x))
 
     def polygamma(self, n: int, x: Array) -> Array:  # type: ignore[override]
-        return self._applied("polygamma", x, n=n)
+        return self._apply("polygamma", x, n=n)
 
     def sinc(self, x: Array, n: int) -> Array:  # type: ignore[override]
-        return self._applied("sinc", x, n=n)
+        return self._apply("sinc", x, n=n)
 
-    def _applied(self, name: str, *arrays: Array, **params: int) -> Array:
+    def _apply(self, name: str, *arrays: Array, **params: int) -> Array:
         others = tuple(params.values())
         return self.array(lift(lambda *e: self.field.apply(name, *e, *others), *map(self._data, arrays)))
 

@@ -124,7 +124,7 @@ def constant_factor(referee: Referee, records: Sequence[Record]) -> Diagnosis | 
     slack = LIMIT * referee.attainable(record.problem) / abs(truth.middle[i])
     if abs(factor - measured) > (1 + abs(factor)) * slack:
         factor = measured
-    if factor in (0, 1) or not all(_scaled(referee, r, factor) for r in values):
+    if factor in (0, 1) or not all(_fits_scaled(referee, r, factor) for r in values):
         return None
     number = str(factor) if factor.denominator <= 64 else f"{float(factor):.6g}"
     return Diagnosis(
@@ -137,7 +137,7 @@ def constant_factor(referee: Referee, records: Sequence[Record]) -> Diagnosis | 
     )
 
 
-def _scaled(referee: Referee, record: Record, factor: Fraction) -> bool:
+def _fits_scaled(referee: Referee, record: Record, factor: Fraction) -> bool:
     truth = referee.truth(record.problem)
     if truth is None:
         return False

@@ -50,17 +50,17 @@ class ExactFramework:
         self.relative, self.signs = relative, signs
 
     def array(self, values: Any) -> Array:
-        return exact.asarray(self._perturbed(values))
+        return exact.asarray(self._perturb(values))
 
     def labels(self, values: Any) -> np.ndarray:
         return np.array(values, np.int64)
 
     def scalar(self, value: float) -> Array:
-        return exact.asarray(self._perturbed(value))
+        return exact.asarray(self._perturb(value))
 
-    def _perturbed(self, values: Any) -> Any:
+    def _perturb(self, values: Any) -> Any:
         if isinstance(values, (list, tuple)):
-            return [self._perturbed(v) for v in values]
+            return [self._perturb(v) for v in values]
         if self.signs is None:
             return values
         return Fraction(values) * (1 + self.signs.choice((-1, 1)) * self.relative)
@@ -149,8 +149,8 @@ class Referee:
     def truth(self, problem: Problem, variant: Variant | None = None) -> Truth | None:
         """The answer; None where there is none, or where it cannot be enclosed tightly enough."""
         if variant is not None:
-            return self._remembered(problem, variant.name, variant.answer)
-        return self._remembered(problem, "", self.contract.quantity)
+            return self._remember(problem, variant.name, variant.answer)
+        return self._remember(problem, "", self.contract.quantity)
 
     def attainable(self, problem: Problem, variant: Variant | None = None) -> Fraction:
         """The error that a backward-stable method may make on a problem; see `refgrad.accuracy`.
@@ -241,7 +241,7 @@ class Referee:
 
     def _base(self, problem: Problem, variant: Variant | None) -> Truth | None:
         if variant is None and self.contract.unit is not None:
-            return self._remembered(problem, " unit", self._unit)
+            return self._remember(problem, " unit", self._unit)
         return self.truth(problem, variant)
 
     def _response(self, problem: Problem, variant: Variant | None) -> Fraction:
@@ -254,7 +254,7 @@ class Referee:
         middles = [there.middle.tolist() for there in near if there is not None]
         return accuracy.attainable(base.middle.tolist(), middles, self.unit, base.magnitude)
 
-    def _remembered(self, problem: Problem, name: str, function: Callable[..., Answer]) -> Truth | None:
+    def _remember(self, problem: Problem, name: str, function: Callable[..., Answer]) -> Truth | None:
         place = (key(problem), name)
         if place not in self._truths:
             self._truths[place] = _evaluate(function, self.arguments(problem))

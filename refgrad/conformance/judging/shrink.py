@@ -34,7 +34,7 @@ def counterexample(run: Run, finding: Finding) -> dict[str, Any] | None:
     numbers that are not known are None.
     """
     failing = [r.problem for r in run.records if r.judgement.verdict == "failed"]
-    if failing and _promise_broken(run, finding):
+    if failing and _breaks_promise(run, finding):
         breaking = [r.problem for r in run.records if _breaks(run, r.problem, r.value)]
         problem = _shrunk(run, breaking, lambda p: _breaks(run, p, run.subject.call(p.inputs).value))
     elif failing and exit_code(finding.grade) != 0:
@@ -45,13 +45,13 @@ def counterexample(run: Run, finding: Finding) -> dict[str, Any] | None:
         seen = [t.problem for t in run.troubles if t.outcome.kind == kind]
         if kind in (*FATAL, "nondeterministic"):  # each further call would cost a process, or prove nothing
             problem = min(seen, key=_size)
-            return _described(run, problem, next(t.outcome for t in run.troubles if t.problem is problem))
+            return _describe(run, problem, next(t.outcome for t in run.troubles if t.problem is problem))
         bucket = _bucket(run.troubles[0].outcome)
         problem = _shrunk(run, seen, lambda p: _bucket(run.subject.call(p.inputs)) == bucket)
     else:
         return None
     try:
-        return _described(run, problem, run.subject.call(problem.inputs))
+        return _describe(run, problem, run.subject.call(problem.inputs))
     except StopRun:
         return None
 
@@ -76,7 +76,7 @@ def regression_test(run: Run, finding: Finding, example: Mapping[str, Any]) -> s
     line += f"\n\n\ndef subject(*arguments):\n    return {function}(*arguments{keywords})"
     comment = f"{contract.name}/{contract.version}, seed {run.seed}: {finding.summary}."
     tolerance = float(LIMIT * run.referee.attainable(problem))
-    if _promise_broken(run, finding):
+    if _breaks_promise(run, finding):
         tolerance = run.promise[str(contract.certificate)] * float(size(run.referee, problem))
     got = np.ravel(example["got"]).tolist()
     field = contract.result_field if example["field"] else None
@@ -98,7 +98,7 @@ def _shrunk(run: Run, seen: list[Problem], predicate: Callable[[Problem], bool])
     return found if found is not None else min((p for p in seen if p.kind == kind), key=_size)
 
 
-def _promise_broken(run: Run, finding: Finding) -> bool:
+def _breaks_promise(run: Run, finding: Finding) -> bool:
     return bool(run.promise) and finding.grade == "wrong" and finding.certificate is not None
 
 
@@ -139,7 +139,7 @@ def _size(problem: Problem) -> tuple[int, str]:
     return len(text), text
 
 
-def _described(run: Run, problem: Problem, outcome: Outcome) -> dict[str, Any]:
+def _describe(run: Run, problem: Problem, outcome: Outcome) -> dict[str, Any]:
     referee = run.referee
     truth = referee.truth(problem)
     judged = outcome.value is not None and outcome.kind == "value"

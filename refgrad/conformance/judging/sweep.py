@@ -32,7 +32,7 @@ def problems(contract: Contract, count: int, seed: int, kinds: tuple[str, ...] =
     for place, kind in enumerate(offered):
         share = left if place == len(offered) - 1 else min(left, max(1, count * SHARES[kind] // total))
         left -= share
-        yield from _drawn(contract.problems[kind](), share, seed)
+        yield from _draw(contract.problems[kind](), share, seed)
 
 
 def smallest(contract: Contract, kind: str, fails: Callable[[Problem], bool], seed: int) -> Problem | None:
@@ -51,7 +51,7 @@ def smallest(contract: Contract, kind: str, fails: Callable[[Problem], bool], se
             asked[text] = len(asked) < _CALLS and fails(problem)
         return asked[text]
 
-    with _undisturbed(), contextlib.suppress(errors.NoSuchExample, errors.Unsatisfiable):
+    with _quiet_hypothesis(), contextlib.suppress(errors.NoSuchExample, errors.Unsatisfiable):
         settings = _settings(_TRIES, (hypothesis.Phase.generate, hypothesis.Phase.shrink))
         found: Problem = hypothesis.find(
             contract.problems[kind](), predicate, settings=settings, random=random.Random(seed)
@@ -60,7 +60,7 @@ def smallest(contract: Contract, kind: str, fails: Callable[[Problem], bool], se
     return None
 
 
-def _drawn(strategy: Any, count: int, seed: int) -> list[Problem]:
+def _draw(strategy: Any, count: int, seed: int) -> list[Problem]:
     import hypothesis
 
     drawn: list[Problem] = []
@@ -73,7 +73,7 @@ def _drawn(strategy: Any, count: int, seed: int) -> list[Problem]:
     settings = _settings(count, (hypothesis.Phase.generate,))
     given: Any = hypothesis.given(strategy)
     drawing: Any = hypothesis.seed(seed)(settings(given(draw)))
-    with _undisturbed(), contextlib.suppress(hypothesis.errors.Unsatisfiable):
+    with _quiet_hypothesis(), contextlib.suppress(hypothesis.errors.Unsatisfiable):
         drawing()
     return drawn[:count]
 
@@ -108,7 +108,7 @@ def require_packages() -> None:
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
+def _quiet_hypothesis() -> Iterator[None]:
     """Hypothesis without its warnings, and without the constants of the caller's modules.
 
     It would draw numbers that stand in the source of whatever modules happen to be imported, so that one seed gave

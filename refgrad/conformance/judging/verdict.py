@@ -77,7 +77,7 @@ def find(run: Run) -> Finding:
     if failing and not any(t.outcome.kind == "nondeterministic" for t in run.troubles):  # which fit no formula
         return _failing(run, failing)
     if run.troubles:
-        return _troubled(run, ran)
+        return _trouble(run, ran)
     return _passing(run)
 
 
@@ -107,7 +107,7 @@ def _passing(run: Run) -> Finding:
     return Finding("accurate", f"computes {contract.name}, as accurately as floats allow", certificate=certificate)
 
 
-def _troubled(run: Run, ran: int) -> Finding:
+def _trouble(run: Run, ran: int) -> Finding:
     first = run.troubles[0]
     words = {
         "raised": "raises",
@@ -130,7 +130,7 @@ def _failing(run: Run, failing: list[Record]) -> Finding:
     fitting = diagnose(run.referee, run.records, contract.variants)
     named = [d for d in fitting if d.contradicted == 0]
     if named:
-        return _named(run, named)
+        return _name(run, named)
     if contract.certificate and (run.vary or run.promise):
         found = _judged_by_certificate(run)
         if found is not None:
@@ -147,10 +147,10 @@ def _failing(run: Run, failing: list[Record]) -> Finding:
             candidates=fitting,
             advice="Look for a cancellation, a squared condition number or an explicit inverse.",
         )
-    return _unexplained(run, failing, fitting)
+    return _no_explanation(run, failing, fitting)
 
 
-def _named(run: Run, named: list[Diagnosis]) -> Finding:
+def _name(run: Run, named: list[Diagnosis]) -> Finding:
     names = " or ".join(d.name for d in named)
     first = named[0]
     few = f" on the {first.reproduces} of {first.failures} failing problems where that is defined"
@@ -158,10 +158,10 @@ def _named(run: Run, named: list[Diagnosis]) -> Finding:
     sentence = f"computes {names}{where}, not {run.referee.contract.name}: {first.meaning.rstrip('.')}"
     if len(named) > 1:
         sentence = f"computes {names}, which agree on every failing problem, not {run.referee.contract.name}"
-    return Finding(f"variant:{first.name}", sentence, names, named, _certificate(run), _declared(run, first.name))
+    return Finding(f"variant:{first.name}", sentence, names, named, _certificate(run), _declarer(run, first.name))
 
 
-def _declared(run: Run, variant: str) -> str:
+def _declarer(run: Run, variant: str) -> str:
     """The contract that declares the variant, if there is one."""
     stem = variant.replace("-", "_")
     for name in contracts.contracts():
@@ -258,7 +258,7 @@ def _two_precisions(run: Run, failing: Sequence[Record]) -> list[tuple[Any, Any]
     return pairs
 
 
-def _unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Finding:
+def _no_explanation(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Finding:
     contract = run.referee.contract
     certificate = _certificate(run)
     share = f"{len(failing)} of {len(run.records)} problems"

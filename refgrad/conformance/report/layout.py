@@ -17,12 +17,12 @@ def layout(inputs: Mapping[str, Any]) -> list[str]:
     row: list[list[str]] = []
     for name, value in inputs.items():
         if _is_array(value):
-            row = _appended(lines, row, _labelled(name, display(value)))
+            row = _append(lines, row, _label(name, display(value)))
         else:
-            lines += _joined(row)
+            lines += _join(row)
             row = []
-            lines += _nested(name, value)
-    return lines + _joined(row)
+            lines += _nest(name, value)
+    return lines + _join(row)
 
 
 def display(value: Any) -> list[str]:
@@ -61,7 +61,7 @@ def _matrix(rows: Sequence[Sequence[Any]]) -> list[str]:
     return [f"{a} {line} {b}" for a, line, b in zip(left, lines, right, strict=True)]
 
 
-def _nested(name: str, value: Any) -> list[str]:
+def _nest(name: str, value: Any) -> list[str]:
     """A container of arrays; pairs (X, y) and (support, query) get their names."""
     if isinstance(value, Mapping):
         parts = {f"{name}.{k}": v for k, v in value.items()}
@@ -69,8 +69,8 @@ def _nested(name: str, value: Any) -> list[str]:
         row: list[list[str]] = []
         lines: list[str] = []
         for label, part in zip(("X", "y"), value, strict=True):
-            row = _appended(lines, row, _labelled(label, display(part)))
-        block = lines + _joined(row)
+            row = _append(lines, row, _label(label, display(part)))
+        block = lines + _join(row)
         head = f"{name}: "
         return [(head if i == 0 else " " * len(head)) + line for i, line in enumerate(block)]
     elif name.startswith("task ") and len(value) == 2:
@@ -78,7 +78,7 @@ def _nested(name: str, value: Any) -> list[str]:
     else:
         stem = "task" if name == "tasks" else name
         parts = {f"{stem} {i + 1}": v for i, v in enumerate(value)}
-    return [line for k, v in parts.items() for line in (_labelled(k, display(v)) if _is_array(v) else _nested(k, v))]
+    return [line for k, v in parts.items() for line in (_label(k, display(v)) if _is_array(v) else _nest(k, v))]
 
 
 def _is_array(value: Any) -> bool:
@@ -97,19 +97,19 @@ def _shape(value: Any) -> tuple[int, ...] | None:
     return (len(value), *(shapes.pop() if shapes else ()))  # type: ignore[misc]
 
 
-def _labelled(name: str, lines: list[str]) -> list[str]:
+def _label(name: str, lines: list[str]) -> list[str]:
     head = f"{name} = "
     return [(head if i == 0 else " " * len(head)) + line for i, line in enumerate(lines)]
 
 
-def _appended(lines: list[str], row: list[list[str]], block: list[str]) -> list[list[str]]:
-    if row and len(_joined([*row, block])[0]) > _WIDTH:
-        lines += _joined(row)
+def _append(lines: list[str], row: list[list[str]], block: list[str]) -> list[list[str]]:
+    if row and len(_join([*row, block])[0]) > _WIDTH:
+        lines += _join(row)
         return [block]
     return [*row, block]
 
 
-def _joined(blocks: list[list[str]]) -> list[str]:
+def _join(blocks: list[list[str]]) -> list[str]:
     """Blocks side by side."""
     if not blocks:
         return []

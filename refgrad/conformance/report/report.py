@@ -118,7 +118,7 @@ def sections(report: Report, brief: bool = False) -> list[Section]:
         found.append(("Certificate", _certificate(report.certificate)))
     if report.errors:
         lines = [f"{e['outcome']} on {e['count']}: {e['message']}" for e in report.errors]
-        found.append(("Accidents", [wrapped for line in lines for wrapped in _wrapped(line)]))
+        found.append(("Accidents", [wrapped for line in lines for wrapped in _wrap(line)]))
     if report.counterexample:
         found.append(("Smallest failing input", _example(report.counterexample)))
     if report.regression_test and not brief:
@@ -146,7 +146,7 @@ def text(report: Report, brief: bool = False) -> str:
 
 
 def _finding(report: Report, brief: bool) -> Section:
-    lines = _wrapped(report.summary)
+    lines = _wrap(report.summary)
     for candidate in report.candidates:
         lines.append(f"{candidate['name']}: {candidate['formula']}")
         against = candidate["contradicted"]
@@ -154,7 +154,7 @@ def _finding(report: Report, brief: bool) -> Section:
         undefined = f", is not defined on {candidate['silent']}" if candidate["silent"] else ""
         lines.append(f"  reproduces {candidate['reproduces']} of {candidate['failures']} failures{undefined}; {speaks}")
         if candidate["references"] and not brief:
-            lines += [f"  {line}" for line in _wrapped("seen in " + "; ".join(candidate["references"]))]
+            lines += [f"  {line}" for line in _wrap("seen in " + "; ".join(candidate["references"]))]
     return f"{report.grade}   (exit {report.exit_code})", lines
 
 
@@ -197,7 +197,7 @@ def _example(example: Any) -> list[str]:
             returned = str(example["got"])  # all digits, where nine do not show the difference
         lines += ["", "returned  " + returned]
     else:
-        lines += ["", *(_wrapped(f"{example['outcome'].replace('_', ' ')}: {example['message']}"))]
+        lines += ["", *(_wrap(f"{example['outcome'].replace('_', ' ')}: {example['message']}"))]
     if example["expected"] is not None:
         exact = ", ".join(example["expected"])
         lines.append(f"exact     {exact if len(example['expected']) == 1 and example['got'] is None else f'[{exact}]'}")
@@ -207,13 +207,13 @@ def _example(example: Any) -> list[str]:
     return lines
 
 
-def _wrapped(line: str) -> list[str]:
+def _wrap(line: str) -> list[str]:
     return textwrap.wrap(line, _WIDTH) or [""]
 
 
 def _advice(part: str) -> list[str]:
     """A sentence wrapped, but a command in one piece, to be copied."""
-    return [part] if part.startswith("refgrad ") else _wrapped(part)
+    return [part] if part.startswith("refgrad ") else _wrap(part)
 
 
 def _short(value: float | None) -> str:

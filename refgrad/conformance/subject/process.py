@@ -224,7 +224,7 @@ class ChildSubject(Subject):
         except BrokenPipeError:
             line = b""
         if line is None:
-            where = self._interrupted()
+            where = self._interrupt()
             return {"kind": "timeout", "message": f"no answer within {limit:g} seconds{where}"}
         if not line:
             return {"kind": "crashed", "message": self._post_mortem()}
@@ -249,7 +249,7 @@ class ChildSubject(Subject):
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
-    def _interrupted(self) -> str:
+    def _interrupt(self) -> str:
         """Where the child hangs, from the traceback that faulthandler writes when it is aborted."""
         process = self._process
         assert process is not None

@@ -32,14 +32,14 @@ def weights(x: Array) -> Terms:
     return terms(e / e.sum())
 
 
-def expected(x: Array, u: Any) -> Terms:
+def expectation(x: Array, u: Any) -> Terms:
     """``E[u]``."""
     return (weights(x) * u).sum()
 
 
 def covariance(x: Array, u: Array, v: Array) -> Terms:
     """``E[u v] - E[u] E[v]``."""
-    return expected(x, terms(u) * v) - expected(x, u) * expected(x, v)
+    return expectation(x, terms(u) * v) - expectation(x, u) * expectation(x, v)
 
 
 def total(x: Array) -> Terms:
@@ -54,7 +54,7 @@ def prefixes(f: Callable[..., Terms], x: Array, *others: Array) -> Terms:
 
 def uncentred(x: Array, u: Array, v: Array) -> Terms:
     """``E[u v]``."""
-    return expected(x, terms(u) * v)
+    return expectation(x, terms(u) * v)
 
 
 def shifted(x: Array) -> tuple[Array, int]:
@@ -95,7 +95,7 @@ LOGSUMEXP = Operator(
     name="logsumexp",
     formula="log sum_i exp x_i of a vector x",
     value=total,
-    first=expected,
+    first=expectation,
     second=covariance,
     shape=lambda x: (),
     wrong={
@@ -119,7 +119,7 @@ LOGCUMSUMEXP = Operator(
     name="logcumsumexp",
     formula="log sum_{i <= k} exp x_i for k = 1, ..., n of a vector x of shape (n,)",
     value=lambda x: prefixes(total, x),
-    first=lambda x, u: prefixes(expected, x, u),
+    first=lambda x, u: prefixes(expectation, x, u),
     second=lambda x, u, v: prefixes(covariance, x, u, v),
     shape=lambda x: x,
     wrong={
@@ -156,9 +156,9 @@ SOFTMAX = Operator(
     name="softmax",
     formula="exp x / sum_i exp x_i of a vector x",
     value=weights,
-    first=lambda x, u: weights(x) * (terms(u) - expected(x, u)),
+    first=lambda x, u: weights(x) * (terms(u) - expectation(x, u)),
     second=lambda x, u, v: (
-        weights(x) * ((terms(u) - expected(x, u)) * (terms(v) - expected(x, v)) - covariance(x, u, v))
+        weights(x) * ((terms(u) - expectation(x, u)) * (terms(v) - expectation(x, v)) - covariance(x, u, v))
     ),
     shape=lambda x: x,
     wrong={
@@ -180,7 +180,7 @@ SOFTMAX = Operator(
                 "p (u - E[u]) (v - E[v])",
                 "the derivative of p (u - E[u]) with the weights in E held still",
                 (),
-                lambda x, u, v: weights(x) * (terms(u) - expected(x, u)) * (terms(v) - expected(x, v)),
+                lambda x, u, v: weights(x) * (terms(u) - expectation(x, u)) * (terms(v) - expectation(x, v)),
             ),
             Variant(
                 "output-saved",
@@ -197,7 +197,7 @@ LOG_SOFTMAX = Operator(
     name="log_softmax",
     formula="x - log sum_i exp x_i of a vector x",
     value=lambda x: terms(x) - total(x),
-    first=lambda x, u: terms(u) - expected(x, u),
+    first=lambda x, u: terms(u) - expectation(x, u),
     second=lambda x, u, v: terms(0 * x) - covariance(x, u, v),
     shape=lambda x: x,
     wrong={
@@ -214,7 +214,7 @@ LOG_SOFTMAX = Operator(
                 "p (u - E[u])",
                 "the derivative of softmax",
                 (),
-                lambda x, u: weights(x) * (terms(u) - expected(x, u)),
+                lambda x, u: weights(x) * (terms(u) - expectation(x, u)),
             ),
         ),
         2: (

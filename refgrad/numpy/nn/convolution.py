@@ -22,7 +22,7 @@ from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.conversion import asarray
-from refgrad.numpy.manipulation import bordered
+from refgrad.numpy.manipulation import add_border
 from refgrad.numpy.reductions import max, mean, min
 from refgrad.numpy.sliding import Lengths, windows
 from refgrad.typing import Array
@@ -113,7 +113,7 @@ def _convolution(
             f"conv{rank}d: expected {groups} groups of {inputs} channels and a multiple of {groups} outputs; "
             f"got {channels} channels and {outputs} outputs"
         )
-    y = windows(_padded(x, padding, rank, 0), kernel, strides=stride, dilation=dilation)
+    y = windows(_pad(x, padding, rank, 0), kernel, strides=stride, dilation=dilation)
     places = shape_of(y)[2 : 2 + rank]
     # (n, c, places, kernel) -> (n, group, c within the group and kernel, places), the columns of a matrix product
     order = (0, 1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank))
@@ -147,27 +147,27 @@ def max_pool(x: Any, size: Lengths, *, stride: Lengths | None = None, padding: P
         lowest = elementwise.stop_gradient(min(x)) - 1
     else:
         lowest = -math.inf
-    return _pooled(max, x, size, stride, padding, lowest)
+    return _pool(max, x, size, stride, padding, lowest)
 
 
 def avg_pool(x: Any, size: Lengths, *, stride: Lengths | None = None, padding: Padding = 0) -> Array:
     """The mean of every window; the arguments are those of `max_pool`, and the zeros of the padding are counted."""
-    return _pooled(mean, asarray(x), size, stride, padding, 0)
+    return _pool(mean, asarray(x), size, stride, padding, 0)
 
 
-def _pooled(reduce: Any, x: Array, size: Lengths, stride: Lengths | None, padding: Padding, border: Any) -> Array:
+def _pool(reduce: Any, x: Array, size: Lengths, stride: Lengths | None, padding: Padding, border: Any) -> Array:
     rank = len(shape_of(x)) - 2
     lengths = (int(size),) * rank if isinstance(size, (int, np.integer)) else tuple(size)
     if rank < 1 or len(lengths) != rank:
         raise ShapeError(f"pooling: expected x of shape (N, C, ...) and {rank} lengths, got {shape_of(x)} and {size!r}")
-    y = windows(_padded(x, padding, rank, border), lengths, strides=lengths if stride is None else stride)
+    y = windows(_pad(x, padding, rank, border), lengths, strides=lengths if stride is None else stride)
     return reduce(y, tuple(range(-rank, 0)))
 
 
-def _padded(x: Array, padding: Padding, rank: int, value: Any) -> Array:
+def _pad(x: Array, padding: Padding, rank: int, value: Any) -> Array:
     """x with a border of `value` round its spatial axes."""
     given = (padding,) * rank if isinstance(padding, (int, np.integer)) else tuple(padding)
     pairs = [(p, p) if isinstance(p, (int, np.integer)) else tuple(p) for p in given]
     if len(pairs) != rank or any(len(pair) != 2 or pair[0] < 0 or pair[1] < 0 for pair in pairs):
         raise ShapeError(f"expected a padding, or one or two numbers for each of {rank} axes; got {padding!r}")
-    return bordered(x, [(0, 0), (0, 0), *pairs], value)
+    return add_border(x, [(0, 0), (0, 0), *pairs], value)

@@ -29,7 +29,7 @@ from refgrad.typing import Array
 def mean_squared_error(prediction: Any, target: Any, *, reduction: str = "mean") -> Array:
     """``(prediction - target)**2``, by default the mean over all elements; without a factor 1/2."""
     residual = _fitting(prediction, target, "mean_squared_error")
-    return _reduced(residual * residual, reduction)
+    return _reduce(residual * residual, reduction)
 
 
 def huber(prediction: Any, target: Any, *, delta: Any = 1, reduction: str = "mean") -> Array:
@@ -39,7 +39,7 @@ def huber(prediction: Any, target: Any, *, delta: Any = 1, reduction: str = "mea
     """
     r = _fitting(prediction, target, "huber")
     size = abs(r)
-    return _reduced(where(size <= delta, r * r / 2, delta * (2 * size - delta) / 2), reduction)
+    return _reduce(where(size <= delta, r * r / 2, delta * (2 * size - delta) / 2), reduction)
 
 
 def cross_entropy(logits: Any, labels: Any, *, axis: int = -1, reduction: str = "mean") -> Array:
@@ -75,7 +75,7 @@ def cross_entropy(logits: Any, labels: Any, *, axis: int = -1, reduction: str = 
     # an unsigned dtype has no negatives, by which the range is looked up
     column = rules.reshape(wide(labels), shape=(*dims[:place], 1, *dims[place + 1 :]))
     chosen = take_along_axis(log_softmax(logits, place), _within(column, dims[place]), place)
-    return _reduced(rules.reshape(-chosen, shape=shape_of(labels)), reduction)
+    return _reduce(rules.reshape(-chosen, shape=shape_of(labels)), reduction)
 
 
 def _within(labels: Array, n: int) -> Array:
@@ -101,7 +101,7 @@ def binary_cross_entropy(logits: Any, targets: Any, *, reduction: str = "mean") 
         The mean is over all elements.
     """
     x, t = _same_shape(logits, targets, "binary_cross_entropy")
-    return _reduced(t * softplus(-x) + (1 - t) * softplus(x), reduction)
+    return _reduce(t * softplus(-x) + (1 - t) * softplus(x), reduction)
 
 
 def gaussian_nll(mean: Any, target: Any, variance: Any, *, full: bool = False, reduction: str = "mean") -> Array:
@@ -120,7 +120,7 @@ def gaussian_nll(mean: Any, target: Any, variance: Any, *, full: bool = False, r
     terms = log(variance) + residual * residual / variance
     if full:
         terms = terms + log(8 * arctan(number_like(residual, 1)))  # 2 pi
-    return _reduced(terms / 2, reduction)
+    return _reduce(terms / 2, reduction)
 
 
 def poisson_nll(log_rate: Any, target: Any, *, full: bool = False, reduction: str = "mean") -> Array:
@@ -136,7 +136,7 @@ def poisson_nll(log_rate: Any, target: Any, *, full: bool = False, reduction: st
     """
     x, t = _same_shape(log_rate, target, "poisson_nll")
     losses = exp(x) - t * x
-    return _reduced(losses + lgamma(t + ones_like(x)) if full else losses, reduction)
+    return _reduce(losses + lgamma(t + ones_like(x)) if full else losses, reduction)
 
 
 def kl_divergence(logits_p: Any, logits_q: Any, *, axis: int = -1, reduction: str = "mean") -> Array:
@@ -155,7 +155,7 @@ def kl_divergence(logits_p: Any, logits_q: Any, *, axis: int = -1, reduction: st
     log_p, log_q = log_softmax(x, axis), log_softmax(y, axis)
     p = exp(log_p)
     distance = where(p == 0, 0, log_p) - where(p == 0, 0, log_q)
-    return _reduced(sum(p * distance, axis), reduction)
+    return _reduce(sum(p * distance, axis), reduction)
 
 
 def _same_shape(a: Any, b: Any, what: str) -> tuple[Array, Array]:
@@ -171,7 +171,7 @@ def _fitting(prediction: Any, target: Any, what: str) -> Array:
     return a - b
 
 
-def _reduced(losses: Array, reduction: str) -> Array:
+def _reduce(losses: Array, reduction: str) -> Array:
     if reduction not in ("mean", "sum", "none"):
         raise InvalidInput(f"expected reduction mean, sum or none, got {reduction!r}")
     return losses if reduction == "none" else mean(losses) if reduction == "mean" else sum(losses)

@@ -43,13 +43,13 @@ def layer_norm(x: Any, gain: Any = None, bias: Any = None, *, axis: Axes = -1, e
     """
     x = asarray(x)
     y = (x - mean(x, axis, keepdims=True)) / sqrt(var(x, axis, keepdims=True) + epsilon)
-    return _scaled(y, gain, bias)
+    return _scale_and_shift(y, gain, bias)
 
 
 def rms_norm(x: Any, gain: Any = None, *, axis: Axes = -1, epsilon: Any = 1e-5) -> Array:
     """``gain * x / sqrt(mean(x**2) + epsilon)``, with the mean over `axis` of each example [zhang2019]_."""
     x = floating(x)
-    return _scaled(x / sqrt(mean(x * x, axis, keepdims=True) + epsilon), gain, None)
+    return _scale_and_shift(x / sqrt(mean(x * x, axis, keepdims=True) + epsilon), gain, None)
 
 
 def batch_norm(
@@ -103,9 +103,9 @@ def batch_norm(
     m, v = (mean(x, others), var(x, others)) if statistics is None else map(asarray, statistics)
     y = (x - spread(m, "a mean")) / sqrt(spread(v, "a variance") + epsilon)
     gain, bias = (None if p is None else spread(asarray(p), "gain and bias") for p in (gain, bias))
-    return _scaled(y, gain, bias), m, v
+    return _scale_and_shift(y, gain, bias), m, v
 
 
-def _scaled(y: Array, gain: Any, bias: Any) -> Array:
+def _scale_and_shift(y: Array, gain: Any, bias: Any) -> Array:
     y = y if gain is None else y * asarray(gain)
     return y if bias is None else y + asarray(bias)
