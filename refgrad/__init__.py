@@ -18,7 +18,7 @@ against exact arithmetic and by name; it is a library of its own; and it is mean
 `refgrad.theory`      what is true of them in closed form
 ====================  =================================================================================
 
-Names are imported when they are first used, so that ``import refgrad`` costs little more than ``import numpy``.
+``import refgrad`` brings the derivatives and `refgrad.numpy`; what else there is, is imported when it is first used.
 
 >>> import numpy as np
 >>> import refgrad
@@ -78,6 +78,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'refgrad' has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+# at once, in the thread that imports refgrad: threads that first entered here and at numpy would wait for each other
+from refgrad import autodiff  # noqa: E402, F401
 
 
 def __dir__() -> list[str]:

@@ -237,26 +237,25 @@ def check_adjoint(rules: Rules, ys: Sequence[Any], xs: Sequence[Any]) -> bool:
     """
     ts, us = _vectors(xs, 1), _vectors(ys, 2)
 
-    def products(ys: Sequence[Any], xs: Sequence[Any], ts: Leaves) -> tuple[_Number, _Number]:
-        return _number(us, rules.push(ys, xs, ts)), _number(rules.pull(ys, xs, us), ts)
-
+    unit = _unit_roundoff([*xs, *ys])
     with np.errstate(all="ignore"):  # the rules will say it again, when they are used
-        one, other = products(ys, xs, ts)
+        cotangents = rules.pull(ys, xs, us)
+        one, other = _number(us, rules.push(ys, xs, ts)), _number(cotangents, ts)
         if not (one.finite and other.finite):
             return False
-        floor = _unit_roundoff([*xs, *ys]) * float(one.size + other.size)
-        if one.agrees(other, LIMIT * floor):
+        if one.agrees(other, unit):
             return True
-        limit = LIMIT * (floor + _moved_by_rounding(rules, xs, lambda ys, xs: products(ys, xs, ts), one, other))
-    if one.agrees(other, limit):
+        moved = _moved_by_rounding(rules, xs, ts, us, one, other)
+    if one.agrees(other, unit, moved):
         return True
     wrong = []
     for i, t in enumerate(ts):
         if t is None:
             continue
-        alone = products(ys, xs, [s if i == j or s is None else 0 * s for j, s in enumerate(ts)])
-        if not alone[0].agrees(alone[1], limit):
-            wrong.append(f"argument {rules.places[i]}: <u, J t> = {alone[0].text} but <J^T u, t> = {alone[1].text}")
+        only = [s if i == j or s is None else 0 * s for j, s in enumerate(ts)]
+        pushed, pulled = _number(us, rules.push(ys, xs, only)), _number([cotangents[i]], [t])
+        if not pushed.agrees(pulled, unit, moved):
+            wrong.append(f"argument {rules.places[i]}: <u, J t> = {pushed.text} but <J^T u, t> = {pulled.text}")
     if not wrong:
         found = f"<u, J t> = {one.text} but <J^T u, t> = {other.text}"
         wrong = [f"all arguments together: {found}; the jvp rule is not linear in the tangents"]
@@ -293,9 +292,11 @@ class _Number:
     def text(self) -> str:
         return str(self.low) if self.low == self.high else f"[{float(self.low)}, {float(self.high)}]"
 
-    def agrees(self, other: _Number, limit: float) -> bool:
+    def agrees(self, other: _Number, unit: float, moved: float = 0.0) -> bool:
+        """Whether exact bounds overlap; whether floats are within 30 times their own rounding and `moved`."""
         if self.exact and other.exact:
             return bool(max(self.low, other.low) <= min(self.high, other.high))
+        limit = LIMIT * (unit * float(self.size + other.size) + moved)
         return bool(abs(float(self.low - other.low)) <= limit)
 
 
@@ -308,9 +309,7 @@ def _number(a: Sequence[Any], b: Sequence[Any]) -> _Number:
     return _Number(total, total, size, exact=False)
 
 
-def _moved_by_rounding(
-    rules: Rules, xs: Sequence[Any], products: Callable[..., Sequence[_Number]], one: _Number, other: _Number
-) -> float:
+def _moved_by_rounding(rules: Rules, xs: Sequence[Any], ts: Leaves, us: Leaves, one: _Number, other: _Number) -> float:
     """How far the two numbers move if the arguments and the results move by a unit roundoff."""
     if one.exact:
         return 0.0
@@ -320,7 +319,7 @@ def _moved_by_rounding(
         signs = random.Random(pattern)
         there = [_beside(x, unit, signs) if is_real(x) else x for x in xs]
         ys = [_beside(y, unit, signs) if is_real(y) else y for y in rules.run(*there)]
-        return [number.low for number in products(ys, there)]
+        return [_number(us, rules.push(ys, there, ts)).low, _number(rules.pull(ys, there, us), ts).low]
 
     moved = attainable([one.low, other.low], map(near, range(_PATTERNS)), unit, 0.0)
     return moved if math.isfinite(moved) else math.inf

@@ -112,7 +112,8 @@ class Contract:
     arguments : callable
         ``arguments(inputs, framework)``: the positional arguments in the framework's arrays.
     quantity : callable
-        What should be computed: takes those arguments, as exact arrays, and returns the `Answer`.
+        What should be computed: takes those arguments, as exact arrays, and returns the `Answer`. The variants are
+        given the same arrays, so that neither may change them.
     shape : callable
         ``shape(inputs)``: the shape of the output.
     variants : tuple of Variant

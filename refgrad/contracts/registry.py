@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import pkgutil
 from functools import cache
-from pathlib import Path
+from importlib.util import find_spec
 
 from refgrad.contracts.contract import Contract, Family
 from refgrad.errors import UsageError
@@ -62,6 +63,7 @@ def _built_in() -> dict[str, Contract | Family]:
     """The contracts of the folders beside this file."""
     importlib.import_module("refgrad.strategies")  # which says what to install where Hypothesis is missing
     package = __name__.rpartition(".")[0]
-    families = sorted(path.parent.name for path in Path(__file__).parent.glob("*/contracts.py"))
-    modules = [importlib.import_module(f"{package}.{family}.contracts") for family in families]
+    beside = pkgutil.iter_modules(importlib.import_module(package).__path__)
+    names = [f"{package}.{found.name}.contracts" for found in beside if found.ispkg]
+    modules = [importlib.import_module(name) for name in names if find_spec(name) is not None]
     return {contract.name: contract for module in modules for contract in module.CONTRACTS}

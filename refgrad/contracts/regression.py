@@ -71,20 +71,30 @@ class Dialect:
         if by_hand is not None:
             return definitions(value, name, self.module, by_hand if self.framework in ("numpy", "cupy") else ())
         vector = alone and isinstance(value, Written) and re.fullmatch(r"array\(\[[^\[]*\]\)", value)
-        return f"{name} = {_expression(value)}" + (".requires_grad_()" if vector and self.framework == "torch" else "")
+        return f"{name} = {expression(value)}" + (".requires_grad_()" if vector and self.framework == "torch" else "")
 
     def _make(self, values: str, dtype: str) -> str:
         maker = "tensor" if self.framework == "torch" else "array"
         return f"{self.module}.{maker}({values}, dtype={self.module}.{dtype})"
 
 
-def _expression(value: Any) -> str:
-    """Nested lists and tuples of expressions as one expression, a list with a line for each element."""
+def expression(value: Any) -> str:
+    """Nested lists and tuples of expressions and plain numbers as one expression, a list with a line for each element.
+
+    Raises
+    ------
+    TypeError
+        If anything else is among them, such as a piece of text that was put together from expressions.
+    """
     if isinstance(value, tuple):
-        return f"({', '.join(map(_expression, value))}{',' if len(value) == 1 else ''})"
+        return f"({', '.join(map(expression, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, list):
-        return "[\n" + "".join(f"    {_expression(v)},\n" for v in value) + "]"
-    return str(value)
+        return "[\n" + "".join(f"    {expression(v)},\n" for v in value) + "]"
+    if isinstance(value, Written):
+        return str(value)
+    if value is None or type(value) in (bool, int, float):
+        return repr(value)
+    raise TypeError(f"expected an expression or a number, got {type(value).__name__}")
 
 
 FLAT = """\
@@ -98,24 +108,20 @@ def flat(values):
 def regression(contract: Contract, failure: Failure) -> str | None:
     """The source of a test that runs without refgrad: the contract's own, or a comparison with the exact answer.
 
-    The latter calls the subject on the arguments of the problem; None if the contract's signature is not a call's.
+    The latter calls the subject on the arguments of the problem. None where that cannot be written: the signature is
+    not ``subject(name, ...)``, an argument is computed or is no array, number or loss, or answers are not unique and
+    the contract judges by an error of its own.
     """
     if contract.regression is not None:
         return contract.regression(failure)
+    if contract.error is not None:
+        return None
     dialect = Dialect(failure.framework, failure.dtype)
     try:
-        call = ast.parse(contract.signature, mode="eval").body
-    except SyntaxError:
+        definitions_of_arguments = _arguments(contract, failure, dialect)
+    except Exception:  # the contract's own code, which was written for arrays, was run on text
         return None
-    if not isinstance(call, ast.Call):
-        return None
-    body = [dialect.constructor()]
-    for place, argument in zip(call.args, contract.arguments(failure.problem.inputs, dialect), strict=True):
-        if isinstance(place, ast.Tuple):
-            names = map(ast.unparse, place.elts)
-            body += [dialect.definition(n, a, alone=False) for n, a in zip(names, argument, strict=True)]
-        else:
-            body.append(dialect.definition(ast.unparse(place), argument, alone=True))
+    body = [dialect.constructor(), *definitions_of_arguments]
     values = ["VALUES"]
     if len(contract.shape(failure.problem.inputs)) != 1:
         values = [FLAT, f"values = flat({f'result.{failure.field}' if failure.field else 'result'})"]
@@ -127,6 +133,25 @@ def regression(contract: Contract, failure: Failure) -> str | None:
         f"assert worst <= {float(failure.tolerance)!r}, (values, expected)",
     ]
     return test_source(dialect, failure, "_".join(map(str, (contract.name, *contract.options.values()))), body)
+
+
+def _arguments(contract: Contract, failure: Failure, dialect: Dialect) -> list[str]:
+    """The statements that define the names in the contract's signature; raises where one of them cannot be written."""
+    call = ast.parse(contract.signature, mode="eval").body
+    if not isinstance(call, ast.Call) or ast.unparse(call.func) != "subject" or call.keywords:
+        raise TypeError(f"expected subject(name, ...), got {contract.signature}")
+    found: list[str] = []
+    for place, argument in zip(call.args, contract.arguments(failure.problem.inputs, dialect), strict=True):
+        if isinstance(place, ast.Tuple):
+            pairs = list(zip(place.elts, argument, strict=True))
+        else:
+            pairs = [(place, argument)]
+        for name, value in pairs:
+            if not isinstance(name, ast.Name):
+                raise TypeError(f"expected a name in {contract.signature}, got {ast.unparse(name)}")
+            found.append(dialect.definition(name.id, value, alone=not isinstance(place, ast.Tuple)))
+    ast.parse("\n".join(found))
+    return found
 
 
 def expected_values(enclosure: Any) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 import array_api_strict
 import numpy as np
@@ -248,6 +249,25 @@ def test_on_exact_numbers_no_error_is_too_small(kind):
     changes = {"jvp": lambda y, xs, ts: (ts[0] @ xs[1] + xs[0] @ ts[1]) * (2**100 + 1) / 2**100}
     with exact.precision(200), pytest.raises(WrongDerivative):
         jvp(rules_with(**changes), (a, x), (a, x))
+
+
+def test_exact_numbers_beyond_all_floats_are_checked_too():
+    huge = exact.asarray(Fraction(10**400))
+    right = custom_rule(jvp=lambda y, xs, ts: 2 * xs[0] * ts[0], vjp=lambda y, xs, u: (2 * xs[0] * u,))
+    assert exact.to_fractions(grad(right(lambda x: x * x))(huge)) == 2 * 10**400
+    wrong = custom_rule(jvp=lambda y, xs, ts: 2 * xs[0] * ts[0], vjp=lambda y, xs, u: (xs[0] * u,))
+    with pytest.raises(WrongDerivative, match="argument"):
+        grad(wrong(lambda x: x * x))(huge)
+
+
+def test_every_argument_whose_rule_is_wrong_is_named_whatever_the_others_are():
+    rules = {"jvp": lambda y, xs, ts: (ts[0] + ts[1]) / np.float32(np.pi)}
+    f = custom_rule(**rules, vjp=lambda y, xs, u: (u * np.float32(0.3183), u * np.float32(0.3183)))(
+        lambda a, b: (a + b) / np.float32(np.pi)
+    )
+    with pytest.raises(WrongDerivative) as caught:
+        grad(f)(np.float32(1), np.float32(2))
+    assert re.findall(r"argument (\S*):", str(caught.value)) == ["[0]", "[1]"]
 
 
 def test_only_the_argument_whose_rule_is_wrong_is_named():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from fractions import Fraction
+from types import SimpleNamespace
 
 import array_api_strict
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from helpers.fraction_arrays import FRACTIONS
 
 from refgrad import backend, exact
+from refgrad.backend.array_api import ArrayAPI
 from refgrad.errors import InvalidInput, NoDerivative, SingularMatrix
 
 
@@ -102,3 +106,25 @@ def test_logsumexp_does_not_overflow_and_keeps_minus_infinity():
 
 def math_log_2():
     return float(np.log(2.0))
+
+
+def test_a_library_of_an_older_standard_lacks_functions_only_where_they_are_called():
+    older = SimpleNamespace(**{k: getattr(array_api_strict, k) for k in array_api_strict.__all__ if k != "hypot"})
+    older.__name__ = "older"
+    table = ArrayAPI(older)
+    assert table.exp(array_api_strict.asarray(0.0)) == 1
+    with pytest.raises(AttributeError, match="older has no function 'hypot'"):
+        table.hypot(array_api_strict.asarray(3.0), array_api_strict.asarray(4.0))
+
+
+def test_functions_of_balls_take_as_many_arguments_as_they_have():
+    b = exact.balls([2])
+    with pytest.raises(TypeError, match=r"log: expected 1 argument\(s\), got 2"):
+        b.__array_namespace__().log(b, b)
+
+
+def test_rationals_become_balls_in_a_new_process():
+    exact.balls([1])
+    program = "from refgrad import exact; print(exact.asarray([1]).astype('ball').dtype)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "ball"

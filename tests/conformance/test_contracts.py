@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
+from conformance.subjects.square_contract import SQUARE
 from helpers.drawing import Doubles, Rationals, draws
 
+import refgrad
 from refgrad import contracts, exact
 from refgrad.conformance import verify
 from refgrad.conformance.judging.referee import Referee
-from refgrad.contracts.contract import Failure
+from refgrad.contracts.contract import Failure, Problem
 from refgrad.contracts.regression import regression
 from refgrad.errors import UsageError
 
@@ -54,8 +59,6 @@ def test_an_unknown_name_is_answered_with_the_closest_ones():
 def test_a_name_cannot_be_registered_twice(monkeypatch):
     contract = contracts.get("min_norm")
     contracts.register_contract(contract)
-    from dataclasses import replace
-
     with pytest.raises(UsageError, match="taken"):
         contracts.register_contract(replace(contract, version="9.9"))
 
@@ -273,3 +276,40 @@ def test_the_example_that_a_contract_shows_conforms_to_it(name, dtype, tmp_path)
     report = verify(f"{tmp_path / 'mine.py'}:{function}", name, dtype=dtype, max_examples=60)
     assert report.grade == "accurate", str(report)
     assert set(contract.parameters) == set(contract.signature.partition("(")[2].rstrip(")").split(", "))
+
+
+HALVED = lambda inputs, framework: (framework.array(inputs["x"]) / 2,)
+DOUBLED = lambda inputs, framework: (framework.array(inputs["x"]) * 2,)
+ON_A_TABLE = lambda inputs, framework: (framework.xp.sum(framework.array(inputs["x"])),)
+WITH_A_CALLABLE = lambda inputs, framework: (abs, framework.array(inputs["x"]))
+WITH_A_DICT = lambda inputs, framework: ({"x": framework.array(inputs["x"])},)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"arguments": HALVED},
+        {"arguments": DOUBLED},
+        {"arguments": ON_A_TABLE},
+        {"arguments": WITH_A_CALLABLE, "signature": "subject(f, x)", "quantity": lambda f, x: SQUARE.quantity(x)},
+        {"arguments": WITH_A_DICT, "quantity": lambda d: SQUARE.quantity(d["x"])},
+        {"signature": "subject(x, n=2)"},
+        {"signature": "subject(x, n)"},
+        {"signature": "subject(*xs)"},
+        {"signature": "square(x)"},
+        {"signature": "subject of x"},
+        {"error": lambda arguments, output: exact.asarray(0)},
+    ],
+)
+def test_a_test_that_could_not_run_or_might_refuse_what_is_right_is_not_written(changes):
+    problem = Problem("crisp", {"x": [1.0, 2.0]})
+    written = source_of(SQUARE, problem, Fraction(1, 1000), np.array([1.0, 8.0]))
+    compile(written, "written", "exec")
+    assert source_of(replace(SQUARE, **changes), problem, Fraction(1, 1000), np.array([1.0, 8.0])) is None
+
+
+def test_contracts_are_found_in_an_archive_too(tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "package"), "zip", Path(refgrad.__file__).parents[1], "refgrad")
+    program = f"import sys; sys.path.insert(0, {archive!r}); import refgrad; print(*refgrad.contracts.contracts())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.split() == list(contracts.contracts())

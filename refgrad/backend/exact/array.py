@@ -15,7 +15,7 @@ import numpy as np
 
 from refgrad.backend.base import ELEMENTWISE, Backend
 from refgrad.backend.exact.field import Field, box, lift, nearest
-from refgrad.errors import InvalidInput, NotRational, RefgradError
+from refgrad.errors import MissingExtra, NotRational, RefgradError
 from refgrad.typing import DType, Shape
 
 __all__ = ["TABLES", "ElementArray"]
@@ -95,8 +95,8 @@ class ElementArray:
             raise NotRational("a ball is no single rational number; refgrad.exact.bounds(x) gives two that enclose it")
         if dtype == "ball":
             if dtype not in TABLES:
-                raise InvalidInput(
-                    "astype: expected a dtype of numbers; certified enclosures are refgrad.exact.balls(x)"
+                raise MissingExtra(
+                    "balls need python-flint, which the extra exact brings: pip install 'refgrad[exact]'"
                 )
             return TABLES[dtype].asarray(self)  # type: ignore[no-any-return]
         fractions = [self.field.fraction(e) for e in self.data.ravel()]

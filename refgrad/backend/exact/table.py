@@ -97,6 +97,8 @@ class ElementBackend(Backend):
         return self._apply("sinc", x, n=n)
 
     def _apply(self, name: str, *arrays: Array, **params: int) -> Array:
+        if len(arrays) != (ELEMENTWISE[name].arguments if name in ELEMENTWISE else 1):
+            raise TypeError(f"{name}: expected {ELEMENTWISE[name].arguments} argument(s), got {len(arrays)}")
         others = tuple(params.values())
         return self.array(lift(lambda *e: self.field.apply(name, *e, *others), *map(self._data, arrays)))
 

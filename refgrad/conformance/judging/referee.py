@@ -143,7 +143,7 @@ class Referee:
         place = (key(problem), pattern)
         if place not in self._arguments:
             signs = None if pattern is None else random.Random(f"{self.seed}/{pattern}")
-            self._arguments[place] = self.contract.arguments(problem.inputs, ExactFramework(self.unit, signs))
+            self._arguments[place] = tuple(self.contract.arguments(problem.inputs, ExactFramework(self.unit, signs)))
         return self._arguments[place]
 
     def truth(self, problem: Problem, variant: Variant | None = None) -> Truth | None:
