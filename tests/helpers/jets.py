@@ -269,14 +269,15 @@ class JetBackend(ExactNamespace):
 
     def eigenvalues(self, a):
         return self._each(
-            lambda field, m: np.array([Jet(row) for row in self.spectrum(m)[0].T], object), self.symmetric_part(a)
+            lambda field, m: np.array([Jet(row) for row in self.spectrum(m)[0].T], object),
+            self._data(self.symmetric_part(a)),
         )
 
     def eigenvectors(self, a):
         def vectors(m):
             return lift(lambda *c: Jet(c), *self.spectrum(m)[1])
 
-        return self._each(lambda field, m: vectors(m), self.symmetric_part(a))
+        return self._each(lambda field, m: vectors(m), self._data(self.symmetric_part(a)))
 
     def spectrum(self, a):
         """The coefficients of W, shape (ORDER, n), and of V, shape (ORDER, n, n).

@@ -203,7 +203,7 @@ class ElementBackend(Backend):
     def solve(self, a: Array, b: Array) -> Array:
         a_data, b_data = self._square(a, "solve"), self._data(b)
         if b_data.ndim == 1:
-            return self.solve(a, b_data[:, None])[..., 0]
+            return self.solve(a, self.array(b_data[:, None]))[..., 0]
         if b_data.ndim < 2 or b_data.shape[-2] != a_data.shape[-1]:
             raise ShapeError(
                 f"solve: expected shapes (..., n, n) and (..., n, k), got {a_data.shape} and {b_data.shape}"
@@ -216,7 +216,10 @@ class ElementBackend(Backend):
         return super().solve_triangular(a, b, lower, unit_diagonal)
 
     def det(self, a: Array) -> Array:
-        return self._each(lambda field, m: box(field.det(m)), self._square(a, "det"))
+        data = self._square(a, "det")
+        batch = data.shape[:-2]
+        stack = data.reshape(math.prod(batch), *data.shape[-2:])
+        return self.array(np.fromiter(map(self.field.det, stack), object, math.prod(batch)).reshape(batch))
 
     def log_abs_det(self, a: Array) -> Array:
         return self.log(self.abs(self.det(a)))
@@ -225,25 +228,25 @@ class ElementBackend(Backend):
         return self.sign(self.det(a))
 
     def cofactor(self, a: Array, *directions: Array) -> Array:  # type: ignore[override]
-        return self._each(matrices.cofactor, a, *directions)
+        return self._each(matrices.cofactor, *map(self._data, (a, *directions)))
 
     def cholesky(self, a: Array) -> Array:
-        return self._each(matrices.cholesky, self.symmetric_part(a))
+        return self._each(matrices.cholesky, self._data(self.symmetric_part(a)))
 
     def orthonormal(self, a: Array) -> Array:
-        return self._each(matrices.orthonormal, a)
+        return self._each(matrices.orthonormal, self._data(a))
 
     def triangular_factor(self, a: Array) -> Array:
-        return self._each(matrices.triangular_factor, a)
+        return self._each(matrices.triangular_factor, self._data(a))
 
     def eigenvalues(self, a: Array) -> Array:
-        return self._each(lambda field, m: box(field.eigenvalues(m)), self.symmetric_part(a))
+        return self._each(lambda field, m: box(field.eigenvalues(m)), self._data(self.symmetric_part(a)))
 
     def eigenvectors(self, a: Array) -> Array:
-        return self._each(matrices.eigenvectors, self.symmetric_part(a))
+        return self._each(matrices.eigenvectors, self._data(self.symmetric_part(a)))
 
-    def _each(self, function: Callable[..., np.ndarray], *stacks: Array) -> Array:
-        return self.array(matrices.each(self.field, function, *map(self._data, stacks)))
+    def _each(self, function: Callable[..., np.ndarray], *stacks: np.ndarray) -> Array:
+        return self.array(matrices.each(self.field, function, *stacks))
 
     def ratio(self, a: Array, b: Array) -> Array:
         a, b = self.array(self._data(a)), self.array(self._data(b))
