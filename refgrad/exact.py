@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -43,8 +43,11 @@ from refgrad import accuracy, tree
 from refgrad.accuracy import UNIT_ROUNDOFF
 from refgrad.backend.exact.array import ElementArray
 from refgrad.backend.exact.rationals import RATIONAL, RATIONALS, ExactArray
-from refgrad.errors import Inconclusive, InvalidInput, NotRational, ShapeError, Undecided
+from refgrad.errors import Inconclusive, InvalidInput, MissingExtra, NotRational, ShapeError, Undecided
 from refgrad.typing import Array, Tree
+
+with suppress(MissingExtra):  # so that rationals can be turned into balls wherever there are balls
+    from refgrad.backend.exact import balls as _balls  # noqa: F401
 
 __all__ = [
     "UNIT_ROUNDOFF", "Enclosure", "ExactArray", "asarray", "attainable", "balls", "bounds", "distance", "error",

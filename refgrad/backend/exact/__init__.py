@@ -3,10 +3,3 @@
 Read `field` (what an element can do), `array` (the array class), `table` (the function table), then `rationals` and
 `balls`, which are two fields with their arrays. People use `refgrad.exact`.
 """
-
-from contextlib import suppress
-
-from refgrad.errors import MissingExtra
-
-with suppress(MissingExtra):  # so that rationals can be turned into balls wherever there are balls
-    from refgrad.backend.exact import balls  # noqa: F401
