@@ -53,9 +53,9 @@ def few_shot(draw: Any, kind: str = "crisp") -> Problem:
     tasks = [[draw(batch(kind, n, d)) for n in (support, query)] for _ in range(count)]
     if kind == "ill_conditioned":
         theta = [256.0 + value / 8 for value in theta]
-        tasks = [[[X, shifted(X, theta, y)] for X, y in task] for task in tasks]
+        tasks = [[[X, targets_off_by(X, theta, y)] for X, y in task] for task in tasks]
     if kind == "degenerate":
-        tasks = draw(st.sampled_from((solved, featureless, repeated)))(tasks, theta)
+        tasks = draw(st.sampled_from((fit_supports, featureless, repeat_first)))(tasks, theta)
     steepness = max(trace(X, y, theta) for (X, y), _ in tasks)
     doublings = max(1, math.ceil(math.log2(steepness))) if steepness > 0 else 1
     lr = 2.0 ** -(doublings + draw(st.integers(0, 1)))
@@ -81,12 +81,12 @@ def trace(X: list[list[float]], y: list[float], theta: list[float]) -> float:
     return float(sum(terms, Fraction(0)) / len(terms))
 
 
-def shifted(X: list[list[float]], theta: list[float], y: list[float]) -> list[float]:
+def targets_off_by(X: list[list[float]], theta: list[float], y: list[float]) -> list[float]:
     """Targets for which ``X theta`` has the residuals `-y`."""
     return [float(p + Fraction(t)) for p, t in zip(predictions(X, theta), y, strict=True)]
 
 
-def solved(tasks: list[Any], theta: list[float]) -> list[Any]:
+def fit_supports(tasks: list[Any], theta: list[float]) -> list[Any]:
     """Supports that the start fits exactly: there is nothing to adapt to."""
     return [[[S, [float(p) for p in predictions(S, theta)]], query] for (S, _), query in tasks]
 
@@ -96,7 +96,7 @@ def featureless(tasks: list[Any], theta: list[float]) -> list[Any]:
     return [[[[[0.0] * len(theta) for _ in S], y], query] for (S, y), query in tasks]
 
 
-def repeated(tasks: list[Any], theta: list[float]) -> list[Any]:
+def repeat_first(tasks: list[Any], theta: list[float]) -> list[Any]:
     """The first task, as often as there were tasks."""
     return [tasks[0] for _ in tasks]
 

@@ -34,7 +34,7 @@ def task_gradients(draw: Any, kind: str = "crisp") -> dict[str, Any]:
     structure = draw(st.sampled_from(("any", "vertex", "conflict", "conflict")))
     J: Rows = draw(matrix(entries(kind, 3), K, n))
     if kind == "degenerate":
-        return {"J": draw(st.sampled_from((single, with_zero, duplicated, opposite, proportional)))(J)}
+        return {"J": draw(st.sampled_from((single, with_zero, repeat_first_row, opposite, proportional)))(J)}
     if kind == "ill_conditioned":
         change = draw(st.sampled_from((nearly_parallel, disparate)))
         return {"J": change(J, draw(vector(integers(3), n)))}
@@ -76,7 +76,7 @@ def with_zero(J: Rows) -> Rows:
     return [[0.0] * len(J[0]), *J[1:]]
 
 
-def duplicated(J: Rows) -> Rows:
+def repeat_first_row(J: Rows) -> Rows:
     """The last row replaced by the first."""
     return [*J[:-1], J[0]]
 

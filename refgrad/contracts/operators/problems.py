@@ -39,10 +39,10 @@ def operator_inputs(name: str, order: int, kind: str = "crisp") -> Draws:
         full mantissas. ``"ill_conditioned"``: eigenvalues and scales that are far apart. ``"degenerate"``: zero and
         tiny arguments, the identity, repeated elements.
     """
-    return DOMAINS[name](check_kind(kind)).map(lambda drawn: named(drawn, order))
+    return DOMAINS[name](check_kind(kind)).map(lambda drawn: inputs_by_name(drawn, order))
 
 
-def named(drawn: dict[str, Any], order: int) -> dict[str, Any]:
+def inputs_by_name(drawn: dict[str, Any], order: int) -> dict[str, Any]:
     """``{"point": ..., "directions": [...]}`` as inputs by name; one direction for each order, and one is ``u``."""
     points, directions = drawn["point"], drawn["directions"][:order]
     found = dict(points)
@@ -94,18 +94,18 @@ def vectors(kind: str, least: int = 1, numbers: SearchStrategy[float] | None = N
     return st.integers(least, 4).flatmap(lambda n: vector(numbers, n))
 
 
-def scaled(values: Any, factor: float) -> Any:
+def scale(values: Any, factor: float) -> Any:
     """Nested lists times a number."""
-    return [scaled(v, factor) for v in values] if isinstance(values, list) else values * factor
+    return [scale(v, factor) for v in values] if isinstance(values, list) else values * factor
 
 
 def real(kind: str) -> Draws:
     """Vectors for functions of a real number: moderate, large, or all of them tiny."""
     x = vectors(kind)
     if kind == "ill_conditioned":
-        x = x.map(lambda values: scaled(values, 4.0))
+        x = x.map(lambda values: scale(values, 4.0))
     if kind == "degenerate":
-        x = st.tuples(vectors("crisp", numbers=integers()), st.sampled_from((TINY, 2.0**-12))).map(lambda p: scaled(*p))
+        x = st.tuples(vectors("crisp", numbers=integers()), st.sampled_from((TINY, 2.0**-12))).map(lambda p: scale(*p))
     return free(kind, one(x))
 
 
@@ -126,7 +126,7 @@ def scales(draw: Any, kind: str) -> dict[str, Any]:
     """x and the exponents e of ``x 2^e``, some of them negative."""
     x = draw(vectors(kind))
     e = draw(vector(st.integers(-3, 3), len(x)))
-    return {"x": scaled(x, 0.0) if kind == "degenerate" else x, "e": e}
+    return {"x": scale(x, 0.0) if kind == "degenerate" else x, "e": e}
 
 
 @st.composite
@@ -152,7 +152,7 @@ def nonzero(kind: str) -> Draws:
     if kind == "ill_conditioned":
         x = x.map(lambda values: [v * 2.0**-10 for v in values[:-1]] + values[-1:])
     if kind == "degenerate":
-        x = st.tuples(x, st.sampled_from((2.0**-30, 2.0**30))).map(lambda p: scaled(*p))
+        x = st.tuples(x, st.sampled_from((2.0**-30, 2.0**30))).map(lambda p: scale(*p))
     return free(kind, one(x))
 
 
@@ -160,13 +160,13 @@ def logits(kind: str) -> Draws:
     """Vectors of logits: of moderate size, far from each other, or all equal."""
     x = vectors(kind, 2)
     if kind == "ill_conditioned":
-        x = x.map(lambda values: scaled(values, 24.0))
+        x = x.map(lambda values: scale(values, 24.0))
     if kind == "degenerate":
         x = vectors(kind, 2, st.sampled_from((1.0,)))
     return free(kind, one(x))
 
 
-def lowered(kind: str) -> Draws:
+def low_logits(kind: str) -> Draws:
     """Logits of which all but the last are at times far below it, where their exponentials are lost in the sum."""
     if kind != "crisp":
         return logits(kind)
@@ -176,11 +176,11 @@ def lowered(kind: str) -> Draws:
 
 def any_matrix(kind: str) -> Draws:
     """Square matrices: any, of rank n - 1, of rank n - 2, the identity and zero."""
-    return ORDERS.flatmap(lambda n: ranked(kind, n))
+    return ORDERS.flatmap(lambda n: lack_of_rank(kind, n))
 
 
 @st.composite
-def ranked(draw: Any, kind: str, n: int) -> list[list[float]]:
+def lack_of_rank(draw: Any, kind: str, n: int) -> list[list[float]]:
     """A square matrix of order `n`, the lack of rank drawn first."""
     if kind == "ill_conditioned" and n > 1:
         return draw(ill_conditioned(n))
@@ -189,7 +189,7 @@ def ranked(draw: Any, kind: str, n: int) -> list[list[float]]:
     lack = draw(st.sampled_from((0, 0, 1, 2))) if kind == "crisp" else 0
     rows = draw(matrix(entries(kind), n, n))
     for i in range(max(0, n - lack), n):
-        rows[i] = scaled(rows[0], draw(integers())) if i else [0.0] * n
+        rows[i] = scale(rows[0], draw(integers())) if i else [0.0] * n
     return rows
 
 
@@ -256,8 +256,8 @@ def products(draw: Any, kind: str) -> dict[str, Any]:
     m, n, k = (draw(st.integers(1, 3)) for _ in range(3))
     a, b = draw(matrix(entries(kind), m, n)), draw(matrix(entries(kind), n, k))
     if kind == "degenerate":
-        return {"a": scaled(a, 0.0), "b": b}
-    return {"a": scaled(a, 2.0**12) if kind == "ill_conditioned" else a, "b": b}
+        return {"a": scale(a, 0.0), "b": b}
+    return {"a": scale(a, 2.0**12) if kind == "ill_conditioned" else a, "b": b}
 
 
 def batches(kind: str) -> Draws:
@@ -267,7 +267,7 @@ def batches(kind: str) -> Draws:
     if kind == "ill_conditioned":
         x = x.map(lambda rows: [[256.0 + v for v in row] for row in rows])
     if kind == "degenerate":
-        x = x.map(lambda rows: scaled(np.ones_like(rows).tolist(), rows[0][0]))
+        x = x.map(lambda rows: scale(np.ones_like(rows).tolist(), rows[0][0]))
     return free(kind, one(x))
 
 
@@ -294,7 +294,7 @@ DOMAINS: dict[str, Callable[[str], Draws]] = {
     **dict.fromkeys(("prod", "cumprod"), lambda kind: free(kind, one(factors(kind)))),
     "norm": nonzero,
     **dict.fromkeys(("logsumexp", "softmax", "log_softmax"), logits),
-    "logcumsumexp": lowered,
+    "logcumsumexp": low_logits,
     "matmul": lambda kind: free(kind, products(kind)),
     "det": lambda kind: free(kind, one(any_matrix(kind))),
     "inv": lambda kind: free(kind, one(ORDERS.flatmap(lambda n: invertible(kind, n)))),
