@@ -22,7 +22,6 @@ from refgrad.typing import Array, Tree
 
 __all__ = [
     "as_own", "check_like", "check_result", "is_real", "memory_of", "name_of", "pair", "real_leaves", "select",
-    "snapshot",
 ]  # fmt: skip
 
 
@@ -136,13 +135,6 @@ def memory_of(arrays: Sequence[Array]) -> dict[int, Any]:
     """What results may not share memory with, by id: `arrays`, and the elements of exact ones."""
     insides = [a.data if isinstance(a, ElementArray) else a for a in arrays]
     return {id(a): a for a in insides}
-
-
-def snapshot(x: Array) -> Array:
-    """A copy of an array that its owner can write to, since what comes later needs it as it is now."""
-    if isinstance(x, ElementArray):
-        return type(x)(x.data.copy())
-    return x.copy(order="K") if type(x) is ndarray or hasattr(x, "get") else x
 
 
 def as_own(g: Array, like: Array, taken: dict[int, Any]) -> Array:

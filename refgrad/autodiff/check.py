@@ -33,9 +33,10 @@ from refgrad.autodiff.agreement import (
     terms,
     total,
 )
-from refgrad.autodiff.arguments import name_of, real_leaves, snapshot
+from refgrad.autodiff.arguments import name_of, real_leaves
 from refgrad.autodiff.core import watching
 from refgrad.autodiff.forward import jvp
+from refgrad.autodiff.moment import snapshot
 from refgrad.autodiff.reverse import grad, vjp
 from refgrad.backend import of, shape_of
 from refgrad.errors import InvalidInput, NoDerivative, NotFinite, NotRational, Undecided, WrongDerivative

@@ -122,7 +122,7 @@ def primal(x: Any) -> Any:
 
 
 def value_of(x: Array) -> Array:
-    """The plain value of a traced array, to print or to branch on; anything else is returned as it is.
+    """A copy of the plain value of a traced array, to print or to branch on; anything else is returned as it is.
 
     What is computed from it has no derivative. Inside `vmap` a value stands for many examples and has no single plain
     value: then this raises `BatchedValue`.
@@ -135,9 +135,11 @@ def value_of(x: Array) -> Array:
     3.0
     6.0
     """
+    if not isinstance(x, Tracer):
+        return x
     while isinstance(x, Tracer):
         x = x.single()
-    return x
+    return backend.of(x).copy(x)
 
 
 Batching = Callable[[int, Sequence[bool], Sequence[Any], dict[str, Any]], Any]

@@ -1,4 +1,4 @@
-"""What goes wrong silently, said where it happens: changed arrays, the first NaN, escaped values, wrong rules.
+"""What goes wrong silently, said where it happens: the first NaN, wrong rules, hidden state, escaped values.
 
 Inside ``with refgrad.debug():`` every run of a transformation has a `Watch`, which sees each operation and each rule on
 the way back. Outside there is none, and the engine does nothing for it but compare with None.
@@ -9,10 +9,10 @@ rule it is: on the way back there is no line of the user's, and the one that mad
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import sys
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -23,10 +23,9 @@ from refgrad import backend
 from refgrad.autodiff.batch import BatchTracer
 from refgrad.autodiff.core import Primitive, Trace, Tracer, primal, watching
 from refgrad.autodiff.forward import ForwardTracer
-from refgrad.autodiff.reverse import ReverseTracer
+from refgrad.autodiff.reverse import ReverseTrace
 from refgrad.backend import shape_of
-from refgrad.backend.exact.array import ElementArray
-from refgrad.errors import ChangedValue, NotFinite
+from refgrad.errors import NotFinite
 
 __all__ = ["Watch", "debug"]
 
@@ -37,8 +36,8 @@ def debug(*, nonfinite: bool = True, adjoint: bool = False) -> Iterator[None]:
 
     It raises
 
-    * `ChangedValue` if an array that the engine keeps for a derivative was changed in place, ``x += 1``, before the
-      derivative was taken; also if this derivative happens not to need its numbers;
+    * `ChangedValue`, as ever, if a large array that the engine keeps for a derivative was changed in place, ``x += 1``,
+      before the derivative was taken, but naming the line where it was used;
     * `NotFinite` at the first operation that makes infinity or NaN from finite numbers, or whose derivative does, with
       its arguments' shapes and its place in the code;
     * `EscapedTracer`, as ever, but naming the line where the value was computed.
@@ -81,12 +80,11 @@ def debug(*, nonfinite: bool = True, adjoint: bool = False) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Origin:
-    """Which operation of the user's made a value, and the arrays that are kept for its derivative, with their sums."""
+    """Which operation of the user's made a value."""
 
     operation: str
     shapes: tuple[Any, ...]
     place: str
-    kept: tuple[tuple[str, Any, Any], ...] = ()
 
     def __str__(self) -> str:
         listed = " and ".join(str(s) for s in self.shapes)
@@ -113,7 +111,8 @@ class Watch:
         with _inside(origin):
             y = trace.process(primitive, args, params)
         if isinstance(y, Tracer) and y.owner is trace:
-            y.origin = Origin(origin.operation, origin.shapes, origin.place, _saved_arrays(y))
+            y.origin = origin
+        _locate(trace, origin)
         if outer is None:
             self._require_finite(y, args, origin)
             if self.adjoint and primitive.vjp is not None:
@@ -123,16 +122,15 @@ class Watch:
     def record(self, node: Any) -> None:
         """A call of a function with rules of its own."""
         shapes = tuple(shape_of(primal(x)) for x in node.values)
-        node.origin = Origin(node.primitive.name, shapes, place(), _saved_arrays(node))
+        node.origin = Origin(node.primitive.name, shapes, place())
+        _locate(node.owner, node.origin)
 
     def pull(self, node: Any) -> Callable[..., Any]:
         """The cotangent rule of `node`, looked at."""
-        _require_unchanged(node)
         return self._watch_rule(node, node.primitive.vjp, "on the way back, the derivative of ")
 
     def push(self, node: Any) -> Callable[..., Any]:
         """The tangent rule of `node`, looked at."""
-        _require_unchanged(node)
         return self._watch_rule(node, node.primitive.jvp, "the tangent of ")
 
     def _watch_rule(self, node: Any, rule: Callable[..., Any], what: str) -> Callable[..., Any]:
@@ -191,6 +189,13 @@ def place() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
+def _locate(trace: Trace, origin: Origin) -> None:
+    """Say in the uses of large arrays by one operation where it is."""
+    uses = trace.uses if isinstance(trace, ReverseTrace) else []
+    for use in itertools.takewhile(lambda use: use.place is None, reversed(uses)):
+        use.place = origin.place
+
+
 def _plain(x: Any) -> Iterator[Any]:
     """The plain values under a value, tangents among them."""
     while isinstance(x, Tracer):
@@ -213,42 +218,6 @@ def _is_finite(x: Any) -> bool:
         return math.isfinite(x)
     table = backend.of(x)
     return table.exact or not table.is_real(x) or bool(table.isfinite(x).all())
-
-
-def _saved_arrays(tracer: Any) -> tuple[tuple[str, Any, Any], ...]:
-    """The plain arrays that are kept for the derivative of a value, with what tells whether they have changed."""
-    if not isinstance(tracer, ReverseTracer) or tracer.primitive is None:
-        return ()
-    named = [(f"argument {i} of {tracer.primitive.name}", x) for i, x in enumerate(tracer.values)]
-    named.append((f"the result of {tracer.primitive.name}", tracer.value))
-    return tuple((name, v, _fingerprint(v)) for name, x in named for v in _plain(x))
-
-
-def _fingerprint(x: Any) -> Any:
-    """A checksum of an array, or the elements of an exact one, which themselves never change."""
-    if isinstance(x, ElementArray):
-        return tuple(x.data.flat)
-    return zlib.crc32(x.tobytes()) if hasattr(x, "tobytes") else None
-
-
-def _has_changed(x: Any, fingerprint: Any) -> bool:
-    now = _fingerprint(x)
-    if isinstance(now, tuple):
-        return any(a is not b for a, b in zip(now, fingerprint, strict=True))
-    return bool(now != fingerprint)
-
-
-def _require_unchanged(node: Any) -> None:
-    origin: Origin | None = getattr(node, "origin", None)
-    if origin is None:
-        return
-    for name, array, fingerprint in origin.kept:
-        if _has_changed(array, fingerprint):
-            raise ChangedValue(
-                f"{name}, of shape {shape_of(array)}, was changed in place after the operation at {origin.place} and "
-                "before its derivative was taken, which would be that of other numbers. Write x = x + 1 for x += 1, "
-                "and y = x.copy() before y[i] = ..., if x is used in what is differentiated."
-            )
 
 
 def _compare_rules(primitive: Primitive, args: Sequence[Any], params: dict[str, Any], origin: Origin) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from refgrad.autodiff.arguments import as_own, check_like, check_result, memory_of, name_of, real_leaves, snapshot
+from refgrad.autodiff.arguments import as_own, check_like, check_result, memory_of, name_of, real_leaves
+from refgrad.autodiff.moment import snapshot
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.reverse import ReverseTrace, ReverseTracer, reachable
 from refgrad.errors import ShapeError
@@ -68,6 +69,7 @@ def linearize(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[..
         if structure != in_structure:
             raise ShapeError(f"pushforward: expected directions of structure {in_structure!r}, got {structure!r}")
         check_like(xs, vs, "pushforward: direction ", tangents)
+        trace.check_uses()
         found: dict[int, Any] = {node.number: v for node, v in zip(inputs, vs, strict=True)}
         for node in nodes:
             if node.primitive is None:

@@ -24,10 +24,10 @@ from refgrad.autodiff.arguments import (
     pair,
     real_leaves,
     select,
-    snapshot,
 )
 from refgrad.autodiff.core import Primitive, Trace, Tracer, primal
 from refgrad.autodiff.forward import strip
+from refgrad.autodiff.moment import IMMUTABLE, Use, keep, snapshot
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result, ones_like, zeros_like
 from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative, ShapeError
@@ -58,26 +58,49 @@ class ReverseTracer(Tracer):
 
 
 class ReverseTrace(Trace):
-    """One run of reverse mode."""
+    """One run of reverse mode.
 
-    __slots__ = ()
+    Attributes
+    ----------
+    uses : list of Use
+        The large arrays that are kept for its sweeps.
+    """
+
+    __slots__ = ("uses",)
+
+    def __init__(self, transformation: str, f: Callable[..., Any]) -> None:
+        super().__init__(transformation, f)
+        self.uses: list[Use] = []
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         values, parents = [], []
-        plain = True
+        plain, captured = True, -1
         for i, a in enumerate(args):
             if type(a) is ReverseTracer and a.owner is self:
                 parents.append((i, a))
                 a = a.value
-            if isinstance(a, Tracer):
+                if isinstance(a, Tracer):
+                    plain = False
+            elif isinstance(a, Tracer):
                 plain = False
+            elif type(a) not in IMMUTABLE:
+                captured = i
             values.append(a)
         y = primitive.evaluate(values, params) if plain else primitive.apply(*values, **params)
         if primitive.vjp is None:
             return y
         if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
             raise complex_result(primitive)
+        if captured >= 0:
+            for i in range(captured + 1):
+                if values[i] is args[i]:
+                    values[i] = keep(values[i], primitive.name, self.uses)
         return ReverseTracer(self, y, primitive, parents, values, params)
+
+    def check_uses(self) -> None:
+        """Raise if an array that is kept has changed since it was used."""
+        for use in self.uses:
+            use.check(f"{self.label[0]}({name_of(self.label[1])})")
 
 
 def reachable(trace: Trace, outputs: Sequence[Any]) -> list[ReverseTracer]:
@@ -93,9 +116,11 @@ def reachable(trace: Trace, outputs: Sequence[Any]) -> list[ReverseTracer]:
 
 
 def pull(
-    trace: Trace, outputs: Sequence[Any], cotangents: Sequence[Any], inputs: Sequence[ReverseTracer]
+    trace: ReverseTrace, outputs: Sequence[Any], cotangents: Sequence[Any], inputs: Sequence[ReverseTracer]
 ) -> list[Array | None]:
     """The cotangents of `inputs`, given those of `outputs`; None for zero."""
+    if trace.uses:
+        trace.check_uses()
     watch = trace.watch
     sums: dict[int, Any] = {}
     for out, g in zip(outputs, cotangents, strict=True):
@@ -150,8 +175,8 @@ def vjp(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[
     >>> bool((pullback(np.array([1.0, 0.0]))[1] == [1.0, 2.0]).all())
     True
     """
-    result, *others = vjp_at(f, *map(snapshot, primals), has_aux=has_aux)
-    return (map(snapshot, result), *others)
+    result, pullback, *aux = vjp_at(f, *map(snapshot, primals), has_aux=has_aux)
+    return (map(snapshot, result), pullback, *map(snapshot, aux))
 
 
 def vjp_at(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[Any, ...]:

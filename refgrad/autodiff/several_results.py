@@ -14,8 +14,9 @@ from typing import Any
 
 from refgrad.autodiff.arguments import is_real
 from refgrad.autodiff.core import Trace, Tracer, primal
+from refgrad.autodiff.moment import keep
 from refgrad.autodiff.primitive import zeros_like
-from refgrad.autodiff.reverse import ReverseTracer
+from refgrad.autodiff.reverse import ReverseTrace, ReverseTracer
 from refgrad.errors import NoDerivative
 
 __all__ = ["Call", "check_captured", "fill", "has_derivative", "highest", "levels_under", "record_call"]
@@ -116,12 +117,15 @@ class Part:
         return ts[0][self.k]
 
 
-def record_call(top: Trace, call: Call, leaves: Sequence[Any], values: Sequence[Any], ys: Sequence[Any]) -> list[Any]:
+def record_call(
+    top: ReverseTrace, call: Call, leaves: Sequence[Any], values: Sequence[Any], ys: Sequence[Any]
+) -> list[Any]:
     """`ys`, the results of a call with `leaves`, as values that `top` traces; those without a derivative as they are.
 
     `values` are the leaves one level down.
     """
     parents = [(i, a) for i, a in enumerate(leaves) if isinstance(a, ReverseTracer) and a.owner is top]
+    values, ys = ([keep(v, call.name, top.uses) for v in each] for each in (values, ys))
     node = ReverseTracer(top, ys, call, parents, values)  # type: ignore[arg-type]
     if top.watch is not None:
         top.watch.record(node)

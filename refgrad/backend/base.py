@@ -364,6 +364,10 @@ class Backend:
         """Ones with the shape and dtype of `x`."""
         return self.xp.ones_like(x)
 
+    def copy(self, x: Array) -> Array:
+        """`x` in memory of its own, its axes in the same order there; a number as it is."""
+        return self.xp.asarray(x, copy=True) if hasattr(x, "shape") else x
+
     def astype(self, x: Array, dtype: DType) -> Array:
         """`x` in another dtype."""
         return self.xp.astype(x, dtype)

@@ -87,6 +87,9 @@ class CuPy(Backend):
 
     cofactor = staticmethod(numpy_text.cofactor)  # NumPy's functions hand CuPy's arrays on to CuPy
 
+    def copy(self, x: Array) -> Array:
+        return x.copy(order="K") if isinstance(x, self.xp.ndarray) else x
+
     def astype(self, x: Array, dtype: DType) -> Array:
         return x.astype(dtype)
 

@@ -88,6 +88,9 @@ class NumPy(Backend):
         except np.linalg.LinAlgError as error:
             raise SingularMatrix(f"solve_triangular: {error}") from None
 
+    def copy(self, x: Array) -> Array:
+        return x.copy(order="K") if isinstance(x, self.xp.ndarray) else x
+
     def astype(self, x: Array, dtype: DType) -> Array:
         return np.asarray(x).astype(dtype)
 

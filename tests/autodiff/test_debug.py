@@ -22,13 +22,11 @@ from refgrad import (
     jacrev,
     jvp,
     linearize,
-    value_of,
-    vjp,
     vmap,
 )
 from refgrad.autodiff.core import PRIMITIVES, Primitive
 from refgrad.autodiff.primitive import elementwise
-from refgrad.errors import ChangedValue, EscapedTracer, NotFinite, WrongDerivative
+from refgrad.errors import EscapedTracer, NotFinite, WrongDerivative
 
 X = np.array([1.0, 0.0])
 
@@ -57,93 +55,6 @@ def silence():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's own on 1 / 0
         yield
-
-
-# arrays changed in place
-
-
-def test_a_constant_changed_between_its_use_and_the_derivative_is_found_with_its_line():
-    a, lines = np.array([2.0, 3.0]), []
-
-    def f(x):
-        lines.append(here(1))
-        y = x * a
-        a[0] += 1
-        return np.sum(y)
-
-    with debug(), pytest.raises(ChangedValue, match=r"argument 1 of mul, of shape \(2,\)") as error:
-        grad(f)(X)
-    assert lines[0] in str(error.value)
-    assert "x = x + 1" in str(error.value)
-
-
-def test_without_debug_the_same_change_gives_a_wrong_number_in_silence():
-    a = np.array([2.0, 3.0])
-
-    def f(x):
-        y = x * a
-        a[0] += 1
-        return np.sum(y)
-
-    assert (grad(f)(X) == [3.0, 3.0]).all()
-
-
-def test_a_result_changed_through_its_plain_value_is_found():
-    def f(x):
-        y = np.tanh(x)
-        value_of(y)[0] += 1
-        return np.sum(y)
-
-    with debug(), pytest.raises(ChangedValue, match="the result of tanh"):
-        grad(f)(X)
-
-
-@pytest.mark.parametrize("use", ["pullback", "pushforward"])
-def test_a_constant_changed_between_two_uses_of_a_linear_map_is_found(use):
-    a, x = np.array([2.0, 4.0]), np.array([1.0, 2.0])
-    with debug():
-        _, back = vjp(lambda x: x * a, x)
-        _, push = linearize(lambda x: x * a, x)
-        again = (lambda: back(np.ones(2))) if use == "pullback" else (lambda: push(np.ones(2)))
-        assert (np.asarray(again()).ravel() == [2.0, 4.0]).all()
-        a += 1
-        with pytest.raises(ChangedValue, match="argument 1 of mul"):
-            again()
-
-
-def test_a_changed_element_of_an_exact_array_is_found():
-    a = exact.asarray([2, 3])
-
-    def f(x):
-        y = x * a
-        a.data[0] = a.data[1]
-        return rnp.sum(y)
-
-    with debug(), pytest.raises(ChangedValue, match="argument 1 of mul"):
-        grad(f)(exact.asarray([1, 1]))
-
-
-def test_a_changed_array_is_found_below_other_levels():
-    a = np.array([2.0, 3.0])
-
-    def f(x):
-        y = x * a * x
-        a[1] = 0.0
-        return np.sum(y)
-
-    with debug():
-        for run in (lambda: hvp(f, X, X), lambda: vmap(grad(f))(np.ones((2, 2))), lambda: hessian(f)(X)):
-            a[:] = 2.0, 3.0
-            with pytest.raises(ChangedValue):
-                run()
-
-
-def test_what_is_not_changed_or_changed_afterwards_passes():
-    a = np.array([2.0, 3.0])
-    with debug():
-        g = grad(lambda x: np.sum(x * a))(X)
-        a += 1
-    assert (g == [2.0, 3.0]).all()
 
 
 # the first number that is not finite
@@ -234,15 +145,6 @@ def test_a_function_with_rules_of_its_own_is_named_and_watched():
 
     message = lost(lambda: grad(f)(np.ones(2)), "on the way back, the derivative of ")
     assert lines[0] in message
-    product = custom_rule(
-        jvp=lambda y, xs, ts: ts[0] * xs[1] + xs[0] * ts[1], vjp=lambda y, xs, u: (u * xs[1], u * xs[0])
-    )(lambda x, y: x * y)
-    with debug():
-        _, back = vjp(lambda x: product(x, a), np.ones(2))
-        assert (back(np.ones(2))[0] == a).all()
-        a[0] = 1.0
-        with pytest.raises(ChangedValue, match="argument 1 of "):
-            back(np.ones(2))
 
 
 def test_nan_is_told_from_infinity():

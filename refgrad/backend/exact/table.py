@@ -271,6 +271,9 @@ class ElementBackend(Backend):
     def zeros(self, shape: Shape, like: Array = None, **others: Any) -> Array:
         return self.array(np.full(shape, self.field.zero, object))
 
+    def copy(self, x: Array) -> Array:
+        return type(x)(x.data.copy()) if hasattr(x, "data") else x
+
     def zeros_like(self, x: Array, **others: Any) -> Array:
         return self.zeros(shape_of(x))
 

@@ -1,0 +1,98 @@
+"""Values are those of the moment of use: what a derivative needs later is kept as it was when it was used.
+
+A plain array that a function captures may change before its derivative is taken, as a running average or a momentum
+does in a loop. Up to `COPIED` bytes it is copied at its use. A larger one stays where it is, and sums over chunks of
+its bytes, each byte's weight depending on its place, are compared at the sweep: a plain sum would miss a shuffle.
+
+References
+----------
+The weights are odd, so that a change of a single word is never missed; that of several is missed with a probability of
+2^-63 (universal hashing by multiplication, [dietzfelbinger1997]_).
+
+.. [dietzfelbinger1997] M. Dietzfelbinger et al., A reliable randomized algorithm for the closest-pair problem, Journal
+   of Algorithms 25 (1997).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from refgrad import backend
+from refgrad.autodiff.core import Tracer
+from refgrad.backend import shape_of
+from refgrad.errors import ChangedValue, NoDerivative
+
+__all__ = ["COPIED", "IMMUTABLE", "Use", "keep", "snapshot"]
+
+COPIED = 2**16
+"""Arrays of up to so many bytes are copied where they are used."""
+
+IMMUTABLE = frozenset({bool, int, float, *np.sctypeDict.values()} - {np.void, np.object_})
+"""Types of which no value ever changes."""
+
+_CHUNK = 4096
+
+
+def snapshot(x: Any) -> Any:
+    """A copy of an array, as `Backend.copy` makes it; what never changes, such as a traced value, as it is."""
+    if isinstance(x, Tracer):
+        return x
+    try:
+        return backend.of(x).copy(x)
+    except NoDerivative:  # a label or a function among the arguments
+        return x
+
+
+class Use:
+    """An array too large to be copied, where it was used.
+
+    Attributes
+    ----------
+    place : str or None
+        The line of the user's, known inside `refgrad.debug`.
+    """
+
+    __slots__ = ("array", "operation", "place", "sums")
+
+    def __init__(self, array: Any, operation: str) -> None:
+        self.array, self.operation, self.sums = array, operation, _sums(array)
+        self.place: str | None = None
+
+    def check(self, what: str) -> None:
+        """Raise if the array has changed since."""
+        if np.array_equal(self.sums, _sums(self.array)):
+            return
+        place = "; inside refgrad.debug() this message names the line" if self.place is None else f", at {self.place}"
+        raise ChangedValue(
+            f"{what}: an array of shape {shape_of(self.array)} was changed in place after {self.operation} had used it "
+            f"and before the derivative was taken, which would be that of other numbers{place}. Write x = x + 1 for "
+            f"x += 1, or use x.copy(); only arrays of up to {COPIED} bytes are copied by themselves."
+        )
+
+
+def keep(x: Any, operation: str, uses: list[Use]) -> Any:
+    """`x` as it is now: a copy, or if it is large the array itself, with its `Use` in `uses`."""
+    if type(x) is not np.ndarray:
+        return x if type(x) in IMMUTABLE else snapshot(x)
+    if x.nbytes <= COPIED or x.dtype.hasobject:
+        return x.copy("K")
+    uses.append(Use(x, operation))
+    return x
+
+
+def _sums(x: np.ndarray) -> np.ndarray:
+    """Sums of the words of an array, each times a weight that belongs to its place."""
+    data = x.ravel(order="K").view(np.uint8)
+    length = len(data) // (8 * _CHUNK) * (8 * _CHUNK)
+    chunks = data[:length].view(np.uint64).reshape(-1, _CHUNK)
+    rest = np.zeros(8 * _CHUNK, np.uint8)
+    rest[: len(data) - length] = data[length:]
+    return np.append(np.einsum("ij,j->i", chunks, _weights()), np.dot(rest.view(np.uint64), _weights()))
+
+
+@cache
+def _weights() -> np.ndarray:
+    return np.random.default_rng().integers(2**63, size=_CHUNK, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
