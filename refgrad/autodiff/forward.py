@@ -44,7 +44,12 @@ class ForwardTrace(Trace):
                 plain = False
             values.append(a)
             tangents.append(t)
-        y = primitive.evaluate(values, params) if plain else primitive.apply(*values, **params)
+        if not plain:
+            y = primitive.apply(*values, **params)
+        elif primitive.needs_table or params:
+            y = primitive.evaluate(values, params)
+        else:
+            y = primitive.impl(*values)
         if primitive.jvp is None:
             return y
         if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":

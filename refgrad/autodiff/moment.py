@@ -30,8 +30,10 @@ __all__ = ["COPIED", "IMMUTABLE", "Use", "keep", "snapshot"]
 COPIED = 2**16
 """Arrays of up to so many bytes are copied where they are used."""
 
-IMMUTABLE = frozenset({bool, int, float, *np.sctypeDict.values()} - {np.void, np.object_})
-"""Types of which no value ever changes."""
+IMMUTABLE = frozenset(
+    {bool, int, float, *(t for t in np.sctypeDict.values() if issubclass(t, (np.bool_, np.integer, np.floating)))}
+)
+"""Types of real numbers, of which no value ever changes."""
 
 _CHUNK = 4096
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -43,7 +42,7 @@ def elementwise(
     ----------
     d : sequence of callables or None
         ``d[i](t, y, *args, **params) = t * dy/dargs[i]``, linear in t; None for an argument without a derivative. It
-        may return None for zero.
+        may return None for zero. Only a primitive of one argument has parameters.
     """
     if len(d) == 1 and (rule := d[0]) is not None:  # one argument: nothing is added or broadcast
         return Primitive(
@@ -56,22 +55,20 @@ def elementwise(
             needs_table=needs_table,
         )
 
-    def jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array], **params: Any) -> Array:
+    def jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array]) -> Array:
         total = None
         for i, t in enumerate(ts):
             if t is not None and (rule := d[i]) is not None:
-                term = rule(t, y, *xs, **params)
+                term = rule(t, y, *xs)
                 if term is not None:
                     total = term if total is None else total + term
         if total is None or getattr(total, "shape", ()) == getattr(y, "shape", ()):
             return total
         return PRIMITIVES["broadcast_to"].apply(total, shape=shape_of(y))
 
-    def vjp(i: int, g: Array, y: Array, *xs: Array, **params: Any) -> Array:
+    def vjp(i: int, g: Array, y: Array, *xs: Array) -> Array:
         rule = d[i]
-        if rule is None:
-            return None
-        term = rule(g, y, *xs, **params)
+        term = None if rule is None else rule(g, y, *xs)
         shape = getattr(xs[i], "shape", ())
         if term is None or getattr(term, "shape", ()) == shape:
             return term

@@ -73,25 +73,29 @@ class ReverseTrace(Trace):
         self.uses: list[Use] = []
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        values, parents = [], []
+        values, parents = list(args), []
         plain, captured = True, -1
         for i, a in enumerate(args):
             if type(a) is ReverseTracer and a.owner is self:
                 parents.append((i, a))
-                a = a.value
+                a = values[i] = a.value
                 if isinstance(a, Tracer):
                     plain = False
             elif isinstance(a, Tracer):
                 plain = False
             elif type(a) not in IMMUTABLE:
                 captured = i
-            values.append(a)
-        y = primitive.evaluate(values, params) if plain else primitive.apply(*values, **params)
+        if not plain:
+            y = primitive.apply(*values, **params)
+        elif primitive.needs_table or params:
+            y = primitive.evaluate(values, params)
+        else:  # an operator, which costs less than one more call
+            y = primitive.impl(*values)
         if primitive.vjp is None:
             return y
-        if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
-            raise complex_result(primitive)
-        if captured >= 0:
+        if captured >= 0:  # only what is captured can make a result complex, or change
+            if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
+                raise complex_result(primitive)
             for i in range(captured + 1):
                 if values[i] is args[i]:
                     values[i] = keep(values[i], primitive.name, self.uses)
@@ -133,7 +137,7 @@ def pull(
         rule = node.primitive.vjp if watch is None else watch.pull(node)  # type: ignore[union-attr]
         y, values, params = node.value, node.values, node.params
         for i, a in node.parents:
-            term = rule(i, g, y, *values, **params)  # type: ignore[misc]
+            term = rule(i, g, y, *values, **params) if params else rule(i, g, y, *values)  # type: ignore[misc]
             if term is not None:
                 number = a.number
                 sums[number] = sums[number] + term if number in sums else term

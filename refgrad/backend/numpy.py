@@ -46,10 +46,11 @@ class NumPy(Backend):
         return _special().polygamma(n, x)
 
     def sum(self, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
-        return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+        # keepdims=False, said aloud, makes the sum of a small array cost half as much again
+        return np.add.reduce(x, axis=axis, keepdims=True) if keepdims else np.add.reduce(x, axis=axis)  # type: ignore[call-overload]
 
     def amax(self, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
-        return np.maximum.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+        return np.maximum.reduce(x, axis=axis, keepdims=True) if keepdims else np.maximum.reduce(x, axis=axis)  # type: ignore[call-overload]
 
     def argsort(self, x: Array, axis: int) -> Array:
         return np.argsort(x, axis=axis, kind="stable")

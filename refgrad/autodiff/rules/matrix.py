@@ -35,9 +35,11 @@ def _jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array]) -> Array:
 
 
 def _vjp(i: int, g: Array, y: Array, a: Array, b: Array) -> Array:
-    if i == 0:
-        return unbroadcast(matmul(g, matrix_transpose(b)), a)
-    return unbroadcast(matmul(matrix_transpose(a), g), b)
+    left, right, x = (g, matrix_transpose(b), a) if i == 0 else (matrix_transpose(a), g, b)
+    plain = (
+        type(left) is np.ndarray is type(right)
+    )  # as nearly always, and then the primitive is as dear as the product
+    return unbroadcast(left @ right if plain else matmul.apply(left, right), x)
 
 
 def _batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
