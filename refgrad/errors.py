@@ -76,6 +76,10 @@ class ChangedValue(RefgradError, RuntimeError):
     """An array that a derivative needs was changed in place before the derivative was taken."""
 
 
+class HiddenState(RefgradError, RuntimeError):
+    """A function that is batched, run again or frozen depends on what its calls change, such as random generators."""
+
+
 class NotFinite(RefgradError, ArithmeticError):
     """An operation on finite numbers gave infinity or NaN; `refgrad.debug` looks for it."""
 

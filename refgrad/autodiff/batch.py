@@ -16,6 +16,7 @@ import numpy as np
 
 from refgrad.autodiff.arguments import as_own, memory_of, name_of, select
 from refgrad.autodiff.core import Primitive, Trace, Tracer
+from refgrad.autodiff.hidden_state import examine
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result
 from refgrad.autodiff.reverse import grad
 from refgrad.autodiff.rules.index import move_axes
@@ -82,7 +83,8 @@ def vmap(f: Callable[..., Tree], in_axes: Axes = 0, out_axes: Axes = 0) -> Calla
     Parameters
     ----------
     f : callable
-        Of one example. It may not branch on values or use them as Python numbers.
+        Of one example. It may not branch on values or use them as Python numbers, and it draws no random numbers, since
+        it runs once for all examples; other hidden state, such as a counter, is seen inside `refgrad.debug` only.
     in_axes : int, None, or a tuple of them, one per argument
         Along which axis the examples of each argument lie; None for an argument that all examples share. An entry may
         be a container with the structure of its argument. Keyword arguments are always shared.
@@ -100,6 +102,8 @@ def vmap(f: Callable[..., Tree], in_axes: Axes = 0, out_axes: Axes = 0) -> Calla
         If an argument does not have the axis it should, or arguments have different numbers of examples.
     BatchedValue
         If f branches on a value.
+    HiddenState
+        If f draws random numbers.
 
     Examples
     --------
@@ -113,7 +117,7 @@ def vmap(f: Callable[..., Tree], in_axes: Axes = 0, out_axes: Axes = 0) -> Calla
 
     @wraps(f)
     def mapped(*args: Any, **kwargs: Any) -> Tree:
-        return batched_at(f, args, kwargs, in_axes, out_axes)
+        return examine(lambda: batched_at(f, args, kwargs, in_axes, out_axes), f, args, kwargs, "vmap")
 
     return mapped
 
@@ -209,7 +213,7 @@ def per_example_grad(f: ScalarFunction, argnums: int | tuple[int, ...] = 0) -> C
     def gradients(*args: Any, **kwargs: Any) -> Tree:
         places = select(args, argnums, f"per_example_grad({name_of(f)})")
         axes = tuple(None if i in places else 0 for i in range(len(args)))
-        return batched_at(gradient, args, kwargs, axes, 0)
+        return examine(lambda: batched_at(gradient, args, kwargs, axes, 0), f, args, kwargs, "per_example_grad")
 
     return gradients
 

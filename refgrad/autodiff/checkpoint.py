@@ -19,8 +19,9 @@ from refgrad.autodiff.arguments import name_of
 from refgrad.autodiff.batch import BatchTrace, BatchTracer, vmap
 from refgrad.autodiff.core import Trace, Tracer
 from refgrad.autodiff.forward import ForwardTrace, ForwardTracer, jvp
+from refgrad.autodiff.hidden_state import check_same, examine
 from refgrad.autodiff.record import RecordTrace
-from refgrad.autodiff.reverse import vjp_at
+from refgrad.autodiff.reverse import ReverseTrace, vjp_at
 from refgrad.autodiff.several_results import Call, has_derivative, highest, record_call
 from refgrad.errors import NoDerivative
 from refgrad.tree import flatten
@@ -45,6 +46,8 @@ def checkpoint(f: Callable[..., Tree]) -> Callable[..., Tree]:
 
     Raises
     ------
+    HiddenState
+        If f draws random numbers, or has other results when it is run again.
     NoDerivative
         If f uses a traced value that is not among its arguments.
 
@@ -69,7 +72,10 @@ def checkpoint(f: Callable[..., Tree]) -> Callable[..., Tree]:
             return found
 
         on_leaves.__qualname__ = f"checkpoint({name_of(f)})"
-        found = _recompute(on_leaves, leaves)
+        if highest(leaves) is None:  # it will not run again
+            found = on_leaves(*leaves)
+        else:
+            found = examine(lambda: _recompute(on_leaves, leaves), f, args, kwargs, "checkpoint")
         return shape_of_result[0].unflatten(found)
 
     return checkpointed
@@ -95,7 +101,8 @@ def _recompute(f: OnLeaves, leaves: Sequence[Any]) -> list[Any]:
         return [BatchTracer(top, y) for y in stacked]
     ys = _recompute(f, values)
     _check_closure(f, ys, top)
-    return record_call(top, _call(f, mine), leaves, values, ys)
+    assert isinstance(top, ReverseTrace)  # no other kind is left
+    return record_call(top, _call(f, mine, ys), leaves, values, ys)
 
 
 def _apart(leaves: Sequence[Any]) -> tuple[list[Any], list[Any]]:
@@ -142,13 +149,15 @@ def _check_closure(f: OnLeaves, ys: Sequence[Any], top: Trace) -> None:
         )
 
 
-def _call(f: OnLeaves, mine: Sequence[bool]) -> Call:
-    """The node of a call under `checkpoint`, whose rules compute its inside again."""
+def _call(f: OnLeaves, mine: Sequence[bool], ys: Sequence[Any]) -> Call:
+    """The node of a call under `checkpoint`, with results ys, whose rules compute its inside again."""
 
     def back(*given: Any) -> list[Any]:
         """The cotangents of the arguments differentiated by, from all arguments and the cotangents of the results."""
         of_moving, moving = _of_moving(f, mine, given)
-        return list(vjp_at(of_moving, *moving, has_aux=True)[1](list(given[len(mine) :])))
+        found, pullback, _ = vjp_at(of_moving, *moving, has_aux=True)
+        check_same([y for y in ys if has_derivative(y)], found, f.__qualname__)
+        return list(pullback(list(given[len(mine) :])))
 
     def pull(ys: Sequence[Any], xs: Sequence[Any], us: Sequence[Any]) -> list[Any]:
         found = iter(_recompute(back, [*xs, *us]))  # nor do the levels below keep anything

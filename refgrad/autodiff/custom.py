@@ -25,6 +25,7 @@ from refgrad.autodiff.core import PRIMITIVES, Tracer, primal, watching
 from refgrad.autodiff.forward import ForwardTrace, ForwardTracer
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.record import RecordTrace
+from refgrad.autodiff.reverse import ReverseTrace
 from refgrad.autodiff.several_results import Call, check_captured, fill, has_derivative, highest, record_call
 from refgrad.backend import of, shape_of
 from refgrad.errors import NoDerivative, ShapeError
@@ -269,6 +270,7 @@ def apply(call: Leafwise, leaves: Sequence[Any], differentiated: bool = False) -
         ts = call.push(ys, values, tangents)
         return [y if t is None else ForwardTracer(top, y, t) for y, t in zip(ys, ts, strict=True)]
     ys = apply(call, values, True)
+    assert isinstance(top, ReverseTrace)  # no other kind is left
     return record_call(top, Call(call.name, call.push, call.pull), leaves, values, ys)
 
 

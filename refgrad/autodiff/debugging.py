@@ -40,7 +40,9 @@ def debug(*, nonfinite: bool = True, adjoint: bool = False) -> Iterator[None]:
       before the derivative was taken, but naming the line where it was used;
     * `NotFinite` at the first operation that makes infinity or NaN from finite numbers, or whose derivative does, with
       its arguments' shapes and its place in the code;
-    * `EscapedTracer`, as ever, but naming the line where the value was computed.
+    * `EscapedTracer`, as ever, but naming the line where the value was computed;
+    * `HiddenState` if a function under `vmap`, `per_example_grad`, `checkpoint` or `stage` has other results when it is
+      run a second time, as with a counter or a cache: here each is run twice.
 
     Parameters
     ----------

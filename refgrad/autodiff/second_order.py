@@ -18,7 +18,7 @@ from typing import Any
 
 from refgrad import backend
 from refgrad.autodiff.arguments import name_of, real_leaves, select
-from refgrad.autodiff.batch import vmap
+from refgrad.autodiff.batch import batched_at
 from refgrad.autodiff.core import PRIMITIVES, primal
 from refgrad.autodiff.forward import jvp
 from refgrad.autodiff.reverse import grad, gradient_at, vjp_at
@@ -84,7 +84,7 @@ def jacfwd(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
         def along(*tangents: Array) -> Tree:
             return jvp(of_leaves, tuple(xs), tangents)[1]
 
-        columns, out_structure = flatten(vmap(along, out_axes=-1)(*_units(xs)))
+        columns, out_structure = flatten(batched_at(along, tuple(_units(xs)), {}, 0, -1))
         blocks = []
         for column in columns:
             s = shape_of(column)[:-1]
@@ -112,7 +112,9 @@ def jacrev(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
         outs, out_structure = flatten(out)
         if not outs:
             return out
-        rows = flatten(vmap(lambda *us: pullback(out_structure.unflatten(us))[0])(*_units(outs)))[0]
+        rows = flatten(batched_at(lambda *us: pullback(out_structure.unflatten(us))[0], tuple(_units(outs)), {}, 0, 0))[
+            0
+        ]
         blocks = []
         for y, span in zip(outs, _spans(outs), strict=True):
             parts = [PRIMITIVES["slice"](row, index=(span,)) for row in rows]

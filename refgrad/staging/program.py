@@ -11,6 +11,7 @@ import numpy as np
 
 from refgrad.autodiff.arguments import name_of
 from refgrad.autodiff.core import Tracer
+from refgrad.autodiff.hidden_state import examine
 from refgrad.autodiff.record import Constant, Equation, RecordTrace, RecordTracer, Variable
 from refgrad.errors import NoDerivative
 from refgrad.staging.provenance import Provenance, identifier
@@ -106,7 +107,7 @@ def record(f: Callable[..., Tree], args: tuple[Any, ...], kwargs: dict[str, Any]
             traced.append(value)
     held_args, held_kwargs = arguments.unflatten(traced)
     try:
-        out = f(*held_args, **held_kwargs)
+        out = examine(lambda: f(*held_args, **held_kwargs), f, args, kwargs, "stage")
     finally:
         trace.alive = False
     found, structure = flatten(out)

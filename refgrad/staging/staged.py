@@ -95,6 +95,8 @@ def stage(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) -> 
         If a value decides a branch, an index or a number of steps.
     NoDerivative
         If f uses a value that is traced outside of it.
+    HiddenState
+        If f draws random numbers.
 
     Notes
     -----
@@ -103,7 +105,8 @@ def stage(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) -> 
     () may come instead of a NumPy number.
 
     What does not depend on the arguments is computed while recording and frozen: captured arrays (a later change of
-    them is not seen), numbers drawn at random, and the checks that refgrad's algorithms make on plain values.
+    them is not seen), and the checks that refgrad's algorithms make on plain values. A function that draws random
+    numbers is refused; other hidden state, such as a counter, is seen inside `refgrad.debug` only.
 
     Examples
     --------

