@@ -82,6 +82,14 @@ def floor(session: nox.Session) -> None:
 
 
 @nox.session
+def gpu(session: nox.Session) -> None:
+    """CuPy's names and signatures, which need no device; and the tests marked gpu, where there is one."""
+    session.install(*group("test"))
+    install_wheel(session, "[verify,exact,gpu]")
+    session.run("pytest", "tests/gpu", *session.posargs)
+
+
+@nox.session
 def mutants(session: nox.Session) -> None:
     """The share of changed lines of the engine that its tests notice; ``-- --help`` says how to sample them."""
     session.install(*group("mutants"))
