@@ -11,6 +11,7 @@ from typing import Any
 
 from refgrad.autodiff.arguments import as_own, check_like, check_result, memory_of, name_of, pair, real_leaves
 from refgrad.autodiff.core import Primitive, Trace, Tracer
+from refgrad.autodiff.moment import IMMUTABLE
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result, zeros_like
 from refgrad.errors import ShapeError
 from refgrad.tree import flatten
@@ -34,16 +35,18 @@ class ForwardTrace(Trace):
     __slots__ = ()
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        values, tangents = [], []
-        plain = True
-        for a in args:
-            t = None
+        values, tangents = list(args), [None] * len(args)
+        plain = real = True
+        for i, a in enumerate(args):
             if type(a) is ForwardTracer and a.owner is self:
-                a, t = a.value, a.tangent
-            if isinstance(a, Tracer):
+                tangents[i] = a.tangent
+                a = values[i] = a.value
+                if isinstance(a, Tracer):
+                    plain = False
+            elif isinstance(a, Tracer):
                 plain = False
-            values.append(a)
-            tangents.append(t)
+            elif type(a) not in IMMUTABLE:
+                real = False
         if not plain:
             y = primitive.apply(*values, **params)
         elif primitive.needs_table or params:
@@ -52,9 +55,9 @@ class ForwardTrace(Trace):
             y = primitive.impl(*values)
         if primitive.jvp is None:
             return y
-        if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
+        if not real and type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
             raise complex_result(primitive)
-        tangent = primitive.jvp(y, values, tangents, **params)
+        tangent = primitive.jvp(y, values, tangents, **params) if params else primitive.jvp(y, values, tangents)
         return y if tangent is None else ForwardTracer(self, y, tangent)
 
 
