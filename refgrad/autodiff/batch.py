@@ -17,6 +17,7 @@ import numpy as np
 from refgrad.autodiff.arguments import as_own, memory_of, name_of, select
 from refgrad.autodiff.core import Primitive, Trace, Tracer
 from refgrad.autodiff.hidden_state import examine
+from refgrad.autodiff.moment import hold
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result
 from refgrad.autodiff.reverse import grad
 from refgrad.autodiff.rules.index import move_axes
@@ -141,7 +142,7 @@ def batched_at(
         )
     trace = BatchTrace(f, sizes.pop())
     traced = [
-        leaf if axis is None else BatchTracer(trace, move_axes(leaf, axis, 1, 0))
+        leaf if axis is None else BatchTracer(trace, move_axes(hold(leaf), axis, 1, 0))
         for leaf, axis in zip(leaves, places, strict=True)
     ]
     try:

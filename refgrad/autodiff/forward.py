@@ -11,7 +11,7 @@ from typing import Any
 
 from refgrad.autodiff.arguments import as_own, check_like, check_result, memory_of, name_of, pair, real_leaves
 from refgrad.autodiff.core import Primitive, Trace, Tracer
-from refgrad.autodiff.moment import IMMUTABLE
+from refgrad.autodiff.moment import IMMUTABLE, hold
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result, zeros_like
 from refgrad.errors import ShapeError
 from refgrad.tree import flatten
@@ -110,7 +110,7 @@ def jvp(
     check_like(xs, vs, "jvp: tangent ", tangents)
     trace = ForwardTrace("jvp", f)
     try:
-        out = f(*structure.unflatten([ForwardTracer(trace, x, v) for x, v in zip(xs, vs, strict=True)]))
+        out = f(*structure.unflatten([ForwardTracer(trace, hold(x), hold(v)) for x, v in zip(xs, vs, strict=True)]))
         if has_aux:
             out, aux = pair(out, f)
             aux = strip(trace, aux)

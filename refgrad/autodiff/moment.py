@@ -2,7 +2,9 @@
 
 A plain array that a function captures may change before its derivative is taken, as a running average or a momentum
 does in a loop. Up to `COPIED` bytes it is copied at its use. A larger one stays where it is, and sums over chunks of
-its bytes, each byte's weight depending on its place, are compared at the sweep: a plain sum would miss a shuffle.
+its words, each word's weight depending on its place, are compared at the sweep: a plain sum would miss a shuffle.
+Small arguments are copied as well; a large one that the function changes by another name is not seen, for looking at
+all parameters of a network twice would cost a sixth of its gradient.
 
 References
 ----------
@@ -25,7 +27,7 @@ from refgrad.autodiff.core import Tracer
 from refgrad.backend import shape_of
 from refgrad.errors import ChangedValue, NoDerivative
 
-__all__ = ["COPIED", "IMMUTABLE", "Use", "keep", "snapshot"]
+__all__ = ["COPIED", "IMMUTABLE", "Use", "hold", "keep", "snapshot"]
 
 COPIED = 2**16
 """Arrays of up to so many bytes are copied where they are used."""
@@ -65,7 +67,7 @@ class Use:
 
     def check(self, what: str) -> None:
         """Raise if the array has changed since."""
-        if np.array_equal(self.sums, _sums(self.array)):
+        if bool((self.sums == _sums(self.array)).all()):
             return
         place = "; inside refgrad.debug() this message names the line" if self.place is None else f", at {self.place}"
         raise ChangedValue(
@@ -75,24 +77,35 @@ class Use:
         )
 
 
+def hold(x: Any) -> Any:
+    """An argument as it is now, if it is small: the function may know its array by another name, and change it."""
+    if type(x) is np.ndarray:
+        return x.copy("K") if x.nbytes <= COPIED else x
+    return x if type(x) in IMMUTABLE or getattr(x, "nbytes", 0) > COPIED else snapshot(x)
+
+
 def keep(x: Any, operation: str, uses: list[Use]) -> Any:
-    """`x` as it is now: a copy, or if it is large the array itself, with its `Use` in `uses`."""
-    if type(x) is not np.ndarray:
-        return x if type(x) in IMMUTABLE else snapshot(x)
-    if x.nbytes <= COPIED or x.dtype.hasobject:
+    """A captured `x` as it is now: a copy, or if it is large the array itself, with its `Use` in `uses`."""
+    if type(x) is np.ndarray and x.nbytes <= COPIED:
         return x.copy("K")
+    if type(x) in IMMUTABLE or isinstance(x, Tracer):
+        return x
+    if getattr(x, "nbytes", 0) <= COPIED or not hasattr(x, "view") or x.dtype.hasobject:
+        return snapshot(x)
     uses.append(Use(x, operation))
     return x
 
 
-def _sums(x: np.ndarray) -> np.ndarray:
-    """Sums of the words of an array, each times a weight that belongs to its place."""
-    data = x.ravel(order="K").view(np.uint8)
+def _sums(x: Any) -> Any:
+    """Sums of the words of an array of NumPy or CuPy, each times a weight that belongs to its place."""
+    xp = backend.of(x).xp
+    data = x.ravel(order="K").view(xp.uint8)
     length = len(data) // (8 * _CHUNK) * (8 * _CHUNK)
-    chunks = data[:length].view(np.uint64).reshape(-1, _CHUNK)
-    rest = np.zeros(8 * _CHUNK, np.uint8)
+    rest = xp.zeros(8 * _CHUNK, xp.uint8)
     rest[: len(data) - length] = data[length:]
-    return np.append(np.einsum("ij,j->i", chunks, _weights()), np.dot(rest.view(np.uint64), _weights()))
+    weights = xp.asarray(_weights())
+    chunks = data[:length].view(xp.uint64).reshape(-1, _CHUNK)
+    return xp.append(xp.einsum("ij,j->i", chunks, weights), xp.sum(rest.view(xp.uint64) * weights))
 
 
 @cache

@@ -27,7 +27,7 @@ from refgrad.autodiff.arguments import (
 )
 from refgrad.autodiff.core import Primitive, Trace, Tracer, primal
 from refgrad.autodiff.forward import strip
-from refgrad.autodiff.moment import IMMUTABLE, Use, keep, snapshot
+from refgrad.autodiff.moment import IMMUTABLE, Use, hold, keep, snapshot
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result, ones_like, zeros_like
 from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative, ShapeError
@@ -187,7 +187,7 @@ def vjp_at(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tup
     """What `vjp` returns, for callers that leave the primals and the result as they are."""
     xs, in_structure = real_leaves(primals, f"vjp({name_of(f)}): argument ")
     trace = ReverseTrace("vjp", f)
-    inputs = [ReverseTracer(trace, x) for x in xs]
+    inputs = [ReverseTracer(trace, hold(x)) for x in xs]
     try:
         out = f(*in_structure.unflatten(inputs))
         if has_aux:
@@ -236,7 +236,7 @@ def gradient_at(
     chosen = args[places[0]] if single else tuple(args[p] for p in places)
     xs, structure = real_leaves(chosen, f"grad({name_of(f)}): argument {argnums!r}")
     trace = ReverseTrace("grad", f)
-    inputs = [ReverseTracer(trace, x) for x in xs]
+    inputs = [ReverseTracer(trace, hold(x)) for x in xs]
     traced = structure.unflatten(inputs)
     filled = list(args)
     if single:

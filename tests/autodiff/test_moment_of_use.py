@@ -126,6 +126,31 @@ def test_every_use_of_a_captured_array_is_remembered(name, use):
     assert not np.array_equal(jacrev(lambda x: f(x, changing))(X), truth)
 
 
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        lambda f, x: grad(f)(x),
+        lambda f, x: jvp(grad(f), (x,), (x,))[1],
+        lambda f, x: vmap(grad(f))(x[None])[0],
+        lambda f, x: vjp(f, x)[1](1.0)[0],
+        lambda f, x: linearize(grad(f), x)[1](X),
+        lambda f, x: hessian(f)(x) @ np.ones(3),
+    ],
+)
+def test_an_argument_that_the_function_changes_by_another_name_counts_as_it_was(derivative):
+    def f(x):
+        y = rnp.sum(x * x * x)
+        mine[:] = 0.0
+        return y
+
+    mine = X.copy()
+    found = derivative(f, mine)
+    assert (mine == 0.0).all()
+    mine = X.copy()
+    assert (found == derivative(lambda x: rnp.sum(x * x * x), X)).all()
+    assert (found != 0.0).all()
+
+
 def test_arrays_of_exact_numbers_and_of_other_libraries_are_remembered_too():
     a = exact.asarray([2, 3])
 
