@@ -177,6 +177,7 @@ def _source_options(parser: argparse.ArgumentParser) -> None:
         help="by the first argument; an HVP takes the direction last",
     )
     add("--reassociate", action="store_true", help="allow rewrites that change the last bits")
+    add("--max-operations", type=int, default=10_000, metavar="N", help="refuse a longer program (default: 10000)")
     parser.set_defaults(run=_source)
 
 
@@ -200,7 +201,8 @@ def _source(options: argparse.Namespace) -> int:
         f = (grad if options.derivative == "grad" else value_and_grad)(f)
     try:
         with np.errstate(all="ignore"):
-            print(source(f, *given, reassociate=options.reassociate), end="")
+            given_options = {"reassociate": options.reassociate, "max_operations": options.max_operations}
+            print(source(f, *given, **given_options), end="")
     except RefgradError as error:
         raise UsageError(f"{options.target} of {options.arguments!r}: {error}") from error
     except Exception as error:

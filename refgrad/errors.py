@@ -10,7 +10,7 @@ from numpy.linalg import LinAlgError
 
 __all__ = [
     "BatchedValue", "ChangedValue", "EscapedTracer", "Inconclusive", "IndefiniteHessian", "InvalidInput",
-    "MissingExtra", "NoDerivative", "NotConverged", "NotFinite", "NotPositiveDefinite", "NotRational",
+    "LongProgram", "MissingExtra", "NoDerivative", "NotConverged", "NotFinite", "NotPositiveDefinite", "NotRational",
     "RefgradError", "ShapeError", "SingularMatrix", "StagedValue", "SubjectNotFound", "TracedAssignment",
     "Undecided", "UndecidedSingular", "UsageError", "WrongDerivative",
 ]  # fmt: skip
@@ -90,6 +90,10 @@ class BatchedValue(RefgradError, TypeError):
 
 class StagedValue(RefgradError, TypeError):
     """A value of a staged function was used to decide what Python does: the program is recorded only once."""
+
+
+class LongProgram(RefgradError, RuntimeError):
+    """A staged function has more operations than its program may have: a loop over tasks or examples is unrolled."""
 
 
 class TracedAssignment(RefgradError, TypeError):

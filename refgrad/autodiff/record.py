@@ -8,6 +8,7 @@ on the inputs is computed as it stands and enters the equations as a constant.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from refgrad.autodiff.arguments import name_of
 from refgrad.autodiff.core import Primitive, Trace, Tracer
 from refgrad.backend import shape_of
-from refgrad.errors import NoDerivative, StagedValue
+from refgrad.errors import LongProgram, NoDerivative, StagedValue
 from refgrad.typing import Shape
 
 __all__ = ["Constant", "Equation", "RecordTrace", "RecordTracer", "Variable", "freeze"]
@@ -44,7 +45,7 @@ class Variable:
     @property
     def nbytes(self) -> int:
         """The size of the array, 0 for a Python number."""
-        return 0 if self.dtype is None else self.dtype.itemsize * int(np.prod(self.shape, dtype=int))
+        return 0 if self.dtype is None else self.dtype.itemsize * math.prod(self.shape)
 
 
 class Constant:
@@ -106,14 +107,18 @@ class RecordTrace(Trace):
     Attributes
     ----------
     equations : list of Equation
+    longest : int or None
+        How many there may be.
     """
 
-    __slots__ = ("equations", "observe")
+    __slots__ = ("equations", "longest", "observe")
 
-    def __init__(self, transformation: str, f: Callable[..., Any], observe: Observer) -> None:
+    def __init__(
+        self, transformation: str, f: Callable[..., Any], observe: Observer, longest: int | None = None
+    ) -> None:
         super().__init__(transformation, f)
         self.equations: list[Equation] = []
-        self.observe = observe
+        self.observe, self.longest = observe, longest
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         inputs: list[Atom] = []
@@ -127,11 +132,22 @@ class RecordTrace(Trace):
             else:
                 inputs.append(Constant(a))
             values.append(a)
+        if len(self.equations) == self.longest:
+            raise self._length_error()
         y = primitive.evaluate(values, params)
         output = Variable(y)
         self.equations.append(Equation(primitive, inputs, params, output))
         self.observe(self, output)
         return RecordTracer(self, y, output)
+
+    def _length_error(self) -> LongProgram:
+        transformation, f = self.label
+        return LongProgram(
+            f"{transformation}({name_of(f)}): the function has more than {self.longest} operations, each of which "
+            "becomes a line to compile: a Python loop over tasks, examples or steps is unrolled. Write the body for "
+            "one task or example and batch it with refgrad.vmap, whose program has the length of one; leave the loop "
+            f"outside of {transformation}; or raise max_operations, at about 0.1 ms of compiling for each."
+        )
 
     def capture_error(self, x: Tracer) -> NoDerivative:
         """The error for a value of another transformation that the function did not get as an argument."""

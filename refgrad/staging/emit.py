@@ -145,9 +145,11 @@ class _Writer:
 
     def _equation(self, equation: Equation) -> None:
         tree = expression(equation, [self._operand(a) for a in equation.inputs])
-        if len(ast.unparse(tree)) > LONGEST:
+        text = ast.unparse(tree)
+        if len(text) > LONGEST:
             self._write_statements(equation.variables)
             tree = expression(equation, [self._operand(a) for a in equation.inputs])
+            text = ast.unparse(tree)
         y = equation.output
         for a in equation.variables:
             self.held.pop(a, None)
@@ -155,22 +157,22 @@ class _Writer:
             self.inside[y] = tree
             return
         wanted = self.program.names.name(y)
-        short = len(ast.unparse(tree)) <= LONGEST
-        if wanted is None and short and self.plan.used_once(y) and not self.plan.is_large(y):
+        if wanted is None and len(text) <= LONGEST and self.plan.used_once(y) and not self.plan.is_large(y):
             self.held[y] = tree
             return
         buffer = self.plan.buffer(equation)
         if buffer is not None:  # what is held back may read the memory that is written to now
             self._write_statements(list(self.held))
-        self._statement(y, tree, wanted, buffer)
+        self._statement(y, tree, text, wanted, buffer)
 
     def _write_statements(self, variables: Sequence[Variable]) -> None:
         """Give values a statement of their own, where they were to stand inside another."""
         for variable in variables:
             if variable in self.held:
-                self._statement(variable, self.held.pop(variable), None, None)
+                tree = self.held.pop(variable)
+                self._statement(variable, tree, ast.unparse(tree), None, None)
 
-    def _statement(self, y: Variable, tree: ast.expr, wanted: str | None, buffer: Variable | None) -> None:
+    def _statement(self, y: Variable, tree: ast.expr, text: str, wanted: str | None, buffer: Variable | None) -> None:
         if buffer is not None:
             place = self.called[buffer]
             nameless = wanted is None and self.program.names.name(buffer) is None
@@ -179,9 +181,9 @@ class _Writer:
                 line = ast.unparse(ast.AugAssign(ast.Name(place, ast.Store()), tree.op, tree.right))
                 self.lines.append(f"{line}{_comment(y)}")
                 return
-            tree = self.plan.into(tree, place)
+            text = ast.unparse(self.plan.into(tree, place))
         name = self.called[y] = self.names.free(wanted)
-        self.lines.append(f"{name} = {ast.unparse(tree)}{_comment(y)}")
+        self.lines.append(f"{name} = {text}{_comment(y)}")
 
     def _operand(self, atom: Atom) -> ast.expr:
         if isinstance(atom, Constant):

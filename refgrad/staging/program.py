@@ -18,10 +18,16 @@ from refgrad.staging.provenance import Provenance, identifier
 from refgrad.tree import Structure, flatten
 from refgrad.typing import Tree
 
-__all__ = ["OTHERWISE", "Input", "Program", "Static", "is_hashable", "is_input", "name_of_program", "record"]
+__all__ = [
+    "MAX_OPERATIONS", "OTHERWISE", "Input", "Program", "Static", "is_hashable", "is_input", "name_of_program", "record",
+]  # fmt: skip
 
 OTHERWISE = "otherwise"
 """What the function of a program calls with its arguments if they are not those it was made for."""
+
+
+MAX_OPERATIONS = 10_000
+"""A longer program is refused unless asked for: about a second to compile, and a loop that should be a batch."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +95,14 @@ def is_input(value: Any) -> bool:
     return type(value) is float
 
 
-def record(f: Callable[..., Tree], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
-    """The program of f for arguments like these."""
+def record(
+    f: Callable[..., Tree], args: tuple[Any, ...], kwargs: dict[str, Any], longest: int | None = MAX_OPERATIONS
+) -> Program:
+    """The program of f for arguments like these, of at most `longest` equations."""
     values, arguments = flatten((args, kwargs))
     positional = _positional(f, args)
     names = Provenance()
-    trace = RecordTrace("stage", f, names)
+    trace = RecordTrace("stage", f, names, longest)
     leaves: list[Input | Static] = []
     traced: list[Any] = []
     for value, name in zip(values, _leaf_names(arguments, positional), strict=True):

@@ -34,6 +34,9 @@ from refgrad.typing import Shape
 
 __all__ = ["rearrange"]
 
+MOST_FACTORS = 64
+"""A product of more is taken as it is: each ``t = t * t`` doubles the number of factors."""
+
 Span = tuple[int, ...]
 """Axes along which a factor is not the same all over, in ascending order."""
 
@@ -59,7 +62,8 @@ class _Rewriter:
         self.equations: list[Equation] = []
         self.made: dict[Atom, Equation] = {}
         self.place: dict[Atom, int] = {}
-        self.uses = Counter(a for e in program.equations for a in e.variables)
+        self.count: dict[Atom, int] = {}
+        self.uses: Counter[Atom] = Counter(a for e in program.equations for a in e.variables)
         self.uses.update(r for r in program.results if isinstance(r, Variable))
 
     def rewrite(self) -> Program:
@@ -67,12 +71,15 @@ class _Rewriter:
         for equation in self.program.equations:
             inputs = [stands.get(a, a) if isinstance(a, Variable) else a for a in equation.inputs]
             equation = Equation(equation.primitive, inputs, equation.params, equation.output)
+            before = len(self.equations)
             value = self._rewrite(equation)
             if value is None:
+                self._forget(before)
                 self._add(equation)
             else:
                 self.changed = True
                 stands[equation.output] = value
+                self._replace(equation, value)
                 hand_on_name(self.program, equation.output, value)
         results = [stands.get(r, r) if isinstance(r, Variable) else r for r in self.program.results]
         return self.program.with_equations(self.equations, results)
@@ -89,14 +96,42 @@ class _Rewriter:
         return self._one_reshape(equation) if name in ("reshape", "transpose") else None
 
     def _add(self, equation: Equation) -> Variable:
+        y, name = equation.output, equation.primitive.name
         self.equations.append(equation)
-        self.made[equation.output] = equation
-        self.place[equation.output] = len(self.equations)
-        return equation.output
+        self.made[y] = equation
+        self.place[y] = len(self.equations)
+        counts = [self.count.get(a, 1) for a in equation.inputs]
+        if name in ("mul", "reshape"):
+            self.count[y] = sum(counts)
+        elif name == "pow_int":
+            self.count[y] = counts[0] * max(1, equation.params["n"])
+        return y
 
     def _new(self, name: str, inputs: Sequence[Atom], shape: Shape, dtype: Any, /, **params: Any) -> Variable:
         output = Variable(np.broadcast_to(np.zeros((), dtype), shape))
-        return self._add(Equation(PRIMITIVES[name], inputs, params, output))
+        equation = Equation(PRIMITIVES[name], inputs, params, output)
+        self.uses.update(equation.variables)
+        return self._add(equation)
+
+    def _forget(self, before: int) -> None:
+        """Take back the equations of an attempt that came to nothing."""
+        for equation in self.equations[before:]:
+            self.uses.subtract(equation.variables)
+            del self.made[equation.output]
+        del self.equations[before:]
+
+    def _replace(self, equation: Equation, value: Atom) -> None:
+        """Let the readers of a result read `value`: what only the result needed is read by nobody now.
+
+        With that, a sum of a thousand terms is gone through once; counted at the next pass, it would be once a term.
+        """
+        self.uses[value] += self.uses.pop(equation.output, 0)
+        dropped = [equation]
+        while dropped:
+            for a in dropped.pop().variables:
+                self.uses[a] -= 1
+                if not self.uses[a] and a in self.made:
+                    dropped.append(self.made[a])
 
     def _reshape(self, x: Atom, shape: Shape, dtype: Any) -> Atom:
         if isinstance(x, Constant):
@@ -120,16 +155,30 @@ class _Rewriter:
 
     def _contract(self, terms: Atom, summed: Span, x: Variable) -> Atom | None:
         """The sum of `terms`, of the shape of `x`, without the summed axes; None if no contraction is found."""
-        made = self.made.get(terms)
-        if (
-            made is not None
-            and made.primitive.name in ("add", "sub")
-            and all(_shape(a) == x.shape for a in made.inputs)
-        ):
-            parts = [self._contract(a, summed, x) for a in made.inputs]
-            if parts[0] is None or parts[1] is None:
+        totals: dict[Atom, Atom] = {}
+        pending = [terms]
+        while pending:  # no recursion: a sum may have as many terms as a loop has turns
+            term = pending[-1]
+            made = self.made.get(term)
+            parts: tuple[Atom, ...] = ()
+            if made is not None and made.primitive.name in ("add", "sub"):
+                parts = made.inputs if all(_shape(a) == x.shape for a in made.inputs) else ()
+            missing = [a for a in parts if a not in totals]
+            if missing:
+                pending.append(missing[0])
+                continue
+            pending.pop()
+            if made is None or not parts:
+                total = self._contract_product(term, summed, x)
+            else:
+                both = [totals[a] for a in parts]
+                total = self._new(made.primitive.name, both, _shape(both[0]), x.dtype)
+            if total is None:
                 return None
-            return self._new(made.primitive.name, [parts[0], parts[1]], _shape(parts[0]), x.dtype)
+            totals[term] = total
+        return totals[terms]
+
+    def _contract_product(self, terms: Atom, summed: Span, x: Variable) -> Atom | None:
         factors = [(f, _span(f, x.shape)) for f in self._factors(terms)]
         if not summed or any(_dtype(f) not in (None, x.dtype) for f, _ in factors):
             return None
@@ -179,7 +228,7 @@ class _Rewriter:
         return self._reshape(self._transpose(product, order, x.dtype), spread, x.dtype)
 
     def _factors(self, x: Atom) -> list[Atom]:
-        made = self.made.get(x)
+        made = self.made.get(x) if self.count.get(x, 1) <= MOST_FACTORS else None
         if made is not None and made.primitive.name == "mul":
             return [f for a in made.inputs for f in self._factors(a)]
         if made is not None and made.primitive.name == "pow_int" and 2 <= made.params["n"] <= 4:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from refgrad.autodiff.arguments import name_of
-from refgrad.errors import NoDerivative
+from refgrad.errors import InvalidInput, NoDerivative
 from refgrad.staging.module import load, module, with_otherwise
-from refgrad.staging.program import Program, is_hashable, is_input, record
+from refgrad.staging.program import MAX_OPERATIONS, Program, is_hashable, is_input, record
 from refgrad.staging.reassociate import rearrange
 from refgrad.staging.simplify import simplify
 from refgrad.tree import Structure, flatten
@@ -24,9 +24,9 @@ __all__ = ["Staged", "source", "stage"]
 class Staged:
     """A function that runs as a recorded program; see `stage`."""
 
-    def __init__(self, f: Callable[..., Tree], reassociate: bool) -> None:
+    def __init__(self, f: Callable[..., Tree], reassociate: bool, max_operations: int) -> None:
         update_wrapper(self, f)
-        self.f, self.reassociate = f, reassociate
+        self.f, self.reassociate, self.max_operations = f, reassociate, _length(max_operations, f)
         self.programs: dict[Any, Callable[..., Tree]] = {}
         self.first: Callable[..., Tree] = self.otherwise
         self.count = -1
@@ -57,7 +57,7 @@ class Staged:
             given = dict(zip(sorted(keys), values[n:], strict=True))
             return f(*values[:n], **{name: given[name] for name in keys})
 
-        run = load(program_of(f, args, kwargs, self.reassociate), eager if keys else f)
+        run = load(program_of(f, args, kwargs, self.reassociate, self.max_operations), eager if keys else f)
         self.programs[key] = run
         if self.count < 0 and not kwargs:
             self.first, self.count = with_otherwise(run, self.otherwise), len(args)
@@ -66,7 +66,9 @@ class Staged:
         return f"<staged {name_of(self.f)}, {len(self.programs)} programs>"
 
 
-def stage(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) -> Staged:
+def stage(
+    f: Callable[..., Tree], *examples: Any, reassociate: bool = False, max_operations: int = MAX_OPERATIONS
+) -> Staged:
     """The function that computes what f computes, bit for bit, as straight-line NumPy.
 
     f is run once for each combination of shapes, dtypes, containers and static arguments: at its first call, or at
@@ -83,6 +85,9 @@ def stage(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) -> 
         Arguments to record with at once. Only their kinds matter.
     reassociate : bool
         Allow rewrites that change the last bits, see `refgrad.staging.reassociate`.
+    max_operations : int
+        How many operations may be recorded. Python loops are unrolled, and compiling takes about 0.1 ms an operation:
+        batch tasks and examples with `refgrad.vmap` before raising it.
 
     Returns
     -------
@@ -93,6 +98,8 @@ def stage(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) -> 
     ------
     StagedValue
         If a value decides a branch, an index or a number of steps.
+    LongProgram
+        If f has more than `max_operations` operations; as soon as it has.
     NoDerivative
         If f uses a value that is traced outside of it.
     HiddenState
@@ -121,7 +128,7 @@ def stage(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) -> 
     >>> bool((hessian_times(v) == hvp(f, x, v)).all())
     True
     """
-    staged = Staged(f, reassociate)
+    staged = Staged(f, reassociate, max_operations)
     if examples:
         leaves, structure = flatten((examples, {}))
         for leaf in leaves:
@@ -134,7 +141,9 @@ def stage(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) -> 
     return staged
 
 
-def source(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) -> str:
+def source(
+    f: Callable[..., Tree], *examples: Any, reassociate: bool = False, max_operations: int = MAX_OPERATIONS
+) -> str:
     """The program that `stage` makes of f for arguments like `examples`, as a Python module.
 
     Its only import is NumPy (and ``scipy.special`` where f uses erf, lgamma or their derivatives). Its last function
@@ -143,6 +152,8 @@ def source(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) ->
 
     Raises
     ------
+    StagedValue, LongProgram
+        As for `stage`.
     NoDerivative
         As for `stage`; also if a result is in a container that has no literal, such as a dataclass.
 
@@ -152,7 +163,7 @@ def source(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) ->
     >>> from refgrad import grad, source
     >>> print(source(grad(lambda x: np.sum(np.sin(x) * x)), np.ones(3)))  # doctest: +SKIP
     """
-    lines, text = module(program_of(f, examples, {}, reassociate))
+    lines, text = module(program_of(f, examples, {}, reassociate, _length(max_operations, f)))
     for value in text.statics.values():
         raise NoDerivative(
             f"source({name_of(f)}): expected results in tuples, lists and dicts, keys with a literal, got {value!r}, "
@@ -161,10 +172,18 @@ def source(f: Callable[..., Tree], *examples: Any, reassociate: bool = False) ->
     return lines
 
 
-def program_of(f: Callable[..., Tree], args: tuple[Any, ...], kwargs: dict[str, Any], reassociate: bool) -> Program:
+def program_of(
+    f: Callable[..., Tree], args: tuple[Any, ...], kwargs: dict[str, Any], reassociate: bool, longest: int
+) -> Program:
     """The simplified program of f for arguments like these."""
-    program = simplify(record(f, args, kwargs))
+    program = simplify(record(f, args, kwargs, longest))
     return simplify(rearrange(program)) if reassociate else program
+
+
+def _length(max_operations: int, f: Callable[..., Any]) -> int:
+    if not isinstance(max_operations, int) or max_operations < 1:
+        raise InvalidInput(f"stage({name_of(f)}): expected max_operations, at least 1; got {max_operations!r}")
+    return max_operations
 
 
 def _is_plain(leaf: Any) -> bool:
