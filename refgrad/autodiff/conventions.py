@@ -111,6 +111,24 @@ derivative                                                                   val
 ``grad(grad(lambda x: np.logaddexp(x, 0.0)))(0.0)``                          ``0.25``
 ===========================================================================  =====================================
 
+Rows of a Jacobian. In reverse mode the zeros of one row meet the slopes of the other outputs, and 0 times an infinite
+or NaN slope is NaN. `jacrev` and `hessian` of several outputs take an entry that is NaN, though its output is none,
+from forward mode, where no other output comes into it (`refgrad.autodiff.rows`, also for the bound on that work). What
+has one output stays as `grad` has it, and so does everything that is staged or differentiated again. In forward mode
+zeros meet the slopes on the way to one output: only its own row is spoilt.
+
+===========================================================================  =====================================
+derivative                                                                   value
+===========================================================================  =====================================
+``jacrev(lambda x: x * np.log(x))(np.array([-1.0, 1.0]))``                   ``[[nan, 0.0], [0.0, 1.0]]``
+``vjp(lambda x: x * np.log(x), np.array([-1.0, 1.0]))[1](np.eye(2)[1])[0]``  ``[nan, 1.0]``
+``jacrev(np.sqrt)(np.array([0.0, 1.0]))``                                    ``[[inf, 0.0], [0.0, 0.5]]``
+``jacfwd(np.sqrt)(np.array([0.0, 1.0]))``                                    ``[[inf, nan], [0.0, 0.5]]``
+``hessian(lambda x: np.sum(np.log(x)))(np.array([0.0, 1.0]))``               ``[[-inf, 0.0], [0.0, -1.0]]``
+``jacrev(lambda x: np.where(x > 0, np.sqrt(x), 0.0))(0.0)``                  ``nan``
+``jacrev(lambda x: np.where(x > 0, x**0.5, 0.0))(np.array([0.0, 1.0]))``     ``[[0.0, 0.0], [0.0, 0.5]]``
+===========================================================================  =====================================
+
 Indices and dtypes. Repeated indices accumulate. Rules contain no floating-point constants, so the dtype of the argument
 is that of the derivative; an integer has no derivative.
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from refgrad.autodiff.arguments import as_own, check_like, check_result, memory_of, name_of, real_leaves
-from refgrad.autodiff.moment import snapshot
+from refgrad.autodiff.moment import hold, snapshot
 from refgrad.autodiff.primitive import zeros_like
-from refgrad.autodiff.reverse import ReverseTrace, ReverseTracer, reachable
+from refgrad.autodiff.reverse import ReverseTrace, ReverseTracer, pull, reachable
 from refgrad.errors import ShapeError
 from refgrad.tree import flatten, map
-from refgrad.typing import Tree
+from refgrad.typing import Array, Tree
 
-__all__ = ["linearize"]
+__all__ = ["Run", "linearize"]
 
 
 def linearize(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[..., Tree]]:
@@ -51,42 +52,71 @@ def linearize(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[..
     >>> bool((hessian_times(np.array([0.0, 1.0])) == [1.0, 3.0]).all())
     True
     """
-    what = f"linearize({name_of(f)}): argument "
-    xs, in_structure = real_leaves(map(snapshot, primals), what)
-    trace = ReverseTrace("linearize", f)
-    inputs = [ReverseTracer(trace, x) for x in xs]
-    try:
-        out = f(*in_structure.unflatten(inputs))
-    finally:
-        trace.alive = False
-    outputs, out_structure = flatten(out)
-    mine = [type(o) is ReverseTracer and o.owner is trace for o in outputs]
-    values = [o.value if m else check_result(o, f, "linearize") for o, m in zip(outputs, mine, strict=True)]
-    nodes = reachable(trace, outputs)[::-1]
+    run = Run("linearize", f, map(snapshot, primals))
 
     def pushforward(*tangents: Tree) -> Tree:
         vs, structure = flatten(tangents)
-        if structure != in_structure:
-            raise ShapeError(f"pushforward: expected directions of structure {in_structure!r}, got {structure!r}")
-        check_like(xs, vs, "pushforward: direction ", tangents)
-        trace.check_uses()
-        found: dict[int, Any] = {node.number: v for node, v in zip(inputs, vs, strict=True)}
-        for node in nodes:
+        if structure != run.in_structure:
+            raise ShapeError(f"pushforward: expected directions of structure {run.in_structure!r}, got {structure!r}")
+        check_like(run.primals, vs, "pushforward: direction ", tangents)
+        return run.out_structure.unflatten(run.push(vs))
+
+    return run.out_structure.unflatten([snapshot(value) for value in run.values]), pushforward
+
+
+class Run:
+    """One run of f, and the linear maps that its trace is: tangents forward, cotangents back.
+
+    Attributes
+    ----------
+    primals, values : lists of arrays
+        The leaves of the arguments and of the result.
+    in_structure, out_structure : Structure
+    """
+
+    def __init__(self, transformation: str, f: Callable[..., Tree], primals: tuple[Tree, ...]) -> None:
+        self.primals, self.in_structure = real_leaves(primals, f"{transformation}({name_of(f)}): argument ")
+        self._trace = trace = ReverseTrace(transformation, f)
+        self._inputs = [ReverseTracer(trace, hold(x)) for x in self.primals]
+        try:
+            out = f(*self.in_structure.unflatten(self._inputs))
+        finally:
+            trace.alive = False
+        self._outputs, self.out_structure = flatten(out)
+        self._mine = [type(o) is ReverseTracer and o.owner is trace for o in self._outputs]
+        self.values = [
+            o.value if m else check_result(o, f, transformation) for o, m in zip(self._outputs, self._mine, strict=True)
+        ]
+
+    @cached_property
+    def _nodes(self) -> list[ReverseTracer]:
+        return reachable(self._trace, self._outputs)[::-1]
+
+    def push(self, tangents: Sequence[Any]) -> list[Array]:
+        """The tangents of the result's leaves, given those of the arguments'; None is a zero."""
+        self._trace.check_uses()
+        watch = self._trace.watch
+        found = {node.number: v for node, v in zip(self._inputs, tangents, strict=True) if v is not None}
+        for node in self._nodes:
             if node.primitive is None:
                 continue
             ts: list[Any] = [None] * len(node.values)
             for i, a in node.parents:
                 ts[i] = found.get(a.number)
             if any(t is not None for t in ts):
-                rule = node.primitive.jvp if trace.watch is None else trace.watch.push(node)  # type: ignore[union-attr]
+                rule = node.primitive.jvp if watch is None else watch.push(node)
                 t = rule(node.value, node.values, ts, **node.params)  # type: ignore[misc]
                 if t is not None:
                     found[node.number] = t
-        taken = memory_of(vs)
+        taken = memory_of([v for v in tangents if v is not None])
         results = []
-        for o, m, value in zip(outputs, mine, values, strict=True):
+        for o, m, value in zip(self._outputs, self._mine, self.values, strict=True):
             t = found.get(o.number) if m else None
             results.append(as_own(zeros_like(value) if t is None else t, value, taken))
-        return out_structure.unflatten(results)
+        return results
 
-    return out_structure.unflatten([snapshot(value) for value in values]), pushforward
+    def pull(self, cotangents: Sequence[Any]) -> list[Array]:
+        """The cotangents of the arguments' leaves, given those of the result's."""
+        found = pull(self._trace, self._outputs, cotangents, self._inputs)
+        taken = memory_of(cotangents)
+        return [as_own(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, self.primals, strict=True)]

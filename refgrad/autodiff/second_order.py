@@ -21,7 +21,9 @@ from refgrad.autodiff.arguments import name_of, real_leaves, select
 from refgrad.autodiff.batch import batched_at
 from refgrad.autodiff.core import PRIMITIVES, primal
 from refgrad.autodiff.forward import jvp
-from refgrad.autodiff.reverse import grad, gradient_at, vjp_at
+from refgrad.autodiff.linearize import Run
+from refgrad.autodiff.reverse import grad, gradient_at
+from refgrad.autodiff.rows import independent_rows
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.tree import flatten
@@ -97,24 +99,26 @@ def jacfwd(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
 
 
 def jacrev(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
-    """The Jacobian of f by reverse mode, all rows at once: best where f has few outputs. Shapes as for `jacfwd`."""
+    """The Jacobian of f by reverse mode, all rows at once: best where f has few outputs. Shapes as for `jacfwd`.
+
+    Rows are independent: an output that is NaN spoils its own row only, see `refgrad.autodiff.rows`.
+    """
 
     @wraps(f)
     def jacobian(*args: Any, **kwargs: Any) -> Tree:
         place = _single_place(args, argnums, "jacrev")
-        real_leaves(args[place], f"jacrev({name_of(f)}): argument {place}")
+        real_leaves(args[place], f"jacrev({name_of(f)}): argument {place}")  # by the place that the caller knows
 
         def of_one(x: Tree) -> Tree:
             return f(*args[:place], x, *args[place + 1 :], **kwargs)
 
-        out, pullback = vjp_at(of_one, args[place])
-        xs, structure = flatten(args[place])
-        outs, out_structure = flatten(out)
+        of_one.__qualname__ = name_of(f)
+        run = Run("jacrev", of_one, (args[place],))
+        xs, outs, out_structure = run.primals, run.values, run.out_structure
+        structure = run.in_structure.children[0]
         if not outs:
-            return out
-        rows = flatten(batched_at(lambda *us: pullback(out_structure.unflatten(us))[0], tuple(_units(outs)), {}, 0, 0))[
-            0
-        ]
+            return out_structure.unflatten([])
+        rows = independent_rows(run, batched_at(lambda *us: run.pull(us), tuple(_units(outs)), {}, 0, 0))
         blocks = []
         for y, span in zip(outs, _spans(outs), strict=True):
             parts = [PRIMITIVES["slice"](row, index=(span,)) for row in rows]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import refgrad.numpy as rnp
-from refgrad import exact, grad, hessian, jvp, vjp, vmap
+from refgrad import exact, grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 from refgrad.autodiff import conventions
 
 ROWS = re.findall(r"^``(.+?)``  +``(.+)``$", conventions.__doc__, re.MULTILINE)
@@ -17,6 +17,8 @@ NAMES = {
     "rnp": rnp,
     "grad": grad,
     "hessian": hessian,
+    "jacfwd": jacfwd,
+    "jacrev": jacrev,
     "jvp": jvp,
     "vjp": vjp,
     "inf": np.inf,
