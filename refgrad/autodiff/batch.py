@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result
 from refgrad.autodiff.reverse import grad
 from refgrad.autodiff.rules.index import move_axes
 from refgrad.autodiff.rules.shape import with_examples
+from refgrad.autodiff.transform import Transform
 from refgrad.backend import shape_of
 from refgrad.errors import BatchedValue, ShapeError
 from refgrad.tree import flatten
@@ -115,12 +115,11 @@ def vmap(f: Callable[..., Tree], in_axes: Axes = 0, out_axes: Axes = 0) -> Calla
     >>> bool((vmap(grad(loss), in_axes=(None, 0))(w, X) == 2 * (X @ w)[:, None] * X).all())
     True
     """
+    return Transform(_batch, f, in_axes, out_axes)
 
-    @wraps(f)
-    def mapped(*args: Any, **kwargs: Any) -> Tree:
-        return examine(lambda: batched_at(f, args, kwargs, in_axes, out_axes), f, args, kwargs, "vmap")
 
-    return mapped
+def _batch(f: Callable[..., Tree], in_axes: Axes, out_axes: Axes, /, *args: Any, **kwargs: Any) -> Tree:
+    return examine(lambda: batched_at(f, args, kwargs, in_axes, out_axes), f, args, kwargs, "vmap")
 
 
 def batched_at(
@@ -208,15 +207,20 @@ def per_example_grad(f: ScalarFunction, argnums: int | tuple[int, ...] = 0) -> C
     >>> bool((per_example_grad(loss)(w, X, y) == (X @ w - y)[:, None] * X).all())
     True
     """
-    gradient = grad(f, argnums)
+    return Transform(_gradients, f, argnums, grad(f, argnums))
 
-    @wraps(f)
-    def gradients(*args: Any, **kwargs: Any) -> Tree:
-        places = select(args, argnums, f"per_example_grad({name_of(f)})")
-        axes = tuple(None if i in places else 0 for i in range(len(args)))
-        return examine(lambda: batched_at(gradient, args, kwargs, axes, 0), f, args, kwargs, "per_example_grad")
 
-    return gradients
+def _gradients(
+    f: ScalarFunction,
+    argnums: int | tuple[int, ...],
+    gradient: Callable[..., Tree],
+    /,
+    *args: Any,
+    **kwargs: Any,
+) -> Tree:
+    places = select(args, argnums, f"per_example_grad({name_of(f)})")
+    axes = tuple(None if i in places else 0 for i in range(len(args)))
+    return examine(lambda: batched_at(gradient, args, kwargs, axes, 0), f, args, kwargs, "per_example_grad")
 
 
 def _spread(axes: Axes, tree: Tree, what: str) -> list[int | None]:

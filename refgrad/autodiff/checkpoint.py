@@ -12,7 +12,6 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 from refgrad.autodiff.arguments import name_of
@@ -23,6 +22,7 @@ from refgrad.autodiff.hidden_state import check_same, examine
 from refgrad.autodiff.record import RecordTrace
 from refgrad.autodiff.reverse import ReverseTrace, vjp_at
 from refgrad.autodiff.several_results import Call, has_derivative, highest, record_call
+from refgrad.autodiff.transform import Transform
 from refgrad.errors import NoDerivative
 from refgrad.tree import flatten
 from refgrad.typing import Array, Tree
@@ -60,25 +60,24 @@ def checkpoint(f: Callable[..., Tree]) -> Callable[..., Tree]:
     >>> bool((grad(checkpoint(f))(x) == grad(f)(x)).all())
     True
     """
+    return Transform(_checkpoint, f)
 
-    @wraps(f)
-    def checkpointed(*args: Tree, **kwargs: Any) -> Tree:
-        leaves, structure = flatten(args)
-        shape_of_result: list[Any] = []
 
-        def on_leaves(*xs: Array) -> list[Array]:
-            found, result_structure = flatten(f(*structure.unflatten(xs), **kwargs))
-            shape_of_result[:] = [result_structure]
-            return found
+def _checkpoint(f: Callable[..., Tree], /, *args: Tree, **kwargs: Any) -> Tree:
+    leaves, structure = flatten(args)
+    shape_of_result: list[Any] = []
 
-        on_leaves.__qualname__ = f"checkpoint({name_of(f)})"
-        if highest(leaves) is None:  # it will not run again
-            found = on_leaves(*leaves)
-        else:
-            found = examine(lambda: _recompute(on_leaves, leaves), f, args, kwargs, "checkpoint")
-        return shape_of_result[0].unflatten(found)
+    def on_leaves(*xs: Array) -> list[Array]:
+        found, result_structure = flatten(f(*structure.unflatten(xs), **kwargs))
+        shape_of_result[:] = [result_structure]
+        return found
 
-    return checkpointed
+    on_leaves.__qualname__ = f"checkpoint({name_of(f)})"
+    if highest(leaves) is None:  # it will not run again
+        found = on_leaves(*leaves)
+    else:
+        found = examine(lambda: _recompute(on_leaves, leaves), f, args, kwargs, "checkpoint")
+    return shape_of_result[0].unflatten(found)
 
 
 def _recompute(f: OnLeaves, leaves: Sequence[Any]) -> list[Any]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import wraps
 from typing import Any
 
 from refgrad.autodiff.agreement import check_adjoint
@@ -27,6 +26,7 @@ from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.record import RecordTrace
 from refgrad.autodiff.reverse import ReverseTrace
 from refgrad.autodiff.several_results import Call, check_captured, fill, has_derivative, highest, record_call
+from refgrad.autodiff.transform import Transform
 from refgrad.backend import of, shape_of
 from refgrad.errors import NoDerivative, ShapeError
 from refgrad.tree import Structure, flatten, paths
@@ -89,26 +89,31 @@ def custom_rule(
     """
 
     def decorate(f: Callable[..., Tree]) -> Callable[..., Tree]:
-        checked: set[Any] = set()
-
-        @wraps(f)
-        def with_rules(*args: Tree, **options: Any) -> Tree:
-            if any(isinstance(a, Tracer) for a in flatten(options)[0]):
-                raise NoDerivative(
-                    f"{name_of(f)}: a keyword argument is a traced value, and its derivative would be lost; expected "
-                    "what is differentiated by as a positional argument."
-                )
-            leaves, structure = flatten(args)
-            rules = _Rules(f, jvp, vjp, structure, options)
-            key = (repr(structure), tuple(sorted((k, _describe(v)) for k, v in options.items())))
-            call = Leafwise(
-                name_of(f), rules.run, rules.push, rules.pull, by_example, checked if check else None, key, paths(args)
-            )
-            return rules.of_results(apply(call, leaves))
-
-        return with_rules
+        return Transform(_with_rules, f, jvp, vjp, by_example, set() if check else None)
 
     return decorate
+
+
+def _with_rules(
+    f: Callable[..., Tree],
+    jvp: Callable[..., Tree],
+    vjp: Callable[..., tuple[Tree, ...]],
+    by_example: bool,
+    checked: set[Any] | None,
+    /,
+    *args: Tree,
+    **options: Any,
+) -> Tree:
+    if any(isinstance(a, Tracer) for a in flatten(options)[0]):
+        raise NoDerivative(
+            f"{name_of(f)}: a keyword argument is a traced value, and its derivative would be lost; expected what is "
+            "differentiated by as a positional argument."
+        )
+    leaves, structure = flatten(args)
+    rules = _Rules(f, jvp, vjp, structure, options)
+    key = (repr(structure), tuple(sorted((k, _describe(v)) for k, v in options.items())))
+    call = Leafwise(name_of(f), rules.run, rules.push, rules.pull, by_example, checked, key, paths(args))
+    return rules.of_results(apply(call, leaves))
 
 
 def _describe(option: Any) -> str:

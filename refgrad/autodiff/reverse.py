@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from refgrad.autodiff.core import Primitive, Trace, Tracer, primal
 from refgrad.autodiff.forward import strip
 from refgrad.autodiff.moment import IMMUTABLE, Use, hold, keep, snapshot
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result, ones_like, zeros_like
+from refgrad.autodiff.transform import Transform
 from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative, ShapeError
 from refgrad.tree import flatten, map
@@ -219,12 +219,13 @@ def value_and_grad(
 
     With `has_aux` the first entry is the pair ``(f(x), aux)``.
     """
+    return Transform(_value_and_gradient, f, argnums, has_aux)
 
-    @wraps(f)
-    def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
-        return gradient_at(f, args, kwargs, argnums, has_aux)
 
-    return value_and_gradient
+def _value_and_gradient(
+    f: ScalarFunction, argnums: int | tuple[int, ...], has_aux: bool, /, *args: Any, **kwargs: Any
+) -> tuple[Any, Tree]:
+    return gradient_at(f, args, kwargs, argnums, has_aux)
 
 
 def gradient_at(
@@ -295,13 +296,12 @@ def grad(f: ScalarFunction, argnums: int | tuple[int, ...] = 0, has_aux: bool = 
     >>> bool((grad(lambda x: x @ a @ x / 2)(x) == a @ x).all())
     True
     """
+    return Transform(_gradient, f, argnums, has_aux)
 
-    @wraps(f)
-    def gradient(*args: Any, **kwargs: Any) -> Tree:
-        value, g = gradient_at(f, args, kwargs, argnums, has_aux)
-        return (g, value[1]) if has_aux else g
 
-    return gradient
+def _gradient(f: ScalarFunction, argnums: int | tuple[int, ...], has_aux: bool, /, *args: Any, **kwargs: Any) -> Tree:
+    value, g = gradient_at(f, args, kwargs, argnums, has_aux)
+    return (g, value[1]) if has_aux else g
 
 
 def _check_scalar(out: Any, f: ScalarFunction, has_aux: bool, mine: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import backend
-from refgrad.autodiff.batch import BatchTracer, vmap
+from refgrad.autodiff.batch import BatchTracer, batched_at
 from refgrad.autodiff.core import PRIMITIVES, Tracer, primal
 from refgrad.autodiff.linearize import Run
 from refgrad.backend import shape_of
@@ -72,7 +72,7 @@ def _independent(run: Run, k: int, block: Array) -> Array:
     for start in range(0, len(columns), rows):
         chosen = columns[start : start + rows]
         with np.errstate(all="ignore"):  # reverse mode has said what there is to say
-            found = vmap(push)(reshape(identity(chosen, n, like), shape=(len(chosen), *shape)))
+            found = batched_at(push, (reshape(identity(chosen, n, like), shape=(len(chosen), *shape)),), {}, 0, 0)
         parts.append(concat(*(reshape(y, shape=(len(chosen), math.prod(shape_of(y)[1:]))) for y in found), axis=1))
     forward = PRIMITIVES["transpose"](concat(*parts, axis=0), axes=(1, 0))
     both = concat(matrix, PRIMITIVES["astype"](forward, dtype=like.dtype), axis=1)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from refgrad import backend
@@ -24,6 +23,7 @@ from refgrad.autodiff.forward import jvp
 from refgrad.autodiff.linearize import Run
 from refgrad.autodiff.reverse import grad, gradient_at
 from refgrad.autodiff.rows import independent_rows
+from refgrad.autodiff.transform import Transform
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.tree import flatten
@@ -69,33 +69,32 @@ def jacfwd(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
     Each array of the result of f, of shape s, becomes the containers of the argument with arrays of shape ``s + t``,
     t the shape of the argument's array.
     """
+    return Transform(_jacobian_by_columns, f, argnums)
 
-    @wraps(f)
-    def jacobian(*args: Any, **kwargs: Any) -> Tree:
-        place = _single_place(args, argnums, "jacfwd")
-        xs, structure = real_leaves(args[place], f"jacfwd({name_of(f)}): argument {place}")
 
-        def of_leaves(*leaves: Array) -> Tree:
-            filled = list(args)
-            filled[place] = structure.unflatten(leaves)
-            return f(*filled, **kwargs)
+def _jacobian_by_columns(f: Callable[..., Tree], argnums: int, /, *args: Any, **kwargs: Any) -> Tree:
+    place = _single_place(args, argnums, "jacfwd")
+    xs, structure = real_leaves(args[place], f"jacfwd({name_of(f)}): argument {place}")
 
-        if not xs:
-            raise ShapeError(f"jacfwd({name_of(f)}): expected an argument with at least one array, got none")
+    def of_leaves(*leaves: Array) -> Tree:
+        filled = list(args)
+        filled[place] = structure.unflatten(leaves)
+        return f(*filled, **kwargs)
 
-        def along(*tangents: Array) -> Tree:
-            return jvp(of_leaves, tuple(xs), tangents)[1]
+    if not xs:
+        raise ShapeError(f"jacfwd({name_of(f)}): expected an argument with at least one array, got none")
 
-        columns, out_structure = flatten(batched_at(along, tuple(_units(xs)), {}, 0, -1))
-        blocks = []
-        for column in columns:
-            s = shape_of(column)[:-1]
-            every = (slice(None),) * len(s)
-            parts = [PRIMITIVES["slice"](column, index=(*every, span)) for span in _spans(xs)]
-            blocks.append(structure.unflatten([_reshape(p, s + shape_of(x)) for p, x in zip(parts, xs, strict=True)]))
-        return out_structure.unflatten(blocks)
+    def along(*tangents: Array) -> Tree:
+        return jvp(of_leaves, tuple(xs), tangents)[1]
 
-    return jacobian
+    columns, out_structure = flatten(batched_at(along, tuple(_units(xs)), {}, 0, -1))
+    blocks = []
+    for column in columns:
+        s = shape_of(column)[:-1]
+        every = (slice(None),) * len(s)
+        parts = [PRIMITIVES["slice"](column, index=(*every, span)) for span in _spans(xs)]
+        blocks.append(structure.unflatten([_reshape(p, s + shape_of(x)) for p, x in zip(parts, xs, strict=True)]))
+    return out_structure.unflatten(blocks)
 
 
 def jacrev(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
@@ -103,31 +102,30 @@ def jacrev(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
 
     Rows are independent: an output that is NaN spoils its own row only, see `refgrad.autodiff.rows`.
     """
+    return Transform(_jacobian_by_rows, f, argnums)
 
-    @wraps(f)
-    def jacobian(*args: Any, **kwargs: Any) -> Tree:
-        place = _single_place(args, argnums, "jacrev")
-        real_leaves(args[place], f"jacrev({name_of(f)}): argument {place}")  # by the place that the caller knows
 
-        def of_one(x: Tree) -> Tree:
-            return f(*args[:place], x, *args[place + 1 :], **kwargs)
+def _jacobian_by_rows(f: Callable[..., Tree], argnums: int, /, *args: Any, **kwargs: Any) -> Tree:
+    place = _single_place(args, argnums, "jacrev")
+    real_leaves(args[place], f"jacrev({name_of(f)}): argument {place}")  # by the place that the caller knows
 
-        of_one.__qualname__ = name_of(f)
-        run = Run("jacrev", of_one, (args[place],))
-        xs, outs, out_structure = run.primals, run.values, run.out_structure
-        structure = run.in_structure.children[0]
-        if not outs:
-            return out_structure.unflatten([])
-        rows = independent_rows(run, batched_at(lambda *us: run.pull(us), tuple(_units(outs)), {}, 0, 0))
-        blocks = []
-        for y, span in zip(outs, _spans(outs), strict=True):
-            parts = [PRIMITIVES["slice"](row, index=(span,)) for row in rows]
-            blocks.append(
-                structure.unflatten([_reshape(p, shape_of(y) + shape_of(x)) for p, x in zip(parts, xs, strict=True)])
-            )
-        return out_structure.unflatten(blocks)
+    def of_one(x: Tree) -> Tree:
+        return f(*args[:place], x, *args[place + 1 :], **kwargs)
 
-    return jacobian
+    of_one.__qualname__ = name_of(f)
+    run = Run("jacrev", of_one, (args[place],))
+    xs, outs, out_structure = run.primals, run.values, run.out_structure
+    structure = run.in_structure.children[0]
+    if not outs:
+        return out_structure.unflatten([])
+    rows = independent_rows(run, batched_at(lambda *us: run.pull(us), tuple(_units(outs)), {}, 0, 0))
+    blocks = []
+    for y, span in zip(outs, _spans(outs), strict=True):
+        parts = [PRIMITIVES["slice"](row, index=(span,)) for row in rows]
+        blocks.append(
+            structure.unflatten([_reshape(p, shape_of(y) + shape_of(x)) for p, x in zip(parts, xs, strict=True)])
+        )
+    return out_structure.unflatten(blocks)
 
 
 def hessian(f: ScalarFunction, argnums: int = 0) -> Callable[..., Tree]:

@@ -17,6 +17,7 @@ dense unless another is asked for, since the normal equations square the conditi
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from refgrad.autodiff import custom_rule, jvp, vjp
 from refgrad.autodiff.arguments import name_of
@@ -77,29 +78,56 @@ def custom_root(
     >>> float(root(4.0)), float(grad(root)(4.0)), float(grad(grad(root))(4.0))
     (2.0, 0.25, -0.03125)
     """
+    options = (equation, linear_solver, rtol)
+    root = partial(_root, solver, root_rtol, *options)
+    vars(root).update(__name__="root", __qualname__=f"custom_root({name_of(equation)})", __doc__=None)
+    # the rules are one another's transposes by construction, which tests on rationals confirm
+    rules = {"jvp": partial(_push, *options), "vjp": partial(_pull, *options)}
+    return custom_rule(**rules, check=False, by_example=True)(root)
 
+
+def _root(
+    solver: Callable[..., Tree],
+    root_rtol: float,
+    equation: Callable[..., Tree],
+    linear_solver: LinearSolver,
+    rtol: float | None,
+    /,
+    *theta: Tree,
+) -> Tree:
+    x = solver(*theta)
+    _check_root(equation, x, theta, linear_solver, rtol, root_rtol, f"custom_root({name_of(equation)})")
+    return x
+
+
+def _push(
+    equation: Callable[..., Tree],
+    linear_solver: LinearSolver,
+    rtol: float | None,
+    x: Tree,
+    theta: tuple[Tree, ...],
+    moved: tuple[Tree, ...],
+) -> Tree:
     def forward(v: Tree, x: Tree, *theta: Tree) -> Tree:
         return jvp(lambda z: equation(z, *theta), (x,), (v,))[1]
 
+    change = jvp(lambda *p: equation(x, *p), theta, moved)[1]
+    return implicit_solve(forward, _negative(change), x, *theta, solver=linear_solver, rtol=rtol)
+
+
+def _pull(
+    equation: Callable[..., Tree],
+    linear_solver: LinearSolver,
+    rtol: float | None,
+    x: Tree,
+    theta: tuple[Tree, ...],
+    u: Tree,
+) -> tuple[Tree, ...]:
     def transpose(w: Tree, x: Tree, *theta: Tree) -> Tree:
         return vjp(lambda z: equation(z, *theta), x)[1](w)[0]
 
-    def push(x: Tree, theta: tuple[Tree, ...], moved: tuple[Tree, ...]) -> Tree:
-        change = jvp(lambda *p: equation(x, *p), theta, moved)[1]
-        return implicit_solve(forward, _negative(change), x, *theta, solver=linear_solver, rtol=rtol)
-
-    def pull(x: Tree, theta: tuple[Tree, ...], u: Tree) -> tuple[Tree, ...]:
-        w = implicit_solve(transpose, u, x, *theta, solver=linear_solver, rtol=rtol)
-        return vjp(lambda *p: equation(x, *p), *theta)[1](_negative(w))  # type: ignore[no-any-return]  # eq: custom-root
-
-    def root(*theta: Tree) -> Tree:
-        x = solver(*theta)
-        _check_root(equation, x, theta, linear_solver, rtol, root_rtol, name)
-        return x
-
-    root.__qualname__ = name = f"custom_root({name_of(equation)})"
-    # the rules are one another's transposes by construction, which tests on rationals confirm
-    return custom_rule(jvp=push, vjp=pull, check=False, by_example=True)(root)
+    w = implicit_solve(transpose, u, x, *theta, solver=linear_solver, rtol=rtol)
+    return vjp(lambda *p: equation(x, *p), *theta)[1](_negative(w))  # type: ignore[no-any-return]  # eq: custom-root
 
 
 def _negative(x: Tree) -> Tree:

@@ -13,6 +13,7 @@ from refgrad.autodiff.arguments import name_of
 from refgrad.autodiff.core import Tracer
 from refgrad.autodiff.hidden_state import examine
 from refgrad.autodiff.record import Constant, Equation, RecordTrace, RecordTracer, Variable
+from refgrad.autodiff.transform import Transform
 from refgrad.errors import NoDerivative
 from refgrad.staging.provenance import Provenance, identifier
 from refgrad.tree import Structure, flatten
@@ -179,10 +180,10 @@ def is_hashable(x: Any) -> bool:
 def name_of_program(f: Callable[..., Any]) -> str:
     """``gradient_of_loss`` for ``grad(loss)``, else the name of the function."""
     inner = getattr(f, "__wrapped__", None)
-    code = getattr(f, "__code__", None)
+    code = getattr(f.func if isinstance(f, Transform) else f, "__code__", None)
     name = getattr(f, "__name__", "program")
     if inner is not None and code is not None:
-        name = f"{code.co_name}_of_{name_of_program(inner)}"
+        name = f"{code.co_name.strip('_')}_of_{name_of_program(inner)}"
     return "program" if "<lambda>" in name and inner is None else identifier(name.replace("<lambda>", "function"))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.autodiff.arguments import name_of
+from refgrad.autodiff.transform import global_name
 from refgrad.errors import InvalidInput, NoDerivative
 from refgrad.staging.module import load, module, with_otherwise
 from refgrad.staging.program import MAX_OPERATIONS, Program, is_hashable, is_input, record
@@ -61,6 +62,10 @@ class Staged:
         self.programs[key] = run
         if self.count < 0 and not kwargs:
             self.first, self.count = with_otherwise(run, self.otherwise), len(args)
+
+    def __reduce__(self) -> Any:
+        # programs are recorded again, where arrays may be others and NumPy another
+        return global_name(self) or (type(self), (self.f, self.reassociate, self.max_operations))
 
     def __repr__(self) -> str:
         return f"<staged {name_of(self.f)}, {len(self.programs)} programs>"
