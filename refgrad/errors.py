@@ -73,7 +73,7 @@ class EscapedTracer(RefgradError, RuntimeError):
 
 
 class ChangedValue(RefgradError, RuntimeError):
-    """An array that a derivative needs was changed in place before the derivative was taken."""
+    """What a derivative or a recorded program depends on was changed before it was used again."""
 
 
 class HiddenState(RefgradError, RuntimeError):

@@ -4,7 +4,8 @@
 file: `refgrad.autodiff.record` lists the primitives of a run; `program` keeps them with the arguments and results,
 `provenance` finds what they are called; `simplify` drops what is not needed; `buffers` finds results that may be
 written into memory no longer needed; `expressions`, `constants`, `guard` and `emit` write it all down; `module` makes
-it a function of this process or a module of its own.
+it a function of this process or a module of its own. `surroundings` sees, when it is called, whether a variable that
+the function read while it was recorded has another value.
 
 >>> import numpy as np
 >>> from refgrad import grad, source

@@ -87,8 +87,11 @@ class _Unpacker:
 def guard(
     program: Program, arguments: Sequence[str], names: Sequence[str | None], exported: bool, held: Holder
 ) -> list[str]:
-    """The statement that hands other types, dtypes, shapes and static values to ``otherwise``."""
-    tests = []
+    """The statement that hands other types, dtypes, shapes and static values to ``otherwise``.
+
+    So it does, in this process, what was recorded with other surroundings.
+    """
+    tests = [] if exported else [variable.test(held) for variable in program.outside]
     arrays = []
     for leaf, name in zip(program.leaves, names, strict=True):
         if isinstance(leaf, Static):

@@ -16,6 +16,7 @@ from refgrad.autodiff.record import Constant, Equation, RecordTrace, RecordTrace
 from refgrad.autodiff.transform import Transform
 from refgrad.errors import NoDerivative
 from refgrad.staging.provenance import Provenance, identifier
+from refgrad.staging.surroundings import Outside, surroundings, unchanged
 from refgrad.tree import Structure, flatten
 from refgrad.typing import Tree
 
@@ -65,6 +66,8 @@ class Program:
         Of the results.
     names : dict
         What variables and captured arrays are called.
+    outside : tuple of Outside
+        What the function reads from around it.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Program:
     results: tuple[Variable | Constant | Static, ...]
     structure: Structure
     names: Provenance = field(repr=False)
+    outside: tuple[Outside, ...] = field(default=(), repr=False)
 
     @property
     def inputs(self) -> list[Input]:
@@ -115,6 +119,7 @@ def record(
             leaves.append(Static(value))
             traced.append(value)
     held_args, held_kwargs = arguments.unflatten(traced)
+    outside = surroundings(f)
     try:
         out = examine(lambda: f(*held_args, **held_kwargs), f, args, kwargs, "stage")
     finally:
@@ -136,6 +141,7 @@ def record(
         tuple(results),
         structure,
         names,
+        unchanged(outside),
     )
 
 

@@ -16,6 +16,7 @@ from refgrad.staging.module import load, module, with_otherwise
 from refgrad.staging.program import MAX_OPERATIONS, Program, is_hashable, is_input, record
 from refgrad.staging.reassociate import rearrange
 from refgrad.staging.simplify import simplify
+from refgrad.staging.surroundings import Outside
 from refgrad.tree import Structure, flatten
 from refgrad.typing import Tree
 
@@ -29,6 +30,7 @@ class Staged:
         update_wrapper(self, f)
         self.f, self.reassociate, self.max_operations = f, reassociate, _length(max_operations, f)
         self.programs: dict[Any, Callable[..., Tree]] = {}
+        self.outside: dict[Any, tuple[Outside, ...]] = {}
         self.first: Callable[..., Tree] = self.otherwise
         self.count = -1
         self._lock = threading.RLock()
@@ -49,6 +51,8 @@ class Staged:
             with self._lock:
                 if key not in self.programs:
                     self._record(key, args, kwargs)
+        for variable in self.outside[key]:
+            variable.require_same(self.f)
         return self.programs[key](*args, *[kwargs[name] for name in sorted(kwargs)])
 
     def _record(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -58,8 +62,9 @@ class Staged:
             given = dict(zip(sorted(keys), values[n:], strict=True))
             return f(*values[:n], **{name: given[name] for name in keys})
 
-        run = load(program_of(f, args, kwargs, self.reassociate, self.max_operations), eager if keys else f)
-        self.programs[key] = run
+        program = program_of(f, args, kwargs, self.reassociate, self.max_operations)
+        run = load(program, eager if keys else f)
+        self.outside[key], self.programs[key] = program.outside, run
         if self.count < 0 and not kwargs:
             self.first, self.count = with_otherwise(run, self.otherwise), len(args)
 
@@ -105,6 +110,8 @@ def stage(
         If a value decides a branch, an index or a number of steps.
     LongProgram
         If f has more than `max_operations` operations; as soon as it has.
+    ChangedValue
+        By the staged function, if a variable that f reads from around it has another value than when it was recorded.
     NoDerivative
         If f uses a value that is traced outside of it.
     HiddenState
@@ -116,9 +123,12 @@ def stage(
     own ``dot``, ``einsum``, ``clip``, ``linalg.eigh`` or ``linalg.norm``, last bits may differ, and an array of shape
     () may come instead of a NumPy number.
 
-    What does not depend on the arguments is computed while recording and frozen: captured arrays (a later change of
-    them is not seen), and the checks that refgrad's algorithms make on plain values. A function that draws random
-    numbers is refused; other hidden state, such as a counter, is seen inside `refgrad.debug` only.
+    What does not depend on the arguments is computed while recording and frozen: everything captured, and the checks
+    that refgrad's algorithms make on plain values. A variable of an enclosing function or a global of the module that f
+    reads by its name, and that has another value when the program is called, is an error; so is a random draw while
+    recording. Not seen are changes behind a name: attributes, elements of lists and dicts, arrays changed in place, and
+    what functions of other modules read; a counter is seen inside `refgrad.debug` only. What may change should be an
+    argument; `refgrad.staging.surroundings` says more.
 
     Examples
     --------
