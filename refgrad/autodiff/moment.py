@@ -27,7 +27,7 @@ from refgrad.autodiff.core import Tracer
 from refgrad.backend import shape_of
 from refgrad.errors import ChangedValue, NoDerivative
 
-__all__ = ["COPIED", "IMMUTABLE", "Use", "hold", "keep", "snapshot"]
+__all__ = ["COPIED", "IMMUTABLE", "Use", "hold", "keep", "same_layout", "snapshot"]
 
 COPIED = 2**16
 """Arrays of up to so many bytes are copied where they are used."""
@@ -77,10 +77,24 @@ class Use:
         )
 
 
+def same_layout(x: np.ndarray) -> np.ndarray:
+    """A copy of an array with the distances between its elements, on which the last bits of a result may depend."""
+    copy = x.copy("K")
+    if copy.strides != x.strides and x.size:
+        low, high = np.lib.array_utils.byte_bounds(x)
+        offset = x.__array_interface__["data"][0] - low
+        copy = np.ndarray(x.shape, x.dtype, np.zeros(high - low, np.uint8), offset, x.strides)
+        copy[...] = x
+    return copy
+
+
 def hold(x: Any) -> Any:
     """An argument as it is now, if it is small: the function may know its array by another name, and change it."""
     if type(x) is np.ndarray:
-        return x.copy("K") if x.nbytes <= COPIED else x
+        if x.nbytes > COPIED:
+            return x
+        copy = x.copy("K")
+        return copy if copy.strides == x.strides else same_layout(x)
     return x if type(x) in IMMUTABLE or getattr(x, "nbytes", 0) > COPIED else snapshot(x)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from refgrad.autodiff.arguments import name_of
 from refgrad.autodiff.core import Primitive, Trace, Tracer
+from refgrad.autodiff.moment import same_layout
 from refgrad.backend import shape_of
 from refgrad.errors import LongProgram, NoDerivative, StagedValue
 from refgrad.typing import Shape
@@ -160,17 +161,8 @@ class RecordTrace(Trace):
 
 
 def freeze(value: Any) -> Any:
-    """`value`, for an array a copy laid out in memory in the same way, which nobody else can change.
-
-    The last bits of a product or a sum depend on the distances between elements, as in a column of a matrix.
-    """
-    if not isinstance(value, np.ndarray):
-        return value
-    copy = value.copy(order="K")
-    if copy.strides != value.strides and value.size:
-        low, high = np.lib.array_utils.byte_bounds(value)
-        offset = value.__array_interface__["data"][0] - low
-        copy = np.ndarray(value.shape, value.dtype, np.zeros(high - low, np.uint8), offset, value.strides)
-        copy[...] = value
-    copy.flags.writeable = False
-    return copy
+    """`value`, for an array a copy laid out in memory in the same way, which nobody else can change."""
+    if isinstance(value, np.ndarray):
+        value = same_layout(value)
+        value.flags.writeable = False
+    return value

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -110,13 +111,17 @@ class ReverseTrace(Trace):
 def reachable(trace: Trace, outputs: Sequence[Any]) -> list[ReverseTracer]:
     """The nodes that `outputs` depend on, the latest first."""
     nodes = {out.number: out for out in outputs if type(out) is ReverseTracer and out.owner is trace}
-    pending = list(nodes.values())
-    while pending:
-        for _, a in pending.pop().parents:
+    found = list(nodes.values())
+    for node in found:  # which grows
+        for _, a in node.parents:
             if a.number not in nodes:
                 nodes[a.number] = a
-                pending.append(a)
-    return [nodes[number] for number in sorted(nodes, reverse=True)]
+                found.append(a)
+    found.sort(key=_number, reverse=True)
+    return found
+
+
+_number = attrgetter("number")
 
 
 def pull(
