@@ -280,6 +280,11 @@ def _curvature(f: OnLeaves, us: Leaves, vs: Leaves, ws: Leaves) -> tuple[Callabl
     return lambda *xs: total(terms(gradient(*xs), ws)), lambda *xs: total(terms(jvp(gradient, xs, tuple(vs))[1], ws))
 
 
+_TRIANGLE = (
+    "A function that reads one triangle of a matrix, such as numpy.linalg.eigvalsh or cholesky, has the "
+    "derivative along the symmetric part of a direction (refgrad.autodiff.conventions): if yours is one, check it at "
+    "(a + a.T) / 2."
+)
 _VALUES = "the values of the function itself, plain and traced,"
 _FIRST = "<u, J v> by forward and reverse mode"
 _SECOND = "<w, H v> by four compositions, and <v, H w>"
@@ -307,7 +312,9 @@ def _on_segment(
 ) -> tuple[Comparison | None, str]:
     try:
         worst = _compare(point, what, on_segment(point, point.xs, truth), directions, seed)
-    except WrongDerivative:
+    except WrongDerivative as error:
+        if any(len(shape_of(x)) > 1 and shape_of(x)[-1] == shape_of(x)[-2] > 1 for x in point.xs):
+            raise WrongDerivative(f"{error} {_TRIANGLE}") from None
         raise
     except Exception as error:
         return None, _message(error)

@@ -69,9 +69,11 @@ derivative                                                                   val
 ``grad(grad(np.tanh))(1e-300)``                                              ``-2e-300``
 ===========================================================================  =====================================
 
-Matrices. A determinant is a polynomial, and has the derivatives of one. Functions of symmetric matrices are functions
-of the symmetric part, so their gradients are symmetric. Eigenvectors of equal eigenvalues have no derivative, and a
-norm at 0 has no second one.
+Matrices. A determinant is a polynomial, and has the derivatives of one. Functions of symmetric matrices read one
+triangle, as NumPy's do, and have the derivative along the symmetric part of a direction: their gradients are symmetric,
+though by the elements of a triangle alone the derivative would be twice as large below the diagonal and 0 above it.
+What takes ``(a + a.T) / 2`` has that same gradient, and is a function of all of ``a``. Eigenvectors of equal
+eigenvalues have no derivative, and a norm at 0 has no second one.
 
 ===========================================================================  =====================================
 derivative                                                                   value
@@ -82,6 +84,7 @@ derivative                                                                   val
 ``hessian(np.linalg.det)(np.eye(2))[0, 0]``                                  ``[[0.0, 0.0], [0.0, 1.0]]``
 ``grad(lambda a: np.linalg.cholesky(a)[1, 0])(np.eye(2))``                   ``[[0.0, 0.5], [0.5, 0.0]]``
 ``grad(lambda a: np.sum(np.linalg.eigvalsh(a)))(np.eye(2))``                 ``[[1.0, 0.0], [0.0, 1.0]]``
+``grad(lambda a: np.sum(np.linalg.eigvalsh(a) ** 3))(np.tri(2))``             ``[[6.0, 6.0], [6.0, 6.0]]``
 ``grad(lambda a: np.linalg.eigh(a)[1][0, 0])(np.eye(2))``                    ``[[nan, nan], [nan, nan]]``
 ===========================================================================  =====================================
 

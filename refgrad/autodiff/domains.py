@@ -66,12 +66,12 @@ def invertible(*shape: int) -> Domain:
 
 
 def positive_definite(*shape: int) -> Domain:
-    """Stacks of matrices whose symmetric part is positive definite, with a rational Cholesky factor."""
+    """Stacks of positive definite matrices with a rational Cholesky factor."""
     return Domain("positive_definite", shape)
 
 
 def symmetric(*shape: int) -> Domain:
-    """Stacks of matrices whose symmetric part has different rational eigenvalues and rational unit eigenvectors."""
+    """Stacks of symmetric matrices with different rational eigenvalues and rational unit eigenvectors."""
     return Domain("symmetric", shape)
 
 

@@ -84,6 +84,12 @@ class ArrayAPI(Backend):
             raise SingularMatrix("solve_triangular: expected a diagonal without zeros")
         return super().solve_triangular(a, b, lower, unit_diagonal)
 
+    def _symmetric(self, name: str, a: Array, uplo: str) -> Any:  # the standard does not say which triangle is read
+        return getattr(self.xp.linalg, name)(self.mirror(a, uplo))
+
+    def cholesky(self, a: Array) -> Array:
+        return super().cholesky(self.mirror(a))
+
     def cofactor(self, a: Array, *directions: Array) -> Array:  # type: ignore[override]
         # by way of NumPy, for an array on its device
         return self.xp.asarray(numpy_text.cofactor(*(np.asarray(x) for x in (a, *directions))))  # type: ignore[no-untyped-call]

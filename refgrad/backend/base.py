@@ -284,15 +284,20 @@ class Backend:
         y = self.solve_triangular(a[..., last, last], rest, lower, unit_diagonal)
         return self.concat([x, y] if lower else [y, x], len(y.shape) - 2)
 
-    def symmetric_part(self, a: Array) -> Array:
-        """``(a + a^T) / 2``."""
+    def matrix_transpose(self, a: Array) -> Array:
+        """`a` with its last two axes exchanged."""
         k = len(a.shape)
-        return (a + self.transpose(a, (*range(k - 2), k - 1, k - 2))) / 2
+        return self.transpose(a, (*range(k - 2), k - 1, k - 2))
+
+    def mirror(self, a: Array, uplo: str = "L") -> Array:
+        """The symmetric matrix with the lower triangle of `a`; with `uplo` "U", the upper one."""
+        a = a if uplo == "L" else self.matrix_transpose(a)
+        return self.tri_mask(a, "tril", 0) + self.matrix_transpose(self.tri_mask(a, "tril", -1))
 
     def cholesky(self, a: Array) -> Array:
-        """The lower Cholesky factor of the symmetric part of `a`. Raises `NotPositiveDefinite`."""
+        """The lower Cholesky factor of the matrix with the lower triangle of `a`. Raises `NotPositiveDefinite`."""
         try:
-            return self.xp.linalg.cholesky(self.symmetric_part(a))
+            return self.xp.linalg.cholesky(a)
         except (ArithmeticError, ValueError) as error:  # LinAlgError is a ValueError
             raise NotPositiveDefinite(
                 f"cholesky: expected positive definite matrices of shape {a.shape}; {error}"
@@ -310,13 +315,16 @@ class Backend:
         """The signs of the determinants."""
         return self.xp.linalg.slogdet(a)[0]
 
-    def eigenvalues(self, a: Array) -> Array:
-        """The eigenvalues of the symmetric part of `a`, in ascending order."""
-        return self._decompose(lambda: self.xp.linalg.eigvalsh(self.symmetric_part(a)))
+    def eigenvalues(self, a: Array, uplo: str) -> Array:
+        """The eigenvalues, in ascending order, of the symmetric matrix with one triangle of `a`."""
+        return self._decompose(lambda: self._symmetric("eigvalsh", a, uplo))
 
-    def eigenvectors(self, a: Array) -> Array:
-        """Orthonormal eigenvectors of the symmetric part of `a`, as columns."""
-        return self._decompose(lambda: self.xp.linalg.eigh(self.symmetric_part(a))[1])
+    def eigenvectors(self, a: Array, uplo: str) -> Array:
+        """Orthonormal eigenvectors of the symmetric matrix with one triangle of `a`, as columns."""
+        return self._decompose(lambda: self._symmetric("eigh", a, uplo)[1])
+
+    def _symmetric(self, name: str, a: Array, uplo: str) -> Any:
+        return getattr(self.xp.linalg, name)(a, UPLO=uplo)
 
     def _decompose(self, decomposition: Callable[[], Array]) -> Array:
         try:

@@ -1,7 +1,8 @@
 """Linear algebra by NumPy's names, for stacks of matrices: the last two axes are the matrices'.
 
-Functions of symmetric matrices (`cholesky`, `eigh`, `eigvalsh`) are functions of the symmetric part ``(a + a^T) / 2``,
-so their gradients are symmetric; NumPy's read one triangle, which is the same where `a` is symmetric.
+Functions of symmetric matrices (`cholesky`, `eigh`, `eigvalsh`) read one triangle of their argument, as NumPy's do, and
+have the derivatives of functions of symmetric matrices: along the symmetric part of a direction, so that gradients are
+symmetric. A function of all elements of `a`, symmetric or not, is that of ``(a + a.T) / 2``.
 Every other name is numpy.linalg's own, for plain arrays.
 """
 
@@ -137,9 +138,9 @@ def slogdet(a: Any) -> SlogdetResult:
 
 
 def cholesky(a: Any, *, upper: bool = False) -> Array:
-    """The triangle L with positive diagonal of ``a = L @ L.T``; with `upper`, its transpose.
+    """The triangle L with positive diagonal of ``a = L @ L.T``; with `upper`, U of ``a = U.T @ U``.
 
-    Of the symmetric part of a. Exact on rationals where L is rational.
+    Of a the same triangle is read, and the gradient is symmetric. Exact on rationals where L is rational.
 
     Raises
     ------
@@ -148,37 +149,41 @@ def cholesky(a: Any, *, upper: bool = False) -> Array:
     NotRational
         If a rational matrix has an L that is not.
     """
-    factor = triangular.cholesky(_matrices(floating(a), "cholesky"))
-    return matrix_transpose(factor) if upper else factor
+    a = _matrices(floating(a), "cholesky")
+    return matrix_transpose(triangular.cholesky(matrix_transpose(a))) if upper else triangular.cholesky(a)
 
 
-def _subset(a: Array, subset_by_index: tuple[int, int] | None, what: str) -> dict[str, int]:
+def _spectrum(a: Array, UPLO: str, subset_by_index: tuple[int, int] | None, what: str) -> dict[str, Any]:
+    if UPLO not in ("L", "U", "l", "u"):
+        raise InvalidInput(f"{what}: expected UPLO 'L' or 'U', got {UPLO!r}")
     n = shape_of(a)[-1]
-    if subset_by_index is None:
-        return {"start": 0, "stop": n}
-    first, last = subset_by_index
-    if not 0 <= first <= last < n:
+    first, last = (0, n - 1) if subset_by_index is None else subset_by_index
+    if subset_by_index is not None and not 0 <= first <= last < n:
         raise InvalidInput(f"{what}: expected subset_by_index with 0 <= first <= last < {n}, got {subset_by_index!r}")
-    return {"start": int(first), "stop": int(last) + 1}
+    return {"start": int(first), "stop": int(last) + 1, "uplo": UPLO.upper()}
 
 
-def eigvalsh(a: Any, *, subset_by_index: tuple[int, int] | None = None) -> Array:
-    """The eigenvalues of the symmetric part of a in ascending order, shape (..., n).
+def eigvalsh(a: Any, UPLO: str = "L", *, subset_by_index: tuple[int, int] | None = None) -> Array:
+    """The eigenvalues in ascending order, shape (..., n), of the symmetric matrix with one triangle of a.
+
+    UPLO says which is read, ``"L"`` for the lower; the gradient is symmetric.
 
     The first derivative of a function that is symmetric in equal eigenvalues, such as their sum, is right; single ones
     have no derivative. Second derivatives are NaN if two of the eigenvalues are equal; for a function of few of them,
     give `subset_by_index`, as in `eigh`.
     """
     a = _matrices(floating(a), "eigvalsh")
-    return spectral.eigenvalues(a, **_subset(a, subset_by_index, "eigvalsh"))
+    return spectral.eigenvalues(a, **_spectrum(a, UPLO, subset_by_index, "eigvalsh"))
 
 
-def eigh(a: Any, *, subset_by_index: tuple[int, int] | None = None) -> EighResult:
-    """Eigenvalues in ascending order and unit eigenvectors, as columns, of the symmetric part of a.
+def eigh(a: Any, UPLO: str = "L", *, subset_by_index: tuple[int, int] | None = None) -> EighResult:
+    """Eigenvalues in ascending order and unit eigenvectors, as columns, of the symmetric matrix with one triangle of a.
 
     Parameters
     ----------
     a : array, shape (..., n, n)
+    UPLO : str
+        Which triangle is read, ``"L"`` for the lower, ``"U"`` for the upper. Gradients are symmetric.
     subset_by_index : pair of ints
         The first and the last of the eigenvalues to be returned, counted from 0, as in SciPy. The eigenvectors of
         equal eigenvalues are not unique, and derivatives of eigenvectors are NaN if one of the eigenvalues returned
@@ -190,7 +195,7 @@ def eigh(a: Any, *, subset_by_index: tuple[int, int] | None = None) -> EighResul
     equal eigenvalues.
     """
     a = _matrices(floating(a), "eigh")
-    subset = _subset(a, subset_by_index, "eigh")
+    subset = _spectrum(a, UPLO, subset_by_index, "eigh")
     return EighResult(spectral.eigenvalues(a, **subset), spectral.eigenvectors(a, **subset))
 
 

@@ -100,5 +100,5 @@ def svdvals(x: Any) -> Array:
     spans = (*(slice(None),) * (len(shape_of(x)) - 2), slice(0, m), slice(m, m + n))
     corner = shape.pad(x, shape=(*shape_of(x)[:-2], m + n, m + n), index=spans)
     count = min(m, n)
-    ascending = spectral.eigenvalues(corner + matrix_transpose(corner), start=m + n - count, stop=m + n)
+    ascending = spectral.eigenvalues(corner + matrix_transpose(corner), start=m + n - count, stop=m + n, uplo="L")
     return getitem(ascending, (..., slice(None, None, -1)))

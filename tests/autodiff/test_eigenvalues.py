@@ -19,10 +19,13 @@ la = rnp.linalg
 
 @few
 @given(symmetric(3, 3))
-def test_eigenvectors_are_orthonormal_and_of_the_symmetric_part(a):
-    a = exact.asarray(a)
-    s = (a + a.T) / 2
+def test_eigenvectors_are_orthonormal_and_of_the_triangle_that_is_read(s):
+    s = exact.asarray(s)
+    above = exact.asarray([[0, 1, 2], [0, 0, 3], [0, 0, 0]])
+    a, upper = s + above, s + above.T
     w, v = la.eigh(a)
+    assert all((x == y).all() for x, y in zip(la.eigh(upper, UPLO="U"), (w, v), strict=True))
+    assert (la.eigvalsh(upper, "u") == w).all()
     assert (s @ v == v * w).all()
     assert (v.T @ v == np.eye(3, dtype=int)).all()
     assert (w[1:] > w[:-1]).all()
@@ -139,6 +142,12 @@ def test_a_subset_of_eigenvalues_is_a_part_of_all_in_value_and_derivative(subset
     assert list(directional(f, a, t, 2).values()) == list(directional(g, a, t, 2).values())
 
 
+@pytest.mark.parametrize("f", [la.eigh, la.eigvalsh])
+def test_a_triangle_is_the_lower_or_the_upper_one(f):
+    with pytest.raises(InvalidInput, match="UPLO"):
+        f(np.eye(2), UPLO="X")
+
+
 @pytest.mark.parametrize("subset", [(1, 0), (-1, 0), (0, 2)])
 def test_a_subset_of_eigenvalues_lies_within_them(subset):
     with pytest.raises(InvalidInput, match="subset_by_index"):
@@ -155,7 +164,7 @@ def test_the_first_derivative_of_symmetric_functions_of_equal_eigenvalues_is_rig
 
 @pytest.mark.parametrize("f", [la.eigh, la.eigvalsh])
 def test_a_decomposition_that_does_not_converge_is_a_typed_error(f, monkeypatch):
-    def fails(a):
+    def fails(a, UPLO):
         raise np.linalg.LinAlgError("Eigenvalues did not converge")
 
     monkeypatch.setattr(np.linalg, "eigvalsh", fails)

@@ -267,17 +267,21 @@ def field_of(element):
 class JetBackend(ExactNamespace):
     """The functions of jets; eigenvalues and eigenvectors order by order from ``A(t) V(t) = V(t) W(t)``."""
 
-    def eigenvalues(self, a):
+    def mirror(self, a, uplo="L"):
+        """The derivative of a function of symmetric matrices is that along the symmetric part of a direction."""
+        return (a + self.matrix_transpose(a)) / 2
+
+    def eigenvalues(self, a, uplo):
         return self._each(
             lambda field, m: np.array([Jet(row) for row in self.spectrum(m)[0].T], object),
-            self._data(self.symmetric_part(a)),
+            self._data(self.mirror(a)),
         )
 
-    def eigenvectors(self, a):
+    def eigenvectors(self, a, uplo):
         def vectors(m):
             return lift(lambda *c: Jet(c), *self.spectrum(m)[1])
 
-        return self._each(lambda field, m: vectors(m), self._data(self.symmetric_part(a)))
+        return self._each(lambda field, m: vectors(m), self._data(self.mirror(a)))
 
     def spectrum(self, a):
         """The coefficients of W, shape (ORDER, n), and of V, shape (ORDER, n, n).
@@ -288,7 +292,7 @@ class JetBackend(ExactNamespace):
         n, table = len(a), RATIONAL
         A = [lift(lambda jet, k=k: jet.c[k] * table.field.one, a) for k in range(ORDER)]
         first = table.asarray(A[0])
-        V0, w0 = table.eigenvectors(first).data, table.eigenvalues(first).data
+        V0, w0 = table.eigenvectors(first, "L").data, table.eigenvalues(first, "L").data
         B = [V0.T @ x @ V0 for x in A]
         W, U = [w0], [np.eye(n, dtype=int).astype(object) * table.field.one]
         for k in range(1, ORDER):

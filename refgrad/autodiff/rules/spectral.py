@@ -1,7 +1,9 @@
 """Eigenvalues and eigenvectors of symmetric matrices.
 
-Both are functions of the symmetric part ``S = (A + A^T) / 2`` of their argument, in value and derivative alike. With
-``S = V diag(w) V^T`` and ``X = V^T dS V`` [giles2008]_, section 3.1::
+Both are those of the symmetric matrix S with the lower triangle of A, or the upper one, as in NumPy; the other triangle
+is not read. Their derivatives are those of functions of symmetric matrices, along the symmetric part of a direction:
+``dS = (dA + dA^T) / 2``, and gradients are symmetric. With ``S = V diag(w) V^T`` and ``X = V^T dS V`` [giles2008]_,
+section 3.1::
 
     dw_i  =  X_ii
     dV    =  V F,   F_ij = X_ij / (w_j - w_i),  F_ii = 0
@@ -26,6 +28,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -43,10 +46,10 @@ from refgrad.typing import Array
 __all__ = ["eigenvalues", "eigenvectors"]
 
 _CASES = (
-    case(symmetric(2, 2), start=0, stop=2),
-    case(symmetric(3, 3), start=0, stop=3),
-    case(symmetric(3, 3), start=1, stop=2),
-    case(symmetric(2, 2, 2), start=0, stop=2),
+    case(symmetric(2, 2), start=0, stop=2, uplo="L"),
+    case(symmetric(3, 3), start=0, stop=3, uplo="U"),
+    case(symmetric(3, 3), start=1, stop=2, uplo="L"),
+    case(symmetric(2, 2, 2), start=0, stop=2, uplo="L"),
 )
 
 
@@ -62,23 +65,23 @@ def _columns(x: Array, start: int, stop: int) -> Array:
     return slice_(x, index=(*(slice(None),) * (len(shape_of(x)) - 1), slice(start, stop)))
 
 
-def _eigenvalues_jvp(w: Array, xs: Sequence[Array], ts: Sequence[Array], start: int, stop: int) -> Array:
-    v = eigenvectors(xs[0], start=start, stop=stop)
+def _eigenvalues_jvp(w: Array, xs: Sequence[Array], ts: Sequence[Array], **params: Any) -> Array:
+    v = eigenvectors(xs[0], **params)
     product = v * matmul(ts[0], v)  # the skew part of the tangent drops out
     return sum_(product, axis=(len(shape_of(product)) - 2,), keepdims=False)
 
 
-def _eigenvalues_vjp(i: int, g: Array, w: Array, a: Array, start: int, stop: int) -> Array:
-    v = eigenvectors(a, start=start, stop=stop)
+def _eigenvalues_vjp(i: int, g: Array, w: Array, a: Array, **params: Any) -> Array:
+    v = eigenvectors(a, **params)
     return matmul(v * _as_row(g), matrix_transpose(v))
 
 
 eigenvalues: Primitive = Primitive(
     "eigenvalues",
-    lambda xp, a, start, stop: xp.eigenvalues(a)[..., start:stop],
+    lambda xp, a, start, stop, uplo: xp.eigenvalues(a, uplo)[..., start:stop],
     jvp=_eigenvalues_jvp,
     vjp=_eigenvalues_vjp,
-    source="np.linalg.eigvalsh(({0} + np.swapaxes({0}, -1, -2)) / 2)[..., {start}:{stop}]",
+    source="np.linalg.eigvalsh({0}, {uplo!r})[..., {start}:{stop}]",
     cases=_CASES,
 )
 
@@ -91,10 +94,10 @@ def _diagonal(x: Array) -> Array:
     return xp.xp.expand_dims(places, axis=1) == places
 
 
-def _over_gaps(x: Array, a: Array, start: int, stop: int) -> Array:
+def _over_gaps(x: Array, a: Array, start: int, stop: int, uplo: str) -> Array:
     """``x_ij / (w_j - w_i)`` for i from 0 and j from `start`; 0 where i is j, NaN where the eigenvalues are equal."""
     n = shape_of(a)[-1]
-    w = _as_row(eigenvalues(a, start=0, stop=n))
+    w = _as_row(eigenvalues(a, start=0, stop=n, uplo=uplo))
     gaps = w - matrix_transpose(w)
     value = primal(a)
     if n and not backend.of(value).exact:  # exact arrays have no eigenvectors where eigenvalues are equal
@@ -106,24 +109,24 @@ def _over_gaps(x: Array, a: Array, start: int, stop: int) -> Array:
     return where(same[:, start:stop], 0, x) / gaps
 
 
-def _eigenvectors_jvp(v: Array, xs: Sequence[Array], ts: Sequence[Array], start: int, stop: int) -> Array:
+def _eigenvectors_jvp(v: Array, xs: Sequence[Array], ts: Sequence[Array], **params: Any) -> Array:
     a = xs[0]
-    whole = eigenvectors(a, start=0, stop=shape_of(a)[-1])
+    whole = eigenvectors(a, start=0, stop=shape_of(a)[-1], uplo=params["uplo"])
     x = matmul(matrix_transpose(whole), matmul(symmetric_part(ts[0]), v))
-    return matmul(whole, _over_gaps(x, a, start, stop))
+    return matmul(whole, _over_gaps(x, a, **params))
 
 
-def _eigenvectors_vjp(i: int, g: Array, v: Array, a: Array, start: int, stop: int) -> Array:
-    whole = eigenvectors(a, start=0, stop=shape_of(a)[-1])
-    rotation = _over_gaps(matmul(matrix_transpose(whole), g), a, start, stop)
+def _eigenvectors_vjp(i: int, g: Array, v: Array, a: Array, **params: Any) -> Array:
+    whole = eigenvectors(a, start=0, stop=shape_of(a)[-1], uplo=params["uplo"])
+    rotation = _over_gaps(matmul(matrix_transpose(whole), g), a, **params)
     return symmetric_part(matmul(whole, matmul(rotation, matrix_transpose(v))))
 
 
 eigenvectors: Primitive = Primitive(
     "eigenvectors",
-    lambda xp, a, start, stop: xp.eigenvectors(a)[..., start:stop],
+    lambda xp, a, start, stop, uplo: xp.eigenvectors(a, uplo)[..., start:stop],
     jvp=_eigenvectors_jvp,
     vjp=_eigenvectors_vjp,
-    source="np.linalg.eigh(({0} + np.swapaxes({0}, -1, -2)) / 2)[1][..., {start}:{stop}]",
+    source="np.linalg.eigh({0}, {uplo!r})[1][..., {start}:{stop}]",
     cases=_CASES,
 )

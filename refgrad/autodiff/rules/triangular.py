@@ -2,9 +2,10 @@
 
 `solve_triangular` reads one triangle of its matrix; by the elements of the other its derivative is exactly 0.
 
-`cholesky` is a function of the symmetric part ``S = (A + A^T) / 2`` of its argument, in its value and in every
-derivative alike: for symmetric A that is the factor of A, and the gradient by A is symmetric. With ``S = L L^T`` and
-P(X) the lower triangle of X with half its diagonal [murray2016]_::
+`cholesky` is the factor of the symmetric matrix S with the lower triangle of its argument A, as in NumPy; the other one
+is not read. Its derivative is that of a function of symmetric matrices, along the symmetric part of a direction,
+``dS = (dA + dA^T) / 2``, and the gradient by A is symmetric. With ``S = L L^T`` and P(X) the lower triangle of X with
+half its diagonal [murray2016]_::
 
     dL    =  L P(L^-1 dS L^-T)
     Sbar  =  L^-T P(L^T Lbar) L^-1
@@ -89,6 +90,6 @@ cholesky: Primitive = Primitive(
     lambda xp, a: xp.cholesky(a),
     jvp=_cholesky_jvp,
     vjp=_cholesky_vjp,
-    source="np.linalg.cholesky(({0} + np.swapaxes({0}, -1, -2)) / 2)",
+    source="np.linalg.cholesky({0})",
     cases=(case(positive_definite(2, 2)), case(positive_definite(3, 3)), case(positive_definite(2, 2, 2))),
 )

@@ -231,7 +231,7 @@ class ElementBackend(Backend):
         return self._each(matrices.cofactor, *map(self._data, (a, *directions)))
 
     def cholesky(self, a: Array) -> Array:
-        return self._each(matrices.cholesky, self._data(self.symmetric_part(a)))
+        return self._each(matrices.cholesky, self._data(self.mirror(a)))
 
     def orthonormal(self, a: Array) -> Array:
         return self._each(matrices.orthonormal, self._data(a))
@@ -239,11 +239,11 @@ class ElementBackend(Backend):
     def triangular_factor(self, a: Array) -> Array:
         return self._each(matrices.triangular_factor, self._data(a))
 
-    def eigenvalues(self, a: Array) -> Array:
-        return self._each(lambda field, m: box(field.eigenvalues(m)), self._data(self.symmetric_part(a)))
+    def eigenvalues(self, a: Array, uplo: str) -> Array:
+        return self._each(lambda field, m: box(field.eigenvalues(m)), self._data(self.mirror(a, uplo)))
 
-    def eigenvectors(self, a: Array) -> Array:
-        return self._each(matrices.eigenvectors, self._data(self.symmetric_part(a)))
+    def eigenvectors(self, a: Array, uplo: str) -> Array:
+        return self._each(matrices.eigenvectors, self._data(self.mirror(a, uplo)))
 
     def _each(self, function: Callable[..., np.ndarray], *stacks: np.ndarray) -> Array:
         return self.array(matrices.each(self.field, function, *stacks))
