@@ -10,7 +10,7 @@ from helpers.compositions import along, assert_derivatives
 from helpers.strict import array_api_strict
 
 import refgrad.numpy as rnp
-from refgrad import exact, grad, hvp, jvp, stage, stop_gradient, vjp, vmap
+from refgrad import exact, grad, hvp, jvp, stage, stop_gradient, value_and_grad, vjp, vmap
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy import nn
 
@@ -131,6 +131,18 @@ CASES = [
         lambda x: nn.cross_entropy(x, LABELS, axis=0, reduction="none"),
         lambda x: -np.log(softmax(x, 0))[LABELS, [0, 1]],
         (3, 2),
+    ),
+    case(
+        "cross_entropy-of-probabilities",
+        lambda x, t: nn.cross_entropy(x, t),
+        lambda x, t: -np.sum(t * np.log(softmax(x))) / 2,
+        (2, 3), (2, 3),
+    ),
+    case(
+        "cross_entropy-of-probabilities-first-axis",
+        lambda x, t: nn.cross_entropy(x, t, axis=0, reduction="none"),
+        lambda x, t: -np.sum(t * np.log(softmax(x, 0)), 0),
+        (3, 2), (3, 2),
     ),
     case(
         "binary_cross_entropy",
@@ -267,6 +279,38 @@ def test_a_probability_of_zero_has_no_part_in_the_divergence():
     g = grad(nn.kl_divergence, (0, 1))(x, y)
     assert np.isfinite(g).all()
     assert g[0][1] == 0.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, bool])
+def test_labels_may_be_probabilities_of_any_sum_and_their_gradient_is_softmax_times_the_sum_less_them(dtype):
+    z = np.array([[0.5, 1.0, -2.0], [3.0, 0.0, 0.25]], np.float32 if dtype is np.float32 else float)
+    t = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]]).astype(dtype)
+    weights = t.astype(z.dtype)
+    ulp = np.finfo(z.dtype).eps
+    p = np.exp(z.astype(float)) / np.exp(z.astype(float)).sum(-1, keepdims=True)
+    g = grad(lambda z: nn.cross_entropy(z, t, reduction="sum"))(z)
+    assert g.dtype == z.dtype
+    assert np.abs(g - (p * weights.sum(-1, keepdims=True) - weights)).max() <= 8 * ulp
+    by_labels = grad(lambda t: nn.cross_entropy(z, t, reduction="sum"))(weights)
+    assert np.abs(by_labels + np.log(p)).max() <= 16 * ulp
+    # rows of the identity are integer labels, by the same mean over the examples
+    hard = np.array([2, 0])
+    assert abs(nn.cross_entropy(z, np.eye(3, dtype=z.dtype)[hard]) - nn.cross_entropy(z, hard)) <= 8 * ulp
+    each = vmap(lambda z, t: nn.cross_entropy(z, t))(z, t)
+    assert np.abs(each - nn.cross_entropy(z, t, reduction="none")).max() <= 8 * ulp
+
+
+def test_a_class_that_is_left_out_by_logits_of_minus_infinity_and_has_no_label_changes_nothing():
+    z, t = np.array([[0.5, -np.inf, 1.0]]), np.array([[0.25, 0.0, 0.5]])
+    kept = np.array([True, False, True])
+    value, gradients = value_and_grad(nn.cross_entropy, (0, 1))(z, t)
+    expected, others = value_and_grad(nn.cross_entropy, (0, 1))(z[:, kept], t[:, kept])
+    assert value == expected
+    for g, h in zip(gradients, others, strict=True):
+        assert g[:, kept].tolist() == h.tolist()
+        assert g[0, 1] == 0
+    assert np.isfinite(hvp(lambda z: nn.cross_entropy(z, t), z, np.ones((1, 3)))).all()
+    assert nn.cross_entropy(z, np.array([[0.25, 0.25, 0.5]])) == np.inf
 
 
 def test_a_query_that_may_attend_to_nothing_gets_zeros_and_passes_no_derivative():

@@ -10,6 +10,7 @@ References
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from refgrad import backend
@@ -45,37 +46,57 @@ def huber(prediction: Any, target: Any, *, delta: Any = 1, reduction: str = "mea
 def cross_entropy(logits: Any, labels: Any, *, axis: int = -1, reduction: str = "mean") -> Array:
     """``logsumexp(logits) - logits[label]``: minus the log-probability of the labels under the softmax of the logits.
 
+    With labels t of the shape of the logits z, ``-sum(t * log_softmax(z))``: the expectation of that under probabilities
+    t, as in distillation, label smoothing and replay. Its gradient is ``softmax(z) * sum(t) - t`` by z, for t of any
+    sum, and ``-log_softmax(z)`` by t.
+
     Parameters
     ----------
     logits : array, shape (..., C, ...)
-    labels : array of integers from 0 to C - 1, shape of the logits without `axis`
+        With -inf where a class is left out.
+    labels : array
+        Integers from 0 to C - 1, of the shape of the logits without `axis`; or numbers of the shape of the logits.
+        Where a number is 0 and the logit is -inf, the term and its derivatives are 0.
     axis : int
-        That of the classes.
+        That of the classes, which are summed over.
     reduction : str
-        The mean is over the labels.
+        The mean is over the examples: what is left without `axis`.
 
     Raises
     ------
     ShapeError
         If the shapes do not fit.
     InvalidInput
-        If the labels are not integers; probabilities are a matter of `kl_divergence`.
+        If labels without the axis of the classes are not integers.
     IndexError
         If a label is out of range.
     """
     logits = asarray(logits)
     place = axes_of(logits, axis, "cross_entropy")[0]
     labels, dims = beside(asarray(labels), logits), shape_of(logits)
+    if shape_of(labels) == dims:
+        return _reduce(-sum(floating(labels) * _finite(log_softmax(logits, place), labels), place), reduction)
     if shape_of(labels) != dims[:place] + dims[place + 1 :]:
         raise ShapeError(
-            f"cross_entropy: expected labels of shape {dims[:place] + dims[place + 1 :]}, got {shape_of(labels)}"
+            f"cross_entropy: expected integer labels of shape {dims[:place] + dims[place + 1 :]} or probabilities of "
+            f"shape {dims}, got {shape_of(labels)}"
         )
     if getattr(getattr(labels, "dtype", None), "kind", "i") not in "iu":
-        raise InvalidInput(f"cross_entropy: expected integer labels, got {primal(labels).dtype}")
+        raise InvalidInput(
+            f"cross_entropy: expected integer labels, got {primal(labels).dtype}; probabilities have the shape {dims} of "
+            "the logits"
+        )
     # an unsigned dtype has no negatives, by which the range is looked up
     column = rules.reshape(wide(labels), shape=(*dims[:place], 1, *dims[place + 1 :]))
     chosen = take_along_axis(log_softmax(logits, place), _within(column, dims[place]), place)
     return _reduce(rules.reshape(-chosen, shape=shape_of(labels)), reduction)
+
+
+def _finite(log_p: Array, weights: Array) -> Array:
+    """The logarithms of probabilities, 0 in place of -inf where the weight is 0."""
+    if backend.of(primal(log_p)).exact:  # no exact number is infinite
+        return log_p
+    return where((weights == 0) & (log_p == -math.inf), 0, log_p)
 
 
 def _within(labels: Array, n: int) -> Array:
