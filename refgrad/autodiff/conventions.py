@@ -4,7 +4,9 @@ Every row is evaluated by the tests. Where a function has a kink, its derivative
 mean; where a derivative is infinite or does not exist, it is infinite or NaN.
 
 Kinks. Equal arguments share evenly; a rectifier of its own has 0, as elsewhere [bertoin2021]_; inside a closed interval
-clipping is the identity. The norm has 0 at 0: it is even there, so the only odd choice is 0; it has no second one.
+clipping is the identity. The norm has 0 at 0: it is even there, so the only odd choice is 0; it has no second one. What
+is left of a division has the derivatives of the side on which it is 0; exact numbers have none at that jump, and raise
+`refgrad.errors.Undecided`.
 
 ===========================================================================  =====================================
 derivative                                                                   value
@@ -21,6 +23,14 @@ derivative                                                                   val
 ``grad(np.sign)(0.0)``                                                       ``0.0``
 ``grad(np.floor)(1.0)``                                                      ``0.0``
 ``grad(np.linalg.norm)(np.zeros(2))``                                        ``[0.0, 0.0]``
+``grad(lambda x: np.fabs(x))(0.0)``                                          ``0.0``
+``grad(lambda x: np.fmax(x, 0.0))(0.0)``                                     ``0.5``
+``grad(lambda x: np.fmin(x, 0.0))(0.0)``                                     ``0.5``
+``grad(lambda x: np.remainder(x, 3.0))(6.0)``                                ``1.0``
+``grad(lambda y: np.remainder(-19.0, y))(3.0)``                              ``7.0``
+``grad(lambda y: np.remainder(6.0, y))(3.0)``                                ``-2.0``
+``grad(lambda y: np.fmod(-19.0, y))(3.0)``                                   ``6.0``
+``grad(lambda x: np.fmod(x, 3.0))(-6.0)``                                    ``1.0``
 ``hessian(np.linalg.norm)(np.zeros(2))``                                     ``[[nan, nan], [nan, nan]]``
 ``grad(lambda x: np.hypot(x, 0.0))(0.0)``                                    ``0.0``
 ``grad(grad(lambda x: np.hypot(x, 0.0)))(0.0)``                              ``nan``
@@ -39,6 +49,14 @@ derivative                                                                   val
 ``grad(np.arcsin)(1.0)``                                                     ``inf``
 ``grad(np.arccos)(1.0)``                                                     ``-inf``
 ``grad(np.arctanh)(1.0)``                                                    ``inf``
+``grad(np.arccosh)(1.0)``                                                    ``inf``
+``grad(lambda x: special.xlogy(x, 0.0))(0.0)``                               ``-inf``
+``grad(lambda y: special.xlogy(0.0, y))(0.0)``                               ``0.0``
+``grad(lambda y: special.xlogy(0.0, y))(-1.0)``                              ``0.0``
+``grad(lambda y: special.xlogy(2.0, y))(0.0)``                               ``inf``
+``grad(lambda p: special.xlogy(p, p))(0.0)``                                 ``-inf``
+``grad(grad(lambda y: special.xlogy(0.0, y)))(0.0)``                         ``nan``
+``grad(lambda y: special.xlog1py(0.0, y))(-1.0)``                            ``0.0``
 ``grad(lambda x: np.sqrt(np.sum(x * x)))(np.zeros(2))``                      ``[nan, nan]``
 ``grad(lambda x: np.arctan2(x, 0.0))(0.0)``                                  ``nan``
 ``grad(np.std)(np.ones(2))``                                                 ``[nan, nan]``
@@ -102,11 +120,18 @@ derivative                                                                   val
 ``grad(lambda x: np.minimum(nan, x))(0.0)``                                  ``nan``
 ``grad(lambda x: np.maximum(x, -inf))(0.0)``                                 ``1.0``
 ``grad(lambda x: np.maximum(x, inf))(inf)``                                  ``0.5``
+``grad(lambda x: np.fmax(x, nan))(0.0)``                                     ``1.0``
+``grad(lambda x: np.fmin(0.0, x))(nan)``                                     ``0.0``
+``grad(lambda x: np.fmax(x, x))(nan)``                                       ``nan``
 ``grad(lambda x: np.clip(x, 0.0, 1.0))(nan)``                                ``1.0``
 ``grad(np.max)(np.array([1.0, nan]))``                                       ``[nan, nan]``
 ``grad(lambda x: rnp.where(True, x, nan))(1.0)``                             ``1.0``
 ``grad(rnp.logsumexp)(np.array([-inf, 0.0]))``                               ``[0.0, 1.0]``
 ``grad(rnp.logsumexp)(np.array([-inf, -inf]))``                              ``[0.0, 0.0]``
+``grad(lambda x: rnp.logsumexp(x, b=np.zeros(2)))(np.zeros(2))``             ``[nan, nan]``
+``grad(lambda x: rnp.logsumexp(x, b=np.ones(2)))(np.array([-inf, -inf]))``   ``[0.0, 0.0]``
+``grad(lambda b: rnp.logsumexp(np.array([-inf, 0.0]), b=b))(np.ones(2))``    ``[0.0, 1.0]``
+``grad(lambda x: np.logaddexp2(x, inf))(0.0)``                               ``0.0``
 ``grad(lambda x: np.logaddexp(x, 0.0))(inf)``                                ``1.0``
 ``grad(lambda x: np.logaddexp(x, 0.0))(-inf)``                               ``0.0``
 ``grad(lambda x: np.logaddexp(x, inf))(0.0)``                                ``0.0``

@@ -8,7 +8,7 @@ from typing import Any
 from refgrad.typing import Shape
 
 __all__ = [
-    "Case", "Domain", "case", "full_rank", "index", "inside", "invertible", "mask", "nonzero", "positive",
+    "Case", "Domain", "beyond", "case", "full_rank", "index", "inside", "invertible", "mask", "nonzero", "positive",
     "positive_definite", "real", "symmetric",
 ]  # fmt: skip
 
@@ -48,6 +48,11 @@ def nonzero(*shape: int) -> Domain:
 def inside(*shape: int) -> Domain:
     """Numbers between -1 and 1, not close to either."""
     return Domain("inside", shape)
+
+
+def beyond(*shape: int) -> Domain:
+    """Numbers above 1, not close to it."""
+    return Domain("beyond", shape)
 
 
 def index(high: int, *shape: int) -> Domain:

@@ -38,6 +38,12 @@ class CuPy(Backend):
     def lgamma(self, x: Array) -> Array:
         return special.gammaln(x)
 
+    def xlogy(self, x: Array, y: Array) -> Array:
+        return special.xlogy(x, y)
+
+    def xlog1py(self, x: Array, y: Array) -> Array:
+        return special.xlog1py(x, y)
+
     def polygamma(self, n: int, x: Array) -> Array:
         return special.polygamma(n, x).astype(x.dtype)
 

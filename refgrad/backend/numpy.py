@@ -42,6 +42,12 @@ class NumPy(Backend):
     def lgamma(self, x: Array) -> Array:
         return _special().lgamma(x)
 
+    def xlogy(self, x: Array, y: Array) -> Array:
+        return _special().xlogy(x, y)
+
+    def xlog1py(self, x: Array, y: Array) -> Array:
+        return _special().xlog1py(x, y)
+
     def polygamma(self, n: int, x: Array) -> Array:  # type: ignore[override]
         return _special().polygamma(n, x)
 

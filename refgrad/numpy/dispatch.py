@@ -34,7 +34,9 @@ PIECEWISE_CONSTANT = {
 """Functions of NumPy that are applied to plain values where this namespace has no function of that name."""
 
 
-SCIPYS = {"erf": "erf", "expit": "logistic", "gammaln": "lgamma", "psi": "digamma"}
+SCIPYS = {
+    "erf": "erf", "expit": "logistic", "gammaln": "lgamma", "psi": "digamma", "xlog1py": "xlog1py", "xlogy": "xlogy",
+}  # fmt: skip
 """Ufuncs of `scipy.special`, by their own names, that this namespace has."""
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from refgrad import backend
 from refgrad.autodiff.core import Tracer, primal, value_of
 from refgrad.autodiff.rules import discrete, elementwise, smooth, special
+from refgrad.autodiff.rules import remainder as division
 from refgrad.errors import InvalidInput, NoDerivative, NotRational
 from refgrad.numpy.conversion import asarray, float_limits, floating
 from refgrad.numpy.passthrough import numpys
@@ -20,8 +21,10 @@ __all__ = [
     "abs",
     "absolute",
     "acos",
+    "acosh",
     "add",
     "arccos",
+    "arccosh",
     "arcsin",
     "arcsinh",
     "arctan",
@@ -41,6 +44,8 @@ __all__ = [
     "clip",
     "cos",
     "cosh",
+    "deg2rad",
+    "degrees",
     "digamma",
     "divide",
     "equal",
@@ -48,7 +53,12 @@ __all__ = [
     "exp",
     "exp2",
     "expm1",
+    "fabs",
+    "float_power",
     "floor",
+    "fmax",
+    "fmin",
+    "fmod",
     "greater",
     "greater_equal",
     "hypot",
@@ -64,6 +74,7 @@ __all__ = [
     "log2",
     "log10",
     "logaddexp",
+    "logaddexp2",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -71,6 +82,7 @@ __all__ = [
     "logistic",
     "maximum",
     "minimum",
+    "mod",
     "multiply",
     "nan_to_num",
     "negative",
@@ -79,11 +91,15 @@ __all__ = [
     "positive",
     "pow",
     "power",
+    "rad2deg",
+    "radians",
     "reciprocal",
     "relu",
+    "remainder",
     "rint",
     "round",
     "rsqrt",
+    "select",
     "sigmoid",
     "sign",
     "sin",
@@ -97,6 +113,8 @@ __all__ = [
     "tanh",
     "true_divide",
     "where",
+    "xlog1py",
+    "xlogy",
 ]  # fmt: skip
 
 
@@ -162,6 +180,17 @@ sinh = _unary(smooth.sinh, "sinh", "The hyperbolic sine")
 cosh = _unary(smooth.cosh, "cosh", "The hyperbolic cosine")
 arcsinh = asinh = _unary(smooth.arcsinh, "arcsinh", "The inverse of the hyperbolic sine")
 arctanh = atanh = _unary(smooth.arctanh, "arctanh", "The inverse of the hyperbolic tangent")
+arccosh = acosh = _unary(smooth.arccosh, "arccosh", "The inverse of the hyperbolic cosine, not negative")
+deg2rad = radians = _unary(lambda x: smooth.deg2rad(floating(x)), "deg2rad", "``x * pi / 180``")
+rad2deg = degrees = _unary(lambda x: smooth.rad2deg(floating(x)), "rad2deg", "``x * 180 / pi``")
+fabs = _unary(lambda x: elementwise.abs_(floating(x)), "fabs", "The absolute value, as a float, with derivative 0 at 0")
+fmax = _binary(lambda a, b: elementwise.maximum(*_numbers(a, b)), "fmax", "The larger of a and b, NaN left out")
+fmin = _binary(lambda a, b: elementwise.minimum(*_numbers(a, b)), "fmin", "The smaller of a and b, NaN left out")
+remainder = mod = _binary(division.remainder, "remainder", "``a - b * floor(a / b)``, with the sign of b")
+fmod = _binary(division.fmod, "fmod", "``a - b * trunc(a / b)``, with the sign of a")
+xlogy = _binary(special.xlogy, "xlogy", "``x * log(y)``, and 0 where x is 0, by SciPy")
+xlog1py = _binary(special.xlog1py, "xlog1py", "``x * log1p(y)``, and 0 where x is 0, by SciPy")
+logaddexp2 = _binary(smooth.logaddexp2, "logaddexp2", "``log2(2**a + 2**b)``, without overflow")
 arctan2 = atan2 = _binary(smooth.arctan2, "arctan2", "The angle of the point (b, a) with the first axis")
 hypot = _binary(smooth.hypot, "hypot", "``sqrt(a * a + b * b)``, without overflow")
 logaddexp = _binary(smooth.logaddexp, "logaddexp", "``log(exp(a) + exp(b))``, without overflow")
@@ -232,6 +261,17 @@ def _promote(x: Array, y: Any) -> Array:
 pow = power
 
 
+def float_power(x: Any, y: Any, /) -> Array:
+    """``x ** y`` in float64, element by element; integers are floats before they are raised, and float32 is widened."""
+    x, y = asarray(x), asarray(y)
+    return power(x if backend.of(primal(x)).exact else elementwise.astype(x, dtype=np.float64), y)
+
+
+def _numbers(a: Array, b: Array) -> tuple[Array, Array]:
+    """a and b, each in place of the other where that is NaN."""
+    return elementwise.where(isnan(a), b, a), elementwise.where(isnan(b), a, b)
+
+
 def where(condition: Any, a: Any = None, b: Any = None, /) -> Array:
     """A where `condition` holds and b elsewhere; the derivative of what was not chosen is 0, even at NaN.
 
@@ -269,6 +309,19 @@ def _or_nan(beyond: Array, limit: Array) -> Array:
     if isinstance(limit, (int, float)):  # the usual case, and no reason for another operation
         return beyond | True if limit != limit else beyond
     return beyond | isnan(limit) if getattr(limit.dtype, "kind", "") == "f" else beyond
+
+
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Array:
+    """Of each place, the element of the first choice whose condition holds there, and `default` where none does."""
+    counts = len(condlist), len(choicelist)
+    if counts[0] != counts[1] or not counts[0]:
+        raise InvalidInput(
+            f"select: expected as many choices as conditions, at least one; got {counts[1]} for {counts[0]}"
+        )
+    y = asarray(default)
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        y = where(condition, choice, y)
+    return y
 
 
 def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Array:

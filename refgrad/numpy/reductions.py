@@ -10,10 +10,11 @@ import numpy as np
 from refgrad import backend
 from refgrad.autodiff.core import Primitive, primal
 from refgrad.autodiff.rules import discrete, reduce, scan, shape
+from refgrad.autodiff.rules.elementwise import stop_gradient
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.conversion import asarray, astype, floating
-from refgrad.numpy.elementwise import exp, where
+from refgrad.numpy.conversion import asarray, astype, float_limits, floating
+from refgrad.numpy.elementwise import exp, isfinite, log, where
 from refgrad.numpy.passthrough import numpys
 from refgrad.typing import Array, Axes
 
@@ -167,10 +168,45 @@ def argmin(x: Any, axis: int | None = None) -> Array:
     return argmax(_reverse_order(asarray(x)), axis)
 
 
-def logsumexp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
-    """``log(sum(exp(x)))`` over `axis`, without overflow."""
+def logsumexp(x: Any, axis: Axes = None, *, b: Any = None, keepdims: bool = False) -> Array:
+    """``log(sum(b * exp(x)))`` over `axis`, without overflow; NaN where the sum is negative.
+
+    Parameters
+    ----------
+    x : array
+        With -inf for what is left out.
+    axis : int, tuple of ints, or None for all axes
+    b : array, optional
+        Weights, of a shape that fits that of x, of any sign; differentiable like x. By default 1.
+    keepdims : bool
+        Whether the axes stay, with length 1.
+    """
     x = floating(x)
-    return reduce.logsumexp(x, axis=axes_of(x, axis, "logsumexp"), keepdims=keepdims)
+    if b is None:
+        return reduce.logsumexp(x, axis=axes_of(x, axis, "logsumexp"), keepdims=keepdims)
+    x, b = _spread(x, floating(b))
+    y = _weighted_logsumexp(x, b, axes_of(x, axis, "logsumexp"))
+    return y if keepdims else shape.reshape(y, shape=shape_of(sum(x, axis)))
+
+
+def _spread(x: Array, b: Array) -> tuple[Array, Array]:
+    dims = np.broadcast_shapes(shape_of(x), shape_of(b))
+    return shape.broadcast_to(x, shape=dims), shape.broadcast_to(b, shape=dims)
+
+
+def _weighted_logsumexp(x: Array, b: Array, axes: tuple[int, ...]) -> Array:
+    if backend.of(primal(x), primal(b)).exact:  # exact numbers do not overflow
+        return log(sum(b * exp(x), axes, keepdims=True))
+    every = stop_gradient(max(x, axes, keepdims=True))
+    top = stop_gradient(max(where(b == 0, -math.inf, x), axes, keepdims=True))
+    shift = where(isfinite(top), top, 0)
+    exponents = x - shift
+    # what has no weight may be so far above the others that its exponential overflows, and 0 * inf is NaN
+    largest = int(math.log(float_limits(primal(exponents)).max))
+    exponents = where((b == 0) & (exponents > largest), largest, exponents)
+    total = sum(b * exp(exponents), axes, keepdims=True)
+    nothing = every == -math.inf
+    return where(nothing, -math.inf, log(where(nothing, 1, total)) + shift)
 
 
 def logcumsumexp(x: Any, axis: int | None = None) -> Array:

@@ -168,6 +168,31 @@ TABLE = {
         "the slope is the logistic function of an exact difference; the value is a sum of a and a positive number",
         scale=lambda a, b: max(abs(a), abs(b), 1.0),
     ),
+    "logaddexp2": Accuracy(
+        pairs(-40, 40), lambda a, b: ((a * arb(2).log()).exp() + (b * arb(2).log()).exp()).log() / arb(2).log(),
+        (lambda a, b: 1 / (1 + ((b - a) * arb(2).log()).exp()), lambda a, b: 1 / (1 + ((a - b) * arb(2).log()).exp())),
+        ulp, 2 * 56 + ulp + 3, "the exponent of the slope, at most 56, is rounded twice",
+        scale=lambda a, b: max(abs(a), abs(b), 1.0),
+    ),
+    "arccosh": Accuracy(
+        1 + positive(1e-12, 1e300), arb.acosh, (lambda x: 1 / ((x - 1) * (x + 1)).sqrt(),), ulp, 6,
+        "two exact or positive sums, two roots, a product and a division",
+    ),
+    "deg2rad": Accuracy(
+        spread(-1e300, 1e300), lambda x: x * arb.pi() / 180, (lambda x: arb.pi() / 180,), 2, 2, "a product with a unit",
+    ),
+    "rad2deg": Accuracy(
+        spread(-1e300, 1e300), lambda x: x * 180 / arb.pi(), (lambda x: 180 / arb.pi(),), 2, 2, "a product with a unit",
+    ),
+    "xlogy": Accuracy(
+        np.stack([spread(-1e5, 1e5), positive(1e-300, 1e300, 122)], axis=1), lambda x, y: x * y.log(),
+        (lambda x, y: y.log(), lambda x, y: x / y), ulp + 1, ulp, "a logarithm and a product; a logarithm; a quotient",
+    ),
+    "xlog1py": Accuracy(
+        np.stack([spread(-1e5, 1e5), positive(1e-16, 1e300, 122)], axis=1), lambda x, y: x * y.log1p(),
+        (lambda x, y: y.log1p(), lambda x, y: x / (1 + y)), 2 * ulp + 1, ulp + 1,
+        "SciPy's own log1p and a product; a logarithm; a sum and a quotient",
+    ),
     "pow_real": Accuracy(
         np.stack([positive(0.1, 10), rng.integers(-40, 40, 120) / 4 + 0.125], axis=1), lambda a, b: a**b,
         (lambda a, b: b * a ** (b - 1), lambda a, b: a**b * a.log()), ulp, 2 * ulp + 2,

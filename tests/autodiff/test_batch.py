@@ -69,7 +69,7 @@ def test_a_batch_of_floats_has_the_dtype_of_the_loop(name):
             if domain.kind == "mask":
                 return rng.integers(0, 2, (2, *domain.shape)).astype(bool)
             x = rng.uniform(0.5, 1.5, (2, *domain.shape)).astype(np.float32)
-            x = x / 2 if domain.kind == "inside" else x
+            x = {"inside": x / 2, "beyond": 1 + x}.get(domain.kind, x)
             return x + 3 * np.eye(*domain.shape[-2:], dtype=np.float32) if domain.kind in MATRICES else x
 
         args = [value(domain) for domain in case.args]

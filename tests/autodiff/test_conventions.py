@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy import special
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
@@ -15,6 +16,7 @@ ROWS = re.findall(r"^``(.+?)``  +``(.+)``$", conventions.__doc__, re.MULTILINE)
 NAMES = {
     "np": np,
     "rnp": rnp,
+    "special": special,
     "grad": grad,
     "hessian": hessian,
     "jacfwd": jacfwd,

@@ -169,6 +169,21 @@ class Jet:
     def arcsinh(self):
         return (self + (self * self + 1).sqrt()).log()
 
+    def arccosh(self):
+        return (self + (self * self - 1).sqrt()).log()
+
+    def deg2rad(self):
+        return self * (arb.pi() / 180)
+
+    def rad2deg(self):
+        return self * (180 / arb.pi())
+
+    def xlogy(self, other):
+        return self * other.log()
+
+    def xlog1py(self, other):
+        return self * other.log1p()
+
     def arctanh(self):
         return ((1 + self) / (1 - self)).log() / 2
 
@@ -233,6 +248,9 @@ class Jets(Field):
 
     def apply(self, name, element, *others):
         return getattr(element, name)(*others)
+
+    def floor(self, element):
+        return Jet.of(field_of(element).floor(element.c[0]))
 
     def root(self, element):
         return element.integral(field_of(element).root(element.c[0]), lambda y: 1 / (2 * y))

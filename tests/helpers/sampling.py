@@ -39,7 +39,7 @@ def arguments(draw, case):
         elif domain.kind in MATRICES:
             arrays.append(draw(stacks(MATRICES[domain.kind], domain.shape)))
         else:
-            low = {"real": -4, "inside": -4, "positive": 1, "nonzero": 1}[domain.kind]
+            low = {"real": -4, "inside": -4, "positive": 1, "nonzero": 1, "beyond": 3}[domain.kind]
             halves = draw(st.lists(st.integers(low, 4), min_size=size, max_size=size))
             signs = draw(st.lists(st.sampled_from([1, -1]), min_size=size, max_size=size))
             values = []

@@ -20,6 +20,7 @@ from refgrad.autodiff.rules import (
     order,
     orthogonal,
     reduce,
+    remainder,
     scan,
     shape,
     smooth,
@@ -31,5 +32,6 @@ from refgrad.autodiff.rules import (
 
 __all__ = [
     "PRIMITIVES", "determinant", "discrete", "einsum", "elementwise", "index", "linalg", "matrix", "norm",
-    "order", "orthogonal", "reduce", "scan", "shape", "smooth", "special", "spectral", "triangular", "window",
+    "order", "orthogonal", "reduce", "remainder", "scan", "shape", "smooth", "special", "spectral", "triangular",
+    "window",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from refgrad.autodiff.core import Primitive, primal
-from refgrad.autodiff.domains import Case, case, inside, nonzero, positive, real
+from refgrad.autodiff.domains import Case, beyond, case, inside, nonzero, positive, real
 from refgrad.autodiff.primitive import elementwise, number_like
 from refgrad.autodiff.rules.elementwise import arctan, isfinite, log, logistic, sqrt, where
 from refgrad.autodiff.rules.norm import ratio
@@ -20,8 +20,8 @@ from refgrad.backend import of
 from refgrad.typing import Array
 
 __all__ = [
-    "arccos", "arcsin", "arcsinh", "arctan2", "arctanh", "cbrt", "cosh", "exp2", "hypot", "log2", "log10",
-    "logaddexp", "pi_like", "sinh", "tan",
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan2", "arctanh", "cbrt", "cosh", "deg2rad", "exp2", "hypot", "log2",
+    "log10", "logaddexp", "logaddexp2", "pi_like", "rad2deg", "sinh", "tan",
 ]  # fmt: skip
 
 _REAL = (case(real(2, 3)), case(real()))
@@ -60,7 +60,13 @@ arccos: Primitive = _of_one("arccos", lambda t, y, x: -t / sqrt((1 - x) * (1 + x
 sinh: Primitive = _of_one("sinh", lambda t, y, x: t * cosh(x), _REAL)
 cosh: Primitive = _of_one("cosh", lambda t, y, x: t * sinh(x), _REAL)
 arcsinh: Primitive = _of_one("arcsinh", lambda t, y, x: t / hypot(x, number_like(x, 1)), _REAL)
+arccosh: Primitive = _of_one(
+    "arccosh", lambda t, y, x: t / (sqrt(x - 1) * sqrt(x + 1)), (case(beyond(2, 3)), case(beyond()))
+)
 arctanh: Primitive = _of_one("arctanh", lambda t, y, x: t / ((1 - x) * (1 + x)), _INSIDE)
+
+deg2rad: Primitive = _of_one("deg2rad", lambda t, y, x: deg2rad(t), _REAL)
+rad2deg: Primitive = _of_one("rad2deg", lambda t, y, x: rad2deg(t), _REAL)
 
 hypot: Primitive = _of_two("hypot", [lambda t, y, a, b: t * ratio(a, y), lambda t, y, a, b: t * ratio(b, y)], _PAIRS)
 
@@ -76,14 +82,19 @@ arctan2: Primitive = _of_two(
 )
 
 
-def _share(t: Array, a: Array, b: Array) -> Array:
-    """``t * exp(a) / (exp(a) + exp(b))``; of two equal infinities each has half."""
+def _share(t: Array, a: Array, b: Array, unit: Array = 1) -> Array:
+    """``t * exp(a) / (exp(a) + exp(b))``, a and b in units; of two equal infinities each has half."""
     difference: Any = a - b
     if not of(primal(difference)).exact:  # an exact number is never infinite
         difference = where(isfinite(a), difference, where(a == b, 0, difference))
-    return t * logistic(difference)
+    return t * logistic(difference * unit)
 
 
 logaddexp: Primitive = _of_two(
     "logaddexp", [lambda t, y, a, b: _share(t, a, b), lambda t, y, a, b: _share(t, b, a)], _PAIRS
+)
+logaddexp2: Primitive = _of_two(
+    "logaddexp2",
+    [lambda t, y, a, b: _share(t, a, b, _log_of(2, y)), lambda t, y, a, b: _share(t, b, a, _log_of(2, y))],
+    _PAIRS,
 )

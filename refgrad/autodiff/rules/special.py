@@ -1,4 +1,4 @@
-"""Special functions: the error function, the logarithm of gamma and its derivatives, and sin(x) / x.
+"""Special functions: the error function, the logarithm of gamma and its derivatives, sin(x) / x, x log(y).
 
 Each comes with the family its derivatives lie in, so that it nests to any order:
 
@@ -8,7 +8,7 @@ Each comes with the family its derivatives lie in, so that it nests to any order
 
 with j_n the spherical Bessel function. No f_n is divided by x, so all derivatives of ``sin(x) / x`` are exact at 0.
 
-NumPy has none of the first three: they come from SciPy, which is imported when one of them is first evaluated. An
+NumPy has none of them but the third: they come from SciPy, which is imported when one of them is first evaluated. An
 exported program that uses them imports `scipy.special` as ``special`` beside NumPy.
 
 .. [dlmf] NIST Digital Library of Mathematical Functions, https://dlmf.nist.gov.
@@ -16,13 +16,16 @@ exported program that uses them imports `scipy.special` as ``special`` beside Nu
 
 from __future__ import annotations
 
-from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.core import Primitive, primal
 from refgrad.autodiff.domains import case, positive, real
 from refgrad.autodiff.primitive import elementwise
-from refgrad.autodiff.rules.elementwise import exp, sqrt
+from refgrad.autodiff.rules.elementwise import exp, log, log1p, sqrt, where
+from refgrad.autodiff.rules.norm import ratio
 from refgrad.autodiff.rules.smooth import pi_like
+from refgrad.backend import of
+from refgrad.typing import Array
 
-__all__ = ["erf", "lgamma", "polygamma", "sinc"]
+__all__ = ["erf", "lgamma", "polygamma", "sinc", "xlog1py", "xlogy"]
 
 erf: Primitive = elementwise(
     "erf",
@@ -55,4 +58,31 @@ sinc: Primitive = elementwise(
     d=[lambda t, y, x, n: -(t * (x * sinc(x, n=n + 1)))],
     source="sinc({0}, {n})",
     cases=(case(real(2, 3), n=0), case(real(3), n=1), case(real(), n=3)),
+)
+
+
+def _over(x: Array, y: Array) -> Array:
+    """``x / y``, and 0 where both are 0: x log(y) is 0 at x = 0, for every y. That has no derivative, which is NaN."""
+    if of(primal(y)).exact:
+        return x / y
+    both = (x == 0) & (y == 0)
+    return where(both, ratio(x, y), x / where(both, 1, y))
+
+
+_LOGARITHMS = (case(real(2, 3), positive(2, 3)), case(real(3), positive(2, 1)), case(real(), positive()))
+
+xlogy: Primitive = elementwise(
+    "xlogy",
+    lambda xp, x, y: xp.xlogy(x, y),
+    d=[lambda t, z, x, y: t * log(y), lambda t, z, x, y: t * _over(x, y)],
+    source="special.xlogy({0}, {1})",
+    cases=_LOGARITHMS,
+)
+
+xlog1py: Primitive = elementwise(
+    "xlog1py",
+    lambda xp, x, y: xp.xlog1py(x, y),
+    d=[lambda t, z, x, y: t * log1p(y), lambda t, z, x, y: t * _over(x, 1 + y)],
+    source="special.xlog1py({0}, {1})",
+    cases=_LOGARITHMS,
 )

@@ -73,6 +73,11 @@ FUNCTIONS_OF_BALLS: dict[str, Callable[..., Any]] = {
     "log10": lambda x: x.log_base(10),
     "exp2": lambda x: (x * arb(2).log()).exp(),
     "cbrt": _cube_root,
+    "deg2rad": lambda x: x * arb.pi() / 180,
+    "rad2deg": lambda x: x * 180 / arb.pi(),
+    "arccosh": arb.acosh,
+    "xlogy": lambda x, y: x if x.is_zero() else x * y.log(),
+    "xlog1py": lambda x, y: x if x.is_zero() else x * y.log1p(),
     "polygamma": _polygamma,
     "sinc": _sinc,
 }

@@ -109,6 +109,18 @@ class ElementBackend(Backend):
     def logaddexp(self, a: Array, b: Array) -> Array:
         return self.log(self.exp(a) + self.exp(b))
 
+    def logaddexp2(self, a: Array, b: Array) -> Array:
+        return self.log2(self.exp2(a) + self.exp2(b))
+
+    def remainder(self, a: Array, b: Array) -> Array:
+        a, b = self.asarray(a), self.asarray(b)
+        return a - b * self.floor(a / b)
+
+    def fmod(self, a: Array, b: Array) -> Array:
+        a, b = self.asarray(a), self.asarray(b)
+        times = self.floor(self.abs(a / b))
+        return a - b * self.where(a / b < 0, -times, times)
+
     def floor(self, x: Array) -> Array:
         return self.array(lift(self.field.floor, self._data(x)))
 

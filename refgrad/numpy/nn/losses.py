@@ -46,9 +46,9 @@ def huber(prediction: Any, target: Any, *, delta: Any = 1, reduction: str = "mea
 def cross_entropy(logits: Any, labels: Any, *, axis: int = -1, reduction: str = "mean") -> Array:
     """``logsumexp(logits) - logits[label]``: minus the log-probability of the labels under the softmax of the logits.
 
-    With labels t of the shape of the logits z, ``-sum(t * log_softmax(z))``: the expectation of that under probabilities
-    t, as in distillation, label smoothing and replay. Its gradient is ``softmax(z) * sum(t) - t`` by z, for t of any
-    sum, and ``-log_softmax(z)`` by t.
+    With labels t of the shape of the logits z, ``-sum(t * log_softmax(z))``: its expectation under probabilities t, as
+    in distillation, label smoothing and replay. The gradient is ``softmax(z) * sum(t) - t`` by z, for t of any sum, and
+    ``-log_softmax(z)`` by t.
 
     Parameters
     ----------
@@ -83,8 +83,8 @@ def cross_entropy(logits: Any, labels: Any, *, axis: int = -1, reduction: str = 
         )
     if getattr(getattr(labels, "dtype", None), "kind", "i") not in "iu":
         raise InvalidInput(
-            f"cross_entropy: expected integer labels, got {primal(labels).dtype}; probabilities have the shape {dims} of "
-            "the logits"
+            f"cross_entropy: expected integer labels, got {primal(labels).dtype}; probabilities have the shape {dims} "
+            "of the logits"
         )
     # an unsigned dtype has no negatives, by which the range is looked up
     column = rules.reshape(wide(labels), shape=(*dims[:place], 1, *dims[place + 1 :]))
