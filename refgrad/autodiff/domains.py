@@ -81,7 +81,7 @@ def symmetric(*shape: int) -> Domain:
 
 
 def full_rank(*shape: int) -> Domain:
-    """Stacks of tall matrices ``Q R``, rational Q with orthonormal columns, R with a positive diagonal."""
+    """Stacks of ``Q R``, rational Q with orthonormal columns, R with a positive diagonal, or of their transposes."""
     return Domain("full_rank", shape)
 
 

@@ -90,6 +90,9 @@ class ArrayAPI(Backend):
     def cholesky(self, a: Array) -> Array:
         return super().cholesky(self.mirror(a))
 
+    def least_squares(self, a: Array, b: Array) -> Array:
+        return self.xp.asarray(super().least_squares(np.asarray(a), np.asarray(b)))  # by way of NumPy, as below
+
     def cofactor(self, a: Array, *directions: Array) -> Array:  # type: ignore[override]
         # by way of NumPy, for an array on its device
         return self.xp.asarray(numpy_text.cofactor(*(np.asarray(x) for x in (a, *directions))))  # type: ignore[no-untyped-call]

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from refgrad.errors import NotConverged, NotPositiveDefinite
+from refgrad.backend import numpy_text
+from refgrad.errors import NotConverged, NotPositiveDefinite, SingularMatrix
 from refgrad.typing import Array, DType, Shape
 
 __all__ = ["ELEMENTWISE", "Backend", "Elementwise", "adopt", "shape_of"]
@@ -278,6 +279,13 @@ class Backend:
     def solve(self, a: Array, b: Array) -> Array:
         """The solution of ``a @ x = b``; `b` is a stack of matrices. Raises `SingularMatrix`."""
         return self.xp.linalg.solve(a, b)
+
+    def least_squares(self, a: Array, b: Array) -> Array:
+        """The solution of ``a @ x = b`` by least squares; `a` has full rank, or `SingularMatrix` is raised."""
+        try:
+            return numpy_text.least_squares(a, b)  # type: ignore[no-untyped-call]
+        except np.linalg.LinAlgError as error:
+            raise SingularMatrix(f"lstsq, pinv: {error}") from None
 
     def solve_triangular(self, a: Array, b: Array, lower: bool, unit_diagonal: bool) -> Array:
         """The solution of ``a @ x = b`` by substitution, one half after the other; the other triangle is not read."""

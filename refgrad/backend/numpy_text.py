@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
-    "broadcast_to", "cofactor", "fold", "logistic", "logsumexp", "pad", "put_along_axis_add", "ratio", "recurrence",
-    "scatter_add", "sinc", "softplus", "solve_triangular", "sum_to", "windows",
+    "broadcast_to", "cofactor", "fold", "least_squares", "logistic", "logsumexp", "pad", "put_along_axis_add", "ratio",
+    "recurrence", "scatter_add", "sinc", "softplus", "solve_triangular", "sum_to", "windows",
 ]  # fmt: skip
 
 
@@ -147,6 +147,21 @@ def solve_triangular(a, b, lower, unit_diagonal):
     rest = b[..., last, :] - a[..., last, first] @ x
     y = solve_triangular(a[..., last, last], rest, lower, unit_diagonal)
     return np.concatenate([x, y] if lower else [y, x], axis=-2)
+
+
+def least_squares(a, b):
+    """The solution of ``a @ x = b`` of the smallest residual, or of the smallest norm, for matrices of full rank."""
+    m, n = a.shape[-2:]
+    q, r = np.linalg.qr(a if m >= n else np.swapaxes(a, -1, -2))
+    s = np.linalg.svd(r, compute_uv=False)
+    if s.size and np.any(s[..., -1] <= max(m, n) * np.finfo(s.dtype).eps * s[..., 0]):
+        raise np.linalg.LinAlgError(
+            f"expected matrices of full rank {min(m, n)}, where the solution has derivatives; the smallest singular "
+            f"value is {s[..., -1].min()}. Leave out columns, or add a ridge: solve(a.T @ a + lam * eye(n), a.T @ b)"
+        )
+    if m >= n:
+        return np.linalg.solve(r, np.swapaxes(q, -1, -2) @ b)
+    return q @ np.linalg.solve(np.swapaxes(r, -1, -2), b)
 
 
 def cofactor(a, *directions):

@@ -313,11 +313,9 @@ def _or_nan(beyond: Array, limit: Array) -> Array:
 
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Array:
     """Of each place, the element of the first choice whose condition holds there, and `default` where none does."""
-    counts = len(condlist), len(choicelist)
-    if counts[0] != counts[1] or not counts[0]:
-        raise InvalidInput(
-            f"select: expected as many choices as conditions, at least one; got {counts[1]} for {counts[0]}"
-        )
+    if len(condlist) != len(choicelist) or not len(condlist):
+        counts = f"{len(choicelist)} for {len(condlist)}"
+        raise InvalidInput(f"select: expected as many choices as conditions, and at least one; got {counts}")
     y = asarray(default)
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         y = where(condition, choice, y)

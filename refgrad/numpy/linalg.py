@@ -14,24 +14,30 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from refgrad import backend
+from refgrad.autodiff.core import primal
 from refgrad.autodiff.rules import determinant, linalg, orthogonal, shape, spectral, triangular
+from refgrad.autodiff.rules.least_squares import least_squares
 from refgrad.autodiff.rules.matrix import matrix_transpose
 from refgrad.backend import shape_of
-from refgrad.errors import InvalidInput, ShapeError
+from refgrad.errors import InvalidInput, NoDerivative, ShapeError, SingularMatrix
 from refgrad.numpy import diagonals
 from refgrad.numpy.conversion import asarray, floating, zeros_like
+from refgrad.numpy.elementwise import absolute
 from refgrad.numpy.indexing import getitem
 from refgrad.numpy.joining import concatenate
 from refgrad.numpy.norms import matrix_norm, norm, svdvals, vector_norm
 from refgrad.numpy.products import cross, matmul, tensordot, vecdot
 from refgrad.numpy.products import outer as outer_product
 from refgrad.numpy.reductions import sum
+from refgrad.numpy.sorting import sort
 from refgrad.typing import Array
 
 __all__ = [
-    "EighResult", "QRResult", "SlogdetResult", "cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv",
-    "matmul", "matrix_norm", "matrix_power", "matrix_transpose", "multi_dot", "norm", "outer", "qr", "slogdet",
-    "solve", "solve_triangular", "svdvals", "tensordot", "trace", "vecdot", "vector_norm",
+    "EighResult", "LstsqResult", "QRResult", "SlogdetResult", "cholesky", "cross", "det", "diagonal", "eigh",
+    "eigvalsh", "inv", "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_transpose", "multi_dot", "norm",
+    "outer", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd", "svdvals", "tensordot", "trace", "vecdot",
+    "vector_norm",
 ]  # fmt: skip
 
 
@@ -47,6 +53,15 @@ class EighResult(NamedTuple):
 
     eigenvalues: Array
     eigenvectors: Array
+
+
+class LstsqResult(NamedTuple):
+    """A solution, shape (n,) or (n, k), sums of squared residuals, the rank and the singular values."""
+
+    x: Array
+    residuals: Array
+    rank: int
+    s: Array
 
 
 class QRResult(NamedTuple):
@@ -120,6 +135,102 @@ def inv(a: Any) -> Array:
     """The inverse of a square matrix or of each of a stack. Raises `SingularMatrix`."""
     a = _matrices(a, "inv")
     return linalg.solve(a, determinant.identity(a))
+
+
+def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Array:
+    """The pseudoinverse of matrices of full rank, shape (..., n, m): ``(a.T @ a)^-1 a.T`` if a is tall.
+
+    Exact on rationals. A plain floating array may have any rank; its pseudoinverse is NumPy's.
+
+    Parameters
+    ----------
+    a : array, shape (..., m, n)
+    rcond, rtol : number
+        What singular values are taken to be 0, relative to the largest. None may be, for a derivative.
+    hermitian : bool
+        Of symmetric matrices it is their inverse; say `inv`.
+
+    Raises
+    ------
+    SingularMatrix
+        If the rank is not full: there the pseudoinverse is not continuous.
+    """
+    a = _matrices(a, "pinv", square=False)
+    if type(a) is np.ndarray:
+        return np.linalg.pinv(a, hermitian=hermitian, **({"rcond": rcond} if rtol is None else {"rtol": rtol}))
+    if hermitian:
+        raise InvalidInput("pinv: expected hermitian=False; a symmetric matrix of full rank has an inverse, inv(a)")
+    _require_rank(a, rcond if rtol is None else rtol, "pinv")
+    m, n = shape_of(a)[-2:]
+    if m <= n:
+        return least_squares(a, determinant.identity(matrix_transpose(a)))
+    return matrix_transpose(least_squares(matrix_transpose(a), determinant.identity(a)))
+
+
+def _require_rank(a: Array, rcond: Any, what: str) -> None:
+    """Raise unless all singular values of floating matrices are above `rcond` times the largest."""
+    if rcond is not None and rcond >= 0 and not backend.of(primal(a)).exact:
+        s = np.linalg.svd(primal(a), compute_uv=False)
+        if np.any(s[..., -1] <= rcond * s[..., 0]):
+            raise SingularMatrix(
+                f"{what}: expected full rank; a singular value is at most rcond={rcond!r} of the largest"
+            )
+
+
+def lstsq(a: Any, b: Any, rcond: Any = None) -> LstsqResult:
+    """The x with the smallest ``norm(b - a @ x)``, residuals, rank and singular values, as NumPy returns them.
+
+    The system has full rank; of a wide a, the x of the smallest norm. Its derivatives are exact on rationals, where the
+    singular values are None. A plain floating array may have any rank; its solution is NumPy's.
+
+    Parameters
+    ----------
+    a : array, shape (m, n)
+    b : array, shape (m,) or (m, k)
+    rcond : number
+        What singular values are taken to be 0, relative to the largest. None may be, for a derivative.
+
+    Raises
+    ------
+    SingularMatrix
+        If the rank is not full: there the solution is not continuous. With a ridge it is
+        ``solve(a.T @ a + lam * eye(n), a.T @ b)``.
+    """
+    a, b = _matrices(a, "lstsq", square=False), asarray(b)
+    if type(a) is type(b) is np.ndarray:
+        return LstsqResult(*np.linalg.lstsq(a, b, rcond))  # type: ignore[arg-type]
+    (m, n), right = shape_of(a)[-2:], shape_of(b)
+    if len(shape_of(a)) != 2 or len(right) not in (1, 2) or right[0] != m:
+        raise ShapeError(f"lstsq: expected shapes (m, n) and (m,) or (m, k), got {shape_of(a)} and {right}")
+    _require_rank(a, rcond, "lstsq")
+    columns = b if len(right) == 2 else shape.reshape(b, shape=(m, 1))
+    x = least_squares(a, columns)
+    residual = columns - matmul(a, x)
+    residuals = sum(residual * residual, axis=0)
+    return LstsqResult(
+        x if len(right) == 2 else shape.reshape(x, shape=(n,)),
+        residuals if m > n else getitem(residuals, slice(0, 0)),
+        min(m, n),
+        None if backend.of(primal(x)).exact else svdvals(qr(a if m >= n else matrix_transpose(a), mode="r")),
+    )
+
+
+def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    """The singular values, with ``compute_uv=False``: `svdvals`. Singular vectors are NumPy's, for plain arrays.
+
+    With `hermitian` the absolute eigenvalues of the symmetric matrix with the lower triangle of a.
+    """
+    a = _matrices(a, "svd", square=hermitian)
+    if type(a) is np.ndarray:
+        return np.linalg.svd(a, full_matrices, compute_uv, hermitian)  # type: ignore[call-overload]
+    if compute_uv:
+        raise NoDerivative(
+            "numpy.linalg.svd: singular vectors have no derivative rule in refgrad. Write svd(a, compute_uv=False) for "
+            "the singular values; eigh(a.T @ a) has the right singular vectors, and pinv and lstsq need none."
+        )
+    if not hermitian:
+        return svdvals(a)
+    return getitem(sort(absolute(eigvalsh(a)), axis=-1), (..., slice(None, None, -1)))
 
 
 def det(a: Any) -> Array:

@@ -116,6 +116,8 @@ def symmetric(draw, n, _):
 
 @st.composite
 def full_rank(draw, m, n):
+    if m < n:
+        return draw(full_rank(n, m)).T
     return draw(orthogonal(m))[:, :n] @ draw(triangular(n)).T
 
 

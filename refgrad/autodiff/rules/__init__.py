@@ -14,6 +14,7 @@ from refgrad.autodiff.rules import (
     einsum,
     elementwise,
     index,
+    least_squares,
     linalg,
     matrix,
     norm,
@@ -31,7 +32,7 @@ from refgrad.autodiff.rules import (
 )
 
 __all__ = [
-    "PRIMITIVES", "determinant", "discrete", "einsum", "elementwise", "index", "linalg", "matrix", "norm",
-    "order", "orthogonal", "reduce", "remainder", "scan", "shape", "smooth", "special", "spectral", "triangular",
-    "window",
+    "PRIMITIVES", "determinant", "discrete", "einsum", "elementwise", "index", "least_squares", "linalg", "matrix",
+    "norm", "order", "orthogonal", "reduce", "remainder", "scan", "shape", "smooth", "special", "spectral",
+    "triangular", "window",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from refgrad.backend.base import ELEMENTWISE, Backend, shape_of
 from refgrad.backend.exact import matrices
 from refgrad.backend.exact.array import TABLES, ElementArray
 from refgrad.backend.exact.field import box, lift
-from refgrad.errors import InvalidInput, ShapeError
+from refgrad.errors import InvalidInput, ShapeError, SingularMatrix
 from refgrad.typing import Array, DType, Shape
 
 __all__ = ["ElementBackend"]
@@ -221,6 +221,16 @@ class ElementBackend(Backend):
                 f"solve: expected shapes (..., n, n) and (..., n, k), got {a_data.shape} and {b_data.shape}"
             )
         return self._each(lambda field, m, right: field.solve(m, right), a_data, b_data)
+
+    def least_squares(self, a: Array, b: Array) -> Array:
+        at = self.matrix_transpose(a)
+        m, n = shape_of(a)[-2:]
+        try:
+            if m >= n:
+                return self.solve(self.matmul(at, a), self.matmul(at, b))
+            return self.matmul(at, self.solve(self.matmul(a, at), b))
+        except SingularMatrix as error:
+            raise type(error)(f"lstsq, pinv: expected full rank; of the product by its transpose, {error}") from None
 
     def solve_triangular(self, a: Array, b: Array, lower: bool, unit_diagonal: bool) -> Array:
         if not unit_diagonal:
