@@ -97,7 +97,7 @@ class LongProgram(RefgradError, RuntimeError):
 
 
 class TracedAssignment(RefgradError, TypeError):
-    """An element of a traced array was assigned to; traced arrays cannot change."""
+    """An element of a traced array was assigned to, which cannot change, or a traced value to one of a plain array."""
 
 
 class MissingExtra(RefgradError, ImportError):

@@ -16,12 +16,13 @@ from refgrad.autodiff.core import PRIMITIVES, Tracer, primal
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.backend import shape_of
 from refgrad.backend.exact.array import ElementArray
-from refgrad.errors import InvalidInput, NoDerivative, ShapeError
+from refgrad.errors import InvalidInput, NoDerivative, ShapeError, TracedAssignment
 from refgrad.tree import Structure, flatten, paths
 from refgrad.typing import Array, Tree
 
 __all__ = [
-    "as_own", "check_like", "check_result", "is_real", "memory_of", "name_of", "pair", "real_leaves", "select",
+    "as_own", "check_like", "check_result", "explain", "is_real", "memory_of", "name_of", "pair", "real_leaves",
+    "select",
 ]  # fmt: skip
 
 
@@ -57,8 +58,29 @@ def pair(out: Any, f: Callable[..., Any]) -> tuple[Any, Any]:
     """The result and the rest, of a function called with has_aux=True."""
     if not (isinstance(out, tuple) and len(out) == 2):
         given = f"a tuple of {len(out)}" if isinstance(out, tuple) else type(out).__name__
-        raise NoDerivative(f"{name_of(f)}: has_aux=True expects a pair (result, rest), got {given}")
+        raise InvalidInput(f"{name_of(f)}: has_aux=True expects a pair (result, rest), got {given}")
     return out
+
+
+def explain(error: Exception, what: str, f: Callable[..., Any], arguments: Tree) -> None:
+    """Raise what says more than `error`, which f raised on traced arguments, if there is more to say."""
+    place = f"{what}({name_of(f)})"
+    if type(error) is ValueError and isinstance(error.__cause__, NoDerivative):  # NumPy's, for what a traced value said
+        raise TracedAssignment(
+            f"{place}: a traced value was assigned to an element of a plain array, which would drop its derivative. "
+            "Write refgrad.numpy.stack([...]) of the elements in place of y[i] = x, or refgrad.numpy.where(mask, x, y)."
+        ) from error
+    candidates = (arguments, *arguments) if isinstance(arguments, (list, tuple)) else ()
+    found = [a for a in candidates if type(a) in (list, tuple) and a and all(type(e) is float for e in a)]
+    if found and isinstance(error, (AttributeError, TypeError)) and any(word in str(error) for word in _SEQUENCES):
+        kind = type(found[-1]).__name__
+        raise InvalidInput(
+            f"{place}: an argument is a {kind} of numbers, which is a container, so that the function computes with a "
+            f"{kind} of traced numbers. Give numpy.array(x), whose gradient is an array, or unpack it. It said: {error}"
+        ) from error
+
+
+_SEQUENCES = ("list", "tuple", "sequence", "plain NumPy array")
 
 
 def check_result(out: Any, f: Callable[..., Any], what: str) -> Any:
@@ -81,7 +103,12 @@ def real_leaves(tree: Tree, what: str) -> tuple[list[Array], Structure]:
         if (type(value) is ndarray and value.dtype.kind == "f") or is_real(value):
             continue
         hint = "Write 3.0 for 3, x.astype(float) for an integer array; leave labels and indices out of argnums."
-        if isinstance(value, np.ma.MaskedArray) or (isinstance(value, np.ndarray) and type(value) is not np.ndarray):
+        if not isinstance(value, (int, str, np.generic, np.ndarray, Fraction, Decimal)):
+            hint = (
+                "Convert it first: numpy.asarray(x) for an array of another library, such as a tensor of torch; a dict "
+                "or a dataclass of arrays for another object that holds parameters."
+            )
+        elif isinstance(value, np.ma.MaskedArray) or (isinstance(value, np.ndarray) and type(value) is not np.ndarray):
             hint = "Write numpy.asarray(x) for a plain array."
         elif isinstance(value, (Fraction, Decimal)) or getattr(getattr(value, "dtype", None), "kind", None) == "O":
             hint = "Write refgrad.exact.asarray(x) for rational numbers."
@@ -92,7 +119,10 @@ def real_leaves(tree: Tree, what: str) -> tuple[list[Array], Structure]:
 
 
 def _describe(value: Any) -> str:
-    return f"{type(value).__name__} of dtype {value.dtype}" if hasattr(value, "dtype") else repr(value)
+    if hasattr(value, "dtype"):
+        return f"{type(value).__name__} of dtype {value.dtype}"
+    text = repr(value)
+    return text if len(text) <= 80 and "\n" not in text else f"an object of type {type(value).__qualname__}"
 
 
 def is_real(value: Any) -> bool:

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.autodiff.arguments import as_own, memory_of, name_of, select
+from refgrad.autodiff.arguments import as_own, explain, memory_of, name_of, select
 from refgrad.autodiff.core import Primitive, Trace, Tracer
 from refgrad.autodiff.hidden_state import examine
 from refgrad.autodiff.moment import hold
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result
-from refgrad.autodiff.reverse import grad
+from refgrad.autodiff.reverse import gradient_at
 from refgrad.autodiff.rules.index import move_axes
 from refgrad.autodiff.rules.shape import with_examples
 from refgrad.autodiff.transform import Transform
@@ -146,6 +146,9 @@ def batched_at(
     ]
     try:
         out = f(*structure.unflatten(traced), **kwargs)
+    except (AttributeError, TypeError, ValueError) as error:
+        explain(error, "vmap", f, args)
+        raise
     finally:
         trace.alive = False
     results, structure = flatten(out)
@@ -207,19 +210,17 @@ def per_example_grad(f: ScalarFunction, argnums: int | tuple[int, ...] = 0) -> C
     >>> bool((per_example_grad(loss)(w, X, y) == (X @ w - y)[:, None] * X).all())
     True
     """
-    return Transform(_gradients, f, argnums, grad(f, argnums))
+    return Transform(_gradients, f, argnums)
 
 
-def _gradients(
-    f: ScalarFunction,
-    argnums: int | tuple[int, ...],
-    gradient: Callable[..., Tree],
-    /,
-    *args: Any,
-    **kwargs: Any,
-) -> Tree:
+def _gradients(f: ScalarFunction, argnums: int | tuple[int, ...], /, *args: Any, **kwargs: Any) -> Tree:
     places = select(args, argnums, f"per_example_grad({name_of(f)})")
     axes = tuple(None if i in places else 0 for i in range(len(args)))
+
+    def gradient(*args: Any, **kwargs: Any) -> Tree:
+        return gradient_at(f, args, kwargs, argnums, False, "per_example_grad")[1]
+
+    gradient.__qualname__ = name_of(f)
     return examine(lambda: batched_at(gradient, args, kwargs, axes, 0), f, args, kwargs, "per_example_grad")
 
 

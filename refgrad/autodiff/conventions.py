@@ -37,7 +37,8 @@ derivative                                                                   val
 ===========================================================================  =====================================
 
 Ends of a domain, and points without a direction. A square root has an infinite slope at 0, and zero times that is NaN:
-the derivatives of a length and of a standard deviation do not exist there. ``where`` does not undo it in reverse mode,
+the derivatives of a length and of a standard deviation do not exist there; that of one number alone is 0 whatever the
+number, and so is its derivative. ``where`` does not undo it in reverse mode,
 where 0 comes first and is then multiplied; choose the argument before the root is taken, as in the last row.
 
 ===========================================================================  =====================================
@@ -60,6 +61,8 @@ derivative                                                                   val
 ``grad(lambda x: np.sqrt(np.sum(x * x)))(np.zeros(2))``                      ``[nan, nan]``
 ``grad(lambda x: np.arctan2(x, 0.0))(0.0)``                                  ``nan``
 ``grad(np.std)(np.ones(2))``                                                 ``[nan, nan]``
+``grad(np.std)(np.ones(1))``                                                 ``[0.0]``
+``grad(lambda x: np.sum(np.std(x, axis=1)))(np.ones((2, 1)))``               ``[[0.0], [0.0]]``
 ``vjp(lambda x: np.where(x > 0, np.sqrt(x), 0.0), 0.0)[1](1.0)[0]``          ``nan``
 ``jvp(lambda x: np.where(x > 0, np.sqrt(x), 0.0), (0.0,), (1.0,))[1]``       ``0.0``
 ``grad(lambda x: np.where(x > 0, np.sqrt(np.where(x > 0, x, 1)), 0))(0.0)``  ``0.0``
@@ -107,8 +110,9 @@ derivative                                                                   val
 ===========================================================================  =====================================
 
 NaN and infinity. A choice between numbers of which one is NaN is NaN, and so is its derivative; clipping hands a NaN on
-as it is, with derivative 1. What was not chosen has derivative 0, NaN or not. Logarithms of sums take -inf for a
-probability of 0, which has no influence.
+as it is, with derivative 1. What `where` did not choose has derivative 0, NaN or not; but what that was computed from
+has 0 times the slope, in reverse mode, which is NaN where the slope is NaN or infinite. Logarithms of sums take -inf
+for a probability of 0, which has no influence.
 
 ===========================================================================  =====================================
 derivative                                                                   value
@@ -126,6 +130,8 @@ derivative                                                                   val
 ``grad(lambda x: np.clip(x, 0.0, 1.0))(nan)``                                ``1.0``
 ``grad(np.max)(np.array([1.0, nan]))``                                       ``[nan, nan]``
 ``grad(lambda x: rnp.where(True, x, nan))(1.0)``                             ``1.0``
+``vjp(lambda x: np.where(x == 0, x, np.sin(x) / x), 0.0)[1](1.0)[0]``        ``nan``
+``jvp(lambda x: np.where(x == 0, x, np.sin(x) / x), (0.0,), (1.0,))[1]``     ``1.0``
 ``grad(rnp.logsumexp)(np.array([-inf, 0.0]))``                               ``[0.0, 1.0]``
 ``grad(rnp.logsumexp)(np.array([-inf, -inf]))``                              ``[0.0, 0.0]``
 ``grad(lambda x: rnp.logsumexp(x, b=np.zeros(2)))(np.zeros(2))``             ``[nan, nan]``

@@ -6,10 +6,10 @@ carried at all, so constants cost nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from refgrad.autodiff.arguments import as_own, check_like, check_result, memory_of, name_of, pair, real_leaves
+from refgrad.autodiff.arguments import as_own, check_like, check_result, explain, memory_of, name_of, pair, real_leaves
 from refgrad.autodiff.core import Primitive, Trace, Tracer
 from refgrad.autodiff.moment import IMMUTABLE, hold
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result, zeros_like
@@ -102,18 +102,27 @@ def jvp(
         raise ShapeError(
             "jvp: expected tuples of primals and tangents, one entry per argument; write jvp(f, (x,), (v,))"
         )
-    what = f"jvp({name_of(f)}): argument "
-    xs, structure = real_leaves(tuple(primals), what)
+    return jvp_at(f, primals, tangents, has_aux, "jvp", f)
+
+
+def jvp_at(
+    f: Callable[..., Tree], primals: Sequence[Tree], tangents: Sequence[Tree], has_aux: bool, what: str, named: Any
+) -> tuple[Tree, ...]:
+    """What `jvp` returns; messages speak of the transformation `what` of the function `named`."""
+    xs, structure = real_leaves(tuple(primals), f"{what}({name_of(named)}): argument ")
     vs, other = flatten(tuple(tangents))
     if other != structure:
-        raise ShapeError(f"jvp: expected tangents of the structure of the primals, {structure!r}; got {other!r}")
-    check_like(xs, vs, "jvp: tangent ", tangents)
+        raise ShapeError(f"{what}: expected tangents of the structure of the primals, {structure!r}; got {other!r}")
+    check_like(xs, vs, f"{what}: tangent ", tangents)
     trace = ForwardTrace("jvp", f)
     try:
         out = f(*structure.unflatten([ForwardTracer(trace, hold(x), hold(v)) for x, v in zip(xs, vs, strict=True)]))
         if has_aux:
             out, aux = pair(out, f)
             aux = strip(trace, aux)
+    except (AttributeError, TypeError, ValueError) as error:
+        explain(error, what, named, primals)
+        raise
     finally:
         trace.alive = False
     leaves, structure = flatten(out)
@@ -122,7 +131,7 @@ def jvp(
     for leaf in leaves:
         mine = type(leaf) is ForwardTracer and leaf.owner is trace
         if not mine:
-            check_result(leaf, f, "jvp")
+            check_result(leaf, named, what)
         value = leaf.value if mine else leaf
         values.append(as_own(value, value, taken))
         derivatives.append(as_own(leaf.tangent if mine else zeros_like(leaf), values[-1], taken))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from refgrad.autodiff.arguments import as_own, check_like, check_result, memory_of, name_of, real_leaves
+from refgrad.autodiff.arguments import as_own, check_like, check_result, explain, memory_of, name_of, real_leaves
 from refgrad.autodiff.moment import hold, snapshot
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.reverse import ReverseTrace, ReverseTracer, pull, reachable
@@ -80,6 +80,9 @@ class Run:
         self._inputs = [ReverseTracer(trace, hold(x)) for x in self.primals]
         try:
             out = f(*self.in_structure.unflatten(self._inputs))
+        except (AttributeError, TypeError, ValueError) as error:
+            explain(error, transformation, f, primals)
+            raise
         finally:
             trace.alive = False
         self._outputs, self.out_structure = flatten(out)

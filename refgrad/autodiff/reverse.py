@@ -19,6 +19,7 @@ from refgrad.autodiff.arguments import (
     as_own,
     check_like,
     check_result,
+    explain,
     memory_of,
     name_of,
     pair,
@@ -188,9 +189,12 @@ def vjp(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[
     return (map(snapshot, result), pullback, *map(snapshot, aux))
 
 
-def vjp_at(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[Any, ...]:
-    """What `vjp` returns, for callers that leave the primals and the result as they are."""
-    xs, in_structure = real_leaves(primals, f"vjp({name_of(f)}): argument ")
+def vjp_at(
+    f: Callable[..., Tree], *primals: Tree, has_aux: bool = False, what: str = "vjp", named: Any = None
+) -> tuple[Any, ...]:
+    """What `vjp` returns, for callers that leave the primals and the result as they are; messages speak of `named`."""
+    named = f if named is None else named
+    xs, in_structure = real_leaves(primals, f"{what}({name_of(named)}): argument ")
     trace = ReverseTrace("vjp", f)
     inputs = [ReverseTracer(trace, hold(x)) for x in xs]
     try:
@@ -198,10 +202,15 @@ def vjp_at(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tup
         if has_aux:
             out, aux = pair(out, f)
             aux = strip(trace, aux)
+    except (AttributeError, TypeError, ValueError) as error:
+        explain(error, what, named, primals)
+        raise
     finally:
         trace.alive = False
     outputs, out_structure = flatten(out)
-    values = [o.value if type(o) is ReverseTracer and o.owner is trace else check_result(o, f, "vjp") for o in outputs]
+    values = [
+        o.value if type(o) is ReverseTracer and o.owner is trace else check_result(o, named, what) for o in outputs
+    ]
 
     def pullback(cotangent: Tree) -> tuple[Tree, ...]:
         us, structure = flatten(cotangent)
@@ -234,13 +243,18 @@ def _value_and_gradient(
 
 
 def gradient_at(
-    f: ScalarFunction, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | tuple[int, ...], has_aux: bool
+    f: ScalarFunction,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    argnums: int | tuple[int, ...],
+    has_aux: bool,
+    what: str = "grad",
 ) -> tuple[Any, Tree]:
     """The value and the gradient of f at one point; what `value_and_grad` returns, without making a function."""
-    places = select(args, argnums, "grad")
+    places = select(args, argnums, what)
     single = not isinstance(argnums, (tuple, list))
     chosen = args[places[0]] if single else tuple(args[p] for p in places)
-    xs, structure = real_leaves(chosen, f"grad({name_of(f)}): argument {argnums!r}")
+    xs, structure = real_leaves(chosen, f"{what}({name_of(f)}): argument {argnums!r}")
     trace = ReverseTrace("grad", f)
     inputs = [ReverseTracer(trace, hold(x)) for x in xs]
     traced = structure.unflatten(inputs)
@@ -255,11 +269,14 @@ def gradient_at(
         if has_aux:
             out, aux = pair(out, f)
             aux = strip(trace, aux)
+    except (AttributeError, TypeError, ValueError) as error:
+        explain(error, what, f, chosen)
+        raise
     finally:
         trace.alive = False
     mine = type(out) is ReverseTracer and out.owner is trace
     if not mine or out.shape != ():
-        _check_scalar(out, f, has_aux, mine)
+        _check_scalar(out, f, has_aux, mine, what)
     found = pull(trace, [out], [ones_like(out)], inputs) if mine else [None] * len(xs)
     taken: dict[int, Any] = {}
     leaves = [as_own(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, xs, strict=True)]
@@ -309,14 +326,14 @@ def _gradient(f: ScalarFunction, argnums: int | tuple[int, ...], has_aux: bool, 
     return (g, value[1]) if has_aux else g
 
 
-def _check_scalar(out: Any, f: ScalarFunction, has_aux: bool, mine: bool) -> None:
+def _check_scalar(out: Any, f: ScalarFunction, has_aux: bool, mine: bool, what: str) -> None:
     if isinstance(primal(out), (tuple, list, dict)) or out is None:
         hint = "" if has_aux else "; if it returns (value, rest), write has_aux=True"
-        raise NoDerivative(f"grad({name_of(f)}): expected one number as the result, got {type(out).__name__}{hint}.")
+        raise NoDerivative(f"{what}({name_of(f)}): expected one number as the result, got {type(out).__name__}{hint}.")
     if not mine:
-        check_result(out, f, "grad")
+        check_result(out, f, what)
     if shape_of(out) != ():
         raise NoDerivative(
-            f"grad({name_of(f)}): expected a result of shape (), one number, got shape {shape_of(out)}. "
+            f"{what}({name_of(f)}): expected a result of shape (), one number, got shape {shape_of(out)}. "
             "Reduce it, with refgrad.numpy.sum or mean, or take the whole Jacobian with refgrad.jacrev."
         )

@@ -19,9 +19,9 @@ from refgrad import backend
 from refgrad.autodiff.arguments import name_of, real_leaves, select
 from refgrad.autodiff.batch import batched_at
 from refgrad.autodiff.core import PRIMITIVES, primal
-from refgrad.autodiff.forward import jvp
+from refgrad.autodiff.forward import jvp_at
 from refgrad.autodiff.linearize import Run
-from refgrad.autodiff.reverse import grad, gradient_at
+from refgrad.autodiff.reverse import gradient_at
 from refgrad.autodiff.rows import independent_rows
 from refgrad.autodiff.transform import Transform
 from refgrad.backend import shape_of
@@ -52,7 +52,11 @@ def grad_and_hvp(f: ScalarFunction, x: Tree, v: Tree) -> tuple[Tree, Tree]:
     >>> bool((g == [4.0, 1.0]).all() and (hv == [4.0, 2.0]).all())
     True
     """
-    return jvp(lambda y: gradient_at(f, (y,), {}, 0, False)[1], (x,), (v,))
+    return _gradient_and_product(f, x, v, "grad_and_hvp")
+
+
+def _gradient_and_product(f: ScalarFunction, x: Tree, v: Tree, what: str) -> tuple[Tree, Tree]:
+    return jvp_at(lambda y: gradient_at(f, (y,), {}, 0, False, what)[1], (x,), (v,), False, what, f)  # type: ignore[return-value]
 
 
 def hvp(f: ScalarFunction, x: Tree, v: Tree) -> Tree:
@@ -60,7 +64,7 @@ def hvp(f: ScalarFunction, x: Tree, v: Tree) -> Tree:
 
     See `grad_and_hvp` for the parameters; this drops the gradient.
     """
-    return grad_and_hvp(f, x, v)[1]
+    return _gradient_and_product(f, x, v, "hvp")[1]
 
 
 def jacfwd(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
@@ -85,7 +89,7 @@ def _jacobian_by_columns(f: Callable[..., Tree], argnums: int, /, *args: Any, **
         raise ShapeError(f"jacfwd({name_of(f)}): expected an argument with at least one array, got none")
 
     def along(*tangents: Array) -> Tree:
-        return jvp(of_leaves, tuple(xs), tangents)[1]
+        return jvp_at(of_leaves, tuple(xs), tangents, False, "jacfwd", f)[1]
 
     columns, out_structure = flatten(batched_at(along, tuple(_units(xs)), {}, 0, -1))
     blocks = []
@@ -106,14 +110,26 @@ def jacrev(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
 
 
 def _jacobian_by_rows(f: Callable[..., Tree], argnums: int, /, *args: Any, **kwargs: Any) -> Tree:
-    place = _single_place(args, argnums, "jacrev")
-    real_leaves(args[place], f"jacrev({name_of(f)}): argument {place}")  # by the place that the caller knows
+    return _rows(f, args, kwargs, argnums, "jacrev", f)
+
+
+def _rows(
+    f: Callable[..., Tree],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    argnums: int,
+    what: str,
+    named: Callable[..., Any],
+) -> Tree:
+    """The Jacobian of f by reverse mode; messages speak of the transformation `what` of the function `named`."""
+    place = _single_place(args, argnums, what)
+    real_leaves(args[place], f"{what}({name_of(named)}): argument {place}")  # by the place that the caller knows
 
     def of_one(x: Tree) -> Tree:
         return f(*args[:place], x, *args[place + 1 :], **kwargs)
 
-    of_one.__qualname__ = name_of(f)
-    run = Run("jacrev", of_one, (args[place],))
+    of_one.__qualname__ = name_of(named)
+    run = Run(what, of_one, (args[place],))
     xs, outs, out_structure = run.primals, run.values, run.out_structure
     structure = run.in_structure.children[0]
     if not outs:
@@ -142,7 +158,14 @@ def hessian(f: ScalarFunction, argnums: int = 0) -> Callable[..., Tree]:
     >>> bool((hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0])) == [[4.0, 2.0], [2.0, 0.0]]).all())
     True
     """
-    return jacrev(grad(f, argnums), argnums)
+    return Transform(_hessian, f, argnums)
+
+
+def _hessian(f: ScalarFunction, argnums: int, /, *args: Any, **kwargs: Any) -> Tree:
+    def gradient(*args: Any, **kwargs: Any) -> Tree:
+        return gradient_at(f, args, kwargs, argnums, False, "hessian")[1]
+
+    return _rows(gradient, args, kwargs, argnums, "hessian", f)
 
 
 def _single_place(args: tuple[Any, ...], argnums: int, what: str) -> int:

@@ -20,7 +20,7 @@ from refgrad.autodiff.core import Tracer, value_of
 from refgrad.errors import NoDerivative
 from refgrad.numpy.sliding import sliding_window_view
 
-__all__ = ["apply_function", "apply_ufunc"]
+__all__ = ["apply_function", "apply_ufunc", "hint"]
 
 _REDUCTIONS = {"add": "sum", "maximum": "max", "minimum": "min", "multiply": "prod", "logaddexp": "logsumexp"}
 _RUNNING = {"add": "cumsum", "multiply": "cumprod", "logaddexp": "logcumsumexp"}
@@ -38,6 +38,25 @@ SCIPYS = {
     "erf": "erf", "expit": "logistic", "gammaln": "lgamma", "psi": "digamma", "xlog1py": "xlog1py", "xlogy": "xlogy",
 }  # fmt: skip
 """Ufuncs of `scipy.special`, by their own names, that this namespace has."""
+
+
+HINTS = {
+    "numpy.angle": "Write refgrad.numpy.arctan2(imaginary, real).",
+    "numpy.fft": "Multiply by its matrix: numpy.fft.fft(numpy.eye(n)) for fft, its real and imaginary part one by one.",
+    "numpy.interp": "Find the places with numpy.searchsorted(xp, x); join the neighbours there, from numpy.take.",
+    "numpy.linalg.cond": "Take the quotient of singular values, numpy.linalg.svd(x, compute_uv=False).",
+    "numpy.linalg.eig": "Of a symmetric matrix, write numpy.linalg.eigh or eigvalsh.",
+    "numpy.median": "Take the middle of numpy.sort(x): one element, or the mean of two.",
+    "numpy.nanmedian": "Take the middle of numpy.sort(x[~numpy.isnan(x)]): one element, or the mean of two.",
+    "numpy.percentile": "Take the elements of numpy.sort(x) on either side of the place, and their weighted mean.",
+    "numpy.quantile": "Take the elements of numpy.sort(x) on either side of the place, and their weighted mean.",
+    "scipy.linalg.expm": "Take numpy.linalg.eigh if x is symmetric; if not, sum the series of x / 2**k and square.",
+    "scipy.special.log_softmax": "Write refgrad.numpy.nn.log_softmax(x, axis).",
+    "scipy.special.logsumexp": "Write refgrad.numpy.logsumexp(x, axis, b=weights).",
+    "scipy.special.polygamma": "Write refgrad.numpy.polygamma(n, x).",
+    "scipy.special.softmax": "Write refgrad.numpy.softmax(x, axis).",
+}
+"""What to write in place of functions that have no rule, by their full names or those of their packages."""
 
 
 @cache
@@ -82,15 +101,24 @@ def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[s
             f"numpy.{name}(..., out=...): a traced value cannot be written into an array that exists, and x += y on a "
             "plain array x does just that. Write x = x + y."
         )
-    called = name if method == "__call__" else f"{name}.{method}"
+    called = _library(ufunc) + name if method == "__call__" else f"{_library(ufunc)}{name}.{method}"
     raise _no_rule(called + "".join(f", {key}=" for key in kwargs))
+
+
+def _library(ufunc: Any) -> str:
+    """Where a ufunc can be found by its name; nowhere, perhaps."""
+    name = ufunc.__name__
+    for library in ("numpy", "scipy.special"):
+        if getattr(sys.modules.get(library), name, None) is ufunc:
+            return f"{library}."
+    return ""
 
 
 @cache
 def _counterparts() -> dict[Any, Callable[..., Any]]:
     table: dict[Any, Callable[..., Any]] = {np.lib.stride_tricks.sliding_window_view: sliding_window_view}
-    for name in PIECEWISE_CONSTANT:
-        table[getattr(np, name)] = _on_plain_values(getattr(np, name))
+    for function in (np.linalg.matrix_rank, *(getattr(np, name) for name in PIECEWISE_CONSTANT)):
+        table[function] = _on_plain_values(function)
     for library, own in ((np, namespace), (np.linalg, namespace.linalg)):
         for name in own.__all__:
             theirs, ours = getattr(library, name, None), getattr(own, name)
@@ -103,7 +131,7 @@ def apply_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: 
     """``function(*args, **kwargs)`` by its counterpart here."""
     ours = _counterparts().get(function)
     if ours is None:
-        raise _no_rule(_name(function))
+        raise _no_rule(f"numpy.{_name(function)}")
     return _call(ours, function, args, _telling(kwargs, args) if kwargs else kwargs)
 
 
@@ -144,8 +172,13 @@ def _tracers(args: Any) -> Iterator[Tracer]:
             yield x
 
 
+def hint(name: str) -> str | None:
+    """What to write in place of a function, by its full name or that of the package that it is in."""
+    return HINTS.get(name, HINTS.get(name.rpartition(".")[0]))
+
+
 def _no_rule(name: str) -> NoDerivative:
     return NoDerivative(
-        f"numpy.{name} has no derivative rule in refgrad. Write it with the functions of refgrad.numpy; if its result "
-        "needs no derivative, apply it to refgrad.value_of(x)."
+        f"{name} has no derivative rule in refgrad. {hint(name) or 'Write it with the functions of refgrad.numpy.'} If "
+        "its result needs no derivative, apply it to refgrad.value_of(x)."
     )

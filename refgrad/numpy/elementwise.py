@@ -273,7 +273,11 @@ def _numbers(a: Array, b: Array) -> tuple[Array, Array]:
 
 
 def where(condition: Any, a: Any = None, b: Any = None, /) -> Array:
-    """A where `condition` holds and b elsewhere; the derivative of what was not chosen is 0, even at NaN.
+    """A where `condition` holds and b elsewhere; what was not chosen may be NaN or infinite, and has derivative 0.
+
+    That holds for `a` and `b` themselves. What computes them gets a 0 in reverse mode, and multiplies it by its slope:
+    an infinite one makes NaN of it, as for ``where(x > 0, sqrt(x), 0)`` at 0. Choose the argument as well:
+    ``where(x > 0, sqrt(where(x > 0, x, 1)), 0)``.
 
     With a plain condition alone, the places where it holds, as NumPy's.
     """

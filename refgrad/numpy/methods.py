@@ -6,6 +6,7 @@ What would drop a derivative without a word (conversion to a plain array, assign
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,7 +29,7 @@ from refgrad.numpy import (
     sorting,
     statistics,
 )
-from refgrad.numpy.dispatch import apply_function, apply_ufunc
+from refgrad.numpy.dispatch import apply_function, apply_ufunc, hint
 from refgrad.typing import DType
 
 __all__ = ["ArrayMethods"]
@@ -225,6 +226,13 @@ class ArrayMethods(Tracer):
     __index__ = __int__
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        theirs = _scipys_caller()
+        if theirs is not None:
+            advice = hint(theirs) or "Write it with the functions of refgrad.numpy."
+            raise NoDerivative(
+                f"{theirs} makes plain NumPy arrays of its arguments, and a traced value of shape {self.shape} would "
+                f"lose its derivative. {advice} If none is needed, give refgrad.value_of(x)."
+            )
         return _refuse(
             self,
             "conversion to a plain NumPy array",
@@ -232,6 +240,21 @@ class ArrayMethods(Tracer):
             "refgrad.numpy.stack([...]) to collect values, refgrad.numpy.where to choose, refgrad.value_of(x) to look, "
             "and for a[x] with a traced index refgrad.numpy.take(a, x, axis=0)",
         )
+
+
+def _scipys_caller() -> str | None:
+    """The function of SciPy that the user's code has called, if one of them asks for a plain array."""
+    found, frame = None, sys._getframe(2)
+    while frame is not None:
+        module, name = str(frame.f_globals.get("__name__")), frame.f_code.co_qualname
+        if module.startswith("scipy."):
+            package = ".".join(module.split(".")[:2])
+            if found is None or hasattr(sys.modules[package], name):
+                found = f"{package}.{name}"
+        elif not module.startswith(("numpy", "refgrad")):
+            break
+        frame = frame.f_back  # type: ignore[assignment]
+    return found
 
 
 def _refuse(x: Tracer, what: str, instead: str) -> Any:

@@ -41,8 +41,12 @@ def var(
 def std(
     x: Any, axis: Axes = None, *, ddof: float = 0, correction: float | None = None, keepdims: bool = False
 ) -> Array:
-    """The square root of `var`; where all elements are equal, its derivative is NaN."""
-    return sqrt(var(x, axis, ddof=ddof, correction=correction, keepdims=keepdims))
+    """The square root of `var`. Where several elements are all equal, its derivative is NaN; of one alone, 0."""
+    x = asarray(x)
+    y = var(x, axis, ddof=ddof, correction=correction, keepdims=keepdims)
+    if math.prod(shape_of(x)[a] for a in axes_of(x, axis, "std")) == 1 and not (ddof or correction):
+        return y  # 0, whatever the element is
+    return sqrt(y)
 
 
 def ptp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.autodiff.arguments import name_of
+from refgrad.autodiff.arguments import explain, name_of
 from refgrad.autodiff.core import Tracer
 from refgrad.autodiff.hidden_state import examine
 from refgrad.autodiff.record import Constant, Equation, RecordTrace, RecordTracer, Variable
@@ -122,6 +122,9 @@ def record(
     outside = surroundings(f)
     try:
         out = examine(lambda: f(*held_args, **held_kwargs), f, args, kwargs, "stage")
+    except (AttributeError, TypeError, ValueError) as error:
+        explain(error, "stage", f, args)
+        raise
     finally:
         trace.alive = False
     found, structure = flatten(out)

@@ -43,8 +43,10 @@ def inputs(primitive, shapes, rng):
             arrays.append(rng.integers(0, 2, shape).astype(bool))
             continue
         numbers = np.array([2 * next(pool) - 39 for _ in range(size)], int).reshape(shape)  # odd, from -39 to 39
-        numbers = np.abs(numbers) if domain.kind == "positive" else numbers
-        arrays.append(exact.asarray(numbers.astype(object)) / (64 if domain.kind == "inside" else 16))
+        numbers = np.abs(numbers) if domain.kind in ("positive", "beyond") else numbers
+        # no odd number of sixteenths is a whole multiple of one of seventeenths
+        x = exact.asarray(numbers.astype(object)) / {"inside": 64, "nonzero": 17}.get(domain.kind, 16)
+        arrays.append(1 + x if domain.kind == "beyond" else x)
     return arrays
 
 

@@ -41,10 +41,12 @@ CALLS = {
     "multi_dot with vectors": lambda l: l.multi_dot([A[0], B, S[1]]),
     "norm": lambda l: l.norm(A),
     "outer": lambda l: l.outer(A[0], B[0]),
+    "pinv": lambda l: l.pinv(STACK[..., :2]),
     "qr": lambda l: l.qr(STACK),
     "slogdet": lambda l: l.slogdet(STACK),
     "solve": lambda l: l.solve(STACK, A),
     "solve a vector": lambda l: l.solve(STACK, A[0]),
+    "svd": lambda l: l.svd(STACK, compute_uv=False),
     "svdvals": lambda l: l.svdvals(A),
     "trace": lambda l: l.trace(STACK, offset=1),
     "tensordot": lambda l: l.tensordot(STACK, A, axes=1),
@@ -78,7 +80,8 @@ def test_the_functions_are_numpys_by_name_plain_and_traced(call):
 
 
 def test_every_name_of_the_namespace_that_numpy_has_is_compared_with_numpys():
-    assert {name.split()[0] for name in CALLS} >= {name for name in la.__all__ if hasattr(np.linalg, name)}
+    elsewhere = {"lstsq"}  # whose rank has no derivative: tests of least squares
+    assert {name.split()[0] for name in CALLS} | elsewhere >= {name for name in la.__all__ if hasattr(np.linalg, name)}
 
 
 def test_the_diagonal_and_the_trace_are_differentiated():

@@ -9,7 +9,7 @@ import pytest
 
 import refgrad.numpy as rnp
 from refgrad import grad, jvp, vjp, vmap
-from refgrad.errors import NoDerivative
+from refgrad.errors import NoDerivative, TracedAssignment
 
 A = np.array([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]])
 V = np.array([[1.0, -1.0, 3.0], [0.0, 2.0, 5.0]])
@@ -151,21 +151,14 @@ def test_a_shape_may_be_a_number():
     assert vjp(lambda x: np.broadcast_to(x, 3), 2.0)[1](np.ones(3))[0] == 3.0
 
 
-def test_a_remainder_is_refused_by_name():
-    for f in (lambda x: x % 2, lambda x: 2 % x):
-        with pytest.raises(NoDerivative, match=r"numpy\.remainder has no derivative rule"):
-            grad(f)(1.0)
-
-
 def test_an_assignment_into_a_plain_array_says_how_to_collect_values():
     def f(x):
         y = np.zeros(2)
         y[0] = x
         return y[0]
 
-    with pytest.raises(ValueError) as raised:  # NumPy's own, whose cause is ours
+    with pytest.raises(TracedAssignment, match=r"refgrad\.numpy\.stack"):
         grad(f)(1.0)
-    assert "refgrad.numpy.stack" in str(raised.value.__cause__)
     with pytest.raises(NoDerivative, match=r"refgrad\.numpy\.take\(a, x, axis=0\)"):
         vmap(lambda i: np.arange(3.0)[i])(np.array([0, 2]))
 

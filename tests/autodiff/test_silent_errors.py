@@ -81,7 +81,7 @@ def test_has_aux_wants_a_pair(result):
         lambda f: jvp(f, (X,), (X,), has_aux=True),
         lambda f: vjp(f, X, has_aux=True),
     ):
-        with pytest.raises(NoDerivative, match="pair"):
+        with pytest.raises(InvalidInput, match="pair"):
             call(lambda x: result)
 
 
@@ -153,7 +153,7 @@ def test_a_foreign_ufunc_with_a_name_of_ours_is_not_ours():
     with pytest.raises(NoDerivative, match="no derivative rule"):
         grad(lambda x: rnp.sum(relu(x)))(X)
     compiled = type("Compiled", (), {"__name__": "relu"})()  # as compilers of ufuncs name theirs
-    with pytest.raises(NoDerivative, match=r"numpy.relu has no derivative rule"):
+    with pytest.raises(NoDerivative, match=r"^relu has no derivative rule"):
         grad(lambda x: rnp.sum(apply_ufunc(compiled, "__call__", (x,), {})))(X)
 
 
