@@ -66,7 +66,8 @@ def _over(x: Array, y: Array) -> Array:
     if of(primal(y)).exact:
         return x / y
     both = (x == 0) & (y == 0)
-    return where(both, ratio(x, y), x / where(both, 1, y))
+    # what is not chosen is 0 / 1, lest 0 times its slope be NaN where x / y overflows
+    return where(both, ratio(where(both, x, 0), where(both, y, 1)), x / where(both, 1, y))
 
 
 _LOGARITHMS = (case(real(2, 3), positive(2, 3)), case(real(3), positive(2, 1)), case(real(), positive()))
