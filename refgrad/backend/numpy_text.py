@@ -153,7 +153,8 @@ def least_squares(a, b):
     """The solution of ``a @ x = b`` of the smallest residual, or of the smallest norm, for matrices of full rank."""
     m, n = a.shape[-2:]
     q, r = np.linalg.qr(a if m >= n else np.swapaxes(a, -1, -2))
-    s = np.linalg.svd(r, compute_uv=False)
+    finite = np.all(np.isfinite(r), axis=(-2, -1), keepdims=True)  # one matrix that is not spoils no other
+    s = np.linalg.svd(np.where(finite, r, np.eye(min(m, n), dtype=r.dtype)), compute_uv=False)
     if s.size and np.any(s[..., -1] <= max(m, n) * np.finfo(s.dtype).eps * s[..., 0]):
         raise np.linalg.LinAlgError(
             f"expected matrices of full rank {min(m, n)}, where the solution has derivatives; the smallest singular "
