@@ -95,7 +95,11 @@ def to_fractions(x: Any) -> Any:
 
 
 def bounds(x: Array) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper bounds of the elements of an exact array or of balls, as object arrays of Fractions."""
+    """Lower and upper bounds of the elements of an exact array or of balls, as object arrays of Fractions.
+
+    Of balls beyond 2^8192 the outer bound is an infinity, a float: to write the number out would take any memory. A
+    number nearer to 0 than 2^-8192 has the bounds 0 and that.
+    """
     if isinstance(x, ExactArray) or not isinstance(x, ElementArray):
         values = np.asarray(to_fractions(x), object)
         return values, values
@@ -115,7 +119,8 @@ class Enclosure:
     value : tree
         The result as exact arrays or as balls.
     low, high : tree
-        Object arrays of Fractions with ``low <= true value <= high``; equal where the result is rational.
+        Object arrays of Fractions with ``low <= true value <= high``, as from `bounds`; equal where the result is
+        rational.
     bits : int or None
         The precision of the balls; None for a rational result, which is exact.
     """
@@ -146,12 +151,13 @@ def evaluate(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosur
         Floats and arrays of floats are taken at their exact values. Ints, integer arrays (labels, indices), masks,
         strings and callables are passed on as they are.
     bits : int
-        The relative accuracy asked of the balls, in the largest norm of each array of the result.
+        The relative accuracy asked of the balls, in the largest norm of each array of the result. An array known to
+        within 2^-8192, which is far below every float, is accurate whatever its numbers.
 
     Raises
     ------
     Inconclusive
-        If 4096 bits do not give that accuracy.
+        If a working precision of 4096 bits does not give that accuracy: 128 bits are tried first, then twice as many.
     InvalidInput
         If f returns floats: they are no truth. It went through math, astype or another library, or divided integers.
     MissingExtra
@@ -175,12 +181,14 @@ def evaluate(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosur
             return found
     except (NotRational, Undecided):
         pass
+    from refgrad.backend.exact.balls import BALLS
+
     working = _START
     while working <= _LIMIT:
         with precision(working):
             try:
                 found = _enclosure(f(*tree.map(lambda x: balls(x) if isinstance(x, ExactArray) else x, given)), working)
-                if _accurate(found, bits):
+                if all(BALLS.accurate(leaf.data.flat, bits) for leaf in tree.flatten(found.value)[0] if _is_ball(leaf)):
                     return found
             except Undecided:
                 pass
@@ -197,21 +205,24 @@ def error(y: Tree, truth: Tree) -> Fraction:
     Parameters
     ----------
     y : tree of float arrays or numbers
-        The result to be judged; each float means its exact binary value.
+        The result to be judged; each float means its exact binary value. An infinity means all numbers from the largest
+        float of its dtype on, so that its error is 0 where the truth is one of them, and else what is missing to it.
     truth : Enclosure, or tree as y of exact arrays, balls, ints, Fractions
-        Where it is an enclosure, the error is the largest that it allows, and so never too small.
+        Where it is an enclosure, the error is the largest that it allows, and so never too small. Floats are no truth;
+        `asarray` says that their exact values are meant.
 
     Returns
     -------
     Fraction
-        An absolute error. Divide by `attainable` for one in units of what the precision permits.
+        An absolute error. Divide by `attainable` for one in units of what the precision permits. Of a finite y it is an
+        infinity where the truth is beyond 2^8192.
 
     Raises
     ------
     ShapeError
         If y and truth have different structures or shapes.
     InvalidInput
-        If y has an infinite or NaN element: its error is no number.
+        If y has a NaN element, whose error is no number, or truth has floats.
     """
     values, structure = tree.flatten(y)
     if isinstance(truth, Enclosure):
@@ -219,25 +230,49 @@ def error(y: Tree, truth: Tree) -> Fraction:
         pairs = list(zip(lows, tree.flatten(truth.high)[0], strict=True))
     else:
         leaves, its_structure = tree.flatten(truth)
-        pairs = [bounds(leaf) for leaf in leaves]
+        pairs = [bounds(_not_float(leaf)) for leaf in leaves]
     if structure != its_structure:
         raise ShapeError(f"error: expected y with the structure of truth, {its_structure!r}; got {structure!r}")
     largest = Fraction(0)
     for value, (low, high) in zip(values, pairs, strict=True):
-        given = asarray(value if isinstance(value, (ElementArray, np.ndarray)) else np.asarray(value))
+        given = value if isinstance(value, (ElementArray, np.ndarray)) else np.asarray(value)
         if given.shape != low.shape:
             raise ShapeError(f"error: expected y with the shape of truth, {low.shape}; got {given.shape}")
+        if isinstance(given, np.ndarray) and given.dtype.kind == "f" and np.isinf(given).any():
+            infinite, top = np.isinf(given), np.finfo(given.dtype).max
+            last = to_fractions(top)
+            low, high = (np.where(infinite, np.clip(bound, -last, last), bound) for bound in (low, high))
+            given = np.where(infinite, np.copysign(top, given), given)
         largest = max(largest, distance(np.asarray(to_fractions(given), object), low, high)[1])
     return largest
 
 
+def _not_float(leaf: Any) -> Any:
+    """`leaf`, if it can be a truth."""
+    values = [] if isinstance(leaf, ElementArray) else np.asarray(leaf, object).ravel().tolist()
+    if any(isinstance(value, (float, complex, np.inexact)) for value in values):
+        raise InvalidInput(
+            "error: expected a truth of exact arrays, balls, ints or Fractions, or what evaluate returned; got floats, "
+            "which are no truth. Write refgrad.exact.asarray(truth) if their exact binary values are meant."
+        )
+    return leaf
+
+
 def distance(y: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[Fraction, Fraction]:
-    """Bounds of ``max_i |y_i - f_i|`` over all f with ``low <= f <= high``; arrays of Fractions of one shape."""
+    """Bounds of ``max_i |y_i - f_i|`` over all f with ``low <= f <= high``; arrays of Fractions of one shape.
+
+    Where `low` and `high` have infinities, the second may be one.
+    """
     near, far = Fraction(0), Fraction(0)
     for value, below, above in zip(y.flat, low.flat, high.flat, strict=True):
-        near = max(near, below - value, value - above)
-        far = max(far, above - value, value - below)
+        near = max(near, _minus(below, value), _minus(value, above))
+        far = max(far, _minus(above, value), _minus(value, below))
     return near, far
+
+
+def _minus(a: Any, b: Any) -> Any:
+    """``a - b`` of Fractions of any size, one of which may be an infinity."""
+    return a if isinstance(a, float) else -b if isinstance(b, float) else a - b
 
 
 def attainable(
@@ -252,8 +287,10 @@ def attainable(
     """The absolute error that a backward-stable method may make in evaluating f at x in `dtype`.
 
     The largest of several responses ``|f(x (1 + s u)) - f(x)|``, evaluated exactly, with the unit roundoff u and random
-    signs s for the elements of x, plus ``u S``: rounding the input and the output can cost that much, whatever the
-    method. Sound code stays within a few times it; refgrad's own limit is 30, `refgrad.accuracy.LIMIT`.
+    signs s for the elements of x, plus ``u S`` and the smallest positive float: rounding the input and the output can
+    cost that much, whatever the method. Sound code stays within a few times it; refgrad's own limit is 30,
+    `refgrad.accuracy.LIMIT`. Numbers beyond the largest float count as that float, for an infinity meets them (see
+    `error`); and an x (1 + s u) outside the domain of f is left out.
 
     Parameters
     ----------
@@ -283,19 +320,21 @@ def attainable(
     if not isinstance(patterns, int) or isinstance(patterns, bool) or patterns < 1:
         raise InvalidInput(f"attainable: expected patterns, an int of at least 1, got {patterns!r}")
     given = tuple(tree.map(_convert_argument, argument) for argument in (x if type(x) is tuple else (x,)))
-    base = _middles(evaluate(f, *given))
+    last = accuracy.LARGEST[_name(dtype)]
+    base = _middles(evaluate(f, *given), last)
 
     def near(pattern: int) -> list[Fraction]:
         signs = random.Random(f"{seed}/{pattern}")
         moved = tree.map(lambda leaf: _perturb(leaf, unit, signs) if isinstance(leaf, ExactArray) else leaf, given)
-        return _middles(evaluate(f, *moved))
+        return _middles(evaluate(f, *moved), last)
 
     if magnitude is None:
         scale = base
     else:
-        scale = _middles(evaluate(magnitude, *given) if callable(magnitude) else evaluate(lambda: asarray(magnitude)))
+        found = evaluate(magnitude, *given) if callable(magnitude) else evaluate(lambda: asarray(magnitude))
+        scale = _middles(found, last)
     size = max((abs(value) for value in scale), default=Fraction(0))
-    return accuracy.attainable(base, map(near, range(patterns)), unit, size)
+    return accuracy.attainable(base, map(near, range(patterns)), unit, size, accuracy.SMALLEST[_name(dtype)])
 
 
 def _name(dtype: Any) -> str:
@@ -310,10 +349,14 @@ def _perturb(x: ExactArray, unit: Fraction, signs: random.Random) -> ExactArray:
     return x * (1 + asarray(relative.reshape(x.shape)))  # type: ignore[no-any-return]
 
 
-def _middles(found: Enclosure) -> list[Fraction]:
-    """The midpoints of all elements of all leaves."""
+def _middles(found: Enclosure, last: Fraction) -> list[Fraction]:
+    """The midpoints of all elements of all leaves, those beyond `last` taken for it."""
+
+    def middle(*bounds: Any) -> Fraction:
+        return sum(max(-last, min(bound, last)) for bound in bounds) / 2  # type: ignore[return-value]
+
     pairs = zip(tree.flatten(found.low)[0], tree.flatten(found.high)[0], strict=True)
-    return [(a + b) / 2 for low, high in pairs for a, b in zip(low.flat, high.flat, strict=True)]
+    return [middle(a, b) for low, high in pairs for a, b in zip(low.flat, high.flat, strict=True)]
 
 
 def _convert_argument(leaf: Any) -> Any:
@@ -333,7 +376,7 @@ def _enclosure(value: Tree, bits: int | None) -> Enclosure:
     """What f returned, with its bounds; of an evaluation on rationals, balls make an inexact one."""
     leaves, structure = tree.flatten(value)
     pairs = [bounds(_truth(leaf)) for leaf in leaves]
-    if bits is None and any(isinstance(leaf, ElementArray) and leaf.dtype == "ball" for leaf in leaves):
+    if bits is None and any(map(_is_ball, leaves)):
         bits = 0
     return Enclosure(
         value, structure.unflatten([p[0] for p in pairs]), structure.unflatten([p[1] for p in pairs]), bits
@@ -353,10 +396,5 @@ def _truth(leaf: Any) -> Any:
     )
 
 
-def _accurate(found: Enclosure, bits: int) -> bool:
-    for low, high in zip(tree.flatten(found.low)[0], tree.flatten(found.high)[0], strict=True):
-        width = max((h - low for low, h in zip(low.flat, high.flat, strict=True)), default=Fraction(0))
-        scale = max((min(abs(a), abs(b)) for a, b in zip(low.flat, high.flat, strict=True)), default=Fraction(0))
-        if width * 2**bits > scale and width:
-            return False
-    return True
+def _is_ball(leaf: Any) -> bool:
+    return isinstance(leaf, ElementArray) and leaf.dtype == "ball"

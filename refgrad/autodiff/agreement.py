@@ -138,6 +138,8 @@ def _bounds(parts: Leaves) -> tuple[Fraction, Fraction, Fraction]:
         if not of(term).exact:
             raise NotRational(f"expected exact arrays, got {type(term).__name__}: the function went through floats")
         below, above = exact.bounds(_sum(term))
+        if math.inf in (-below.item(), above.item()):
+            raise Undecided("a derivative is beyond 2^8192")
         low, high = low + below.item(), high + above.item()
         size += sum(max(abs(a), abs(b)) for a, b in zip(*(bound.flat for bound in exact.bounds(term)), strict=True))
     return low, high, size

@@ -42,8 +42,8 @@ def norm(x: Array) -> float:
 
 def _root(square: Fraction) -> float:
     """The square root of a rational, to all digits of a float and beyond its range of squares."""
-    if not square:
-        return 0.0
+    if not square or square == math.inf:
+        return float(square)
     excess = square.numerator.bit_length() - square.denominator.bit_length()
     shift = 2 * max(0, 64 - excess // 2)  # so that the integer root below has at least 63 bits
     root = math.isqrt((square.numerator << shift) // square.denominator)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -347,8 +346,8 @@ def ldexp(x: Any, n: Any) -> Array:
     plain = primal(x)
     table = backend.of(plain)
     if table.exact:
-        powers = [Fraction(2) ** k for k in n.ravel().tolist()]
-        return x * table.xp.asarray(np.array([*powers, None], object)[:-1].reshape(n.shape))
+        two = table.xp.asarray(2)
+        return x * table.xp.reshape(table.xp.asarray([two**k for k in n.ravel().tolist()]), n.shape)
     limits = float_limits(plain)
     n = np.clip(n.astype(int), -8 * limits.maxexp, 8 * limits.maxexp)
     while True:  # powers beyond the range of the dtype, one within it after another

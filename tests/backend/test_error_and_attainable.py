@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -51,9 +52,49 @@ def test_trees_are_compared_leaf_by_leaf_and_their_structure_is_checked():
 
 
 def test_a_result_that_is_no_number_has_no_error():
-    for bad in (np.nan, np.inf):
-        with pytest.raises(InvalidInput, match="finite"):
-            exact.error(np.array([bad]), exact.asarray([0]))
+    with pytest.raises(InvalidInput, match="finite"):
+        exact.error(np.array([np.nan, np.inf]), exact.asarray([0, 0]))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_an_infinity_meets_every_truth_beyond_the_largest_float_and_is_off_by_what_is_missing_to_it(dtype):
+    largest = Fraction(float(np.finfo(dtype).max))
+    inf = np.array([np.inf, -np.inf, 1], dtype)
+    assert exact.error(inf, exact.asarray([largest, -largest, 1])) == 0
+    assert exact.error(inf, exact.asarray([largest * 7, -(largest**3), 1])) == 0
+    assert exact.error(inf, exact.evaluate(lambda x: np.exp(x) * np.array([1, -1, 0]) + np.array([0, 0, 1]), 1e9)) == 0
+    assert exact.error(inf, exact.asarray([largest, -largest + 5, 1])) == 5
+    assert exact.error(inf, exact.asarray([-largest, -largest, 1])) == 2 * largest
+    assert exact.error(inf, exact.asarray([largest, -largest, 3])) == 2
+    finite = np.array([1, -np.inf, 1], dtype)
+    assert exact.error(finite, exact.asarray([largest * 7, -largest, 1])) == largest * 7 - 1
+    assert exact.error(-np.inf, exact.asarray(-(10**400))) == 0
+    assert exact.error(np.finfo(dtype).max, exact.evaluate(np.exp, 1e9)) == math.inf
+
+
+@pytest.mark.parametrize(
+    "truth", [np.array([0.1]), np.float32([0.1]), [0.1], np.array([Fraction(1, 10), 0.1], object)[1:]]
+)
+def test_floats_are_no_truth_to_judge_by(truth):
+    with pytest.raises(InvalidInput, match=r"asarray\(truth\)"):
+        exact.error([0.1] if isinstance(truth, list) else np.array([0.1]), truth)
+    assert exact.error(np.array([0.1]), exact.asarray(np.array([0.1]))) == 0
+
+
+@pytest.mark.parametrize(
+    ("dtype", "unit", "tiny"), [("float64", U64, Fraction(1, 2**1074)), ("float32", U32, Fraction(1, 2**149))]
+)
+def test_what_is_attainable_has_the_smallest_float_in_it_and_ends_at_the_largest(dtype, unit, tiny):
+    smallest, largest = (Fraction(float(x)) for x in (np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max))
+    assert smallest == tiny
+    assert exact.attainable(lambda x: x * 0, 1.0, dtype) == tiny
+    assert tiny < exact.attainable(np.exp, -1e9, dtype) <= tiny + Fraction(1, 2**8000)
+    assert exact.attainable(np.exp, 1e9, dtype) == unit * largest + tiny
+    assert exact.attainable(np.exp, 1.0, dtype, magnitude=exact.asarray(10**400)) <= 2 * unit * largest
+    # a truth between two subnormal numbers is met by either of them, and by no number that is farther away
+    truth = exact.evaluate(np.exp, -744.5)
+    assert exact.error(math.exp(-744.5), truth) < exact.attainable(np.exp, -744.5)
+    assert exact.error(1e-300, truth) > 30 * exact.attainable(np.exp, -744.5)
 
 
 @settings(max_examples=12, deadline=None, derandomize=True, database=None)
@@ -64,12 +105,13 @@ def test_of_a_sum_the_attainable_error_is_the_largest_signed_sum_drawn_and_one_r
         found = exact.attainable(np.sum, x, dtype)
         total = sum(abs(n) for n in numbers)
         rounding = unit * abs(sum(numbers))
+        tiny = Fraction(float(np.finfo(dtype).smallest_subnormal))
         # s in {-1, 1}^n moves the sum by u |sum s_i x_i|; enough draws attain the most
-        assert rounding <= found <= unit * total + rounding
-        assert exact.attainable(np.sum, x, dtype, patterns=100) == unit * total + rounding
-        assert exact.attainable(np.sum, x, dtype, magnitude=total, patterns=100) == 2 * unit * total
+        assert rounding + tiny <= found <= unit * total + rounding + tiny
+        assert exact.attainable(np.sum, x, dtype, patterns=100) == unit * total + rounding + tiny
+        assert exact.attainable(np.sum, x, dtype, magnitude=total, patterns=100) == 2 * unit * total + tiny
         by_function = exact.attainable(np.sum, x, dtype, magnitude=lambda x: np.sum(abs(x)), patterns=100)
-        assert by_function == 2 * unit * total
+        assert by_function == 2 * unit * total + tiny
 
 
 def test_arguments_that_are_no_numbers_are_left_alone_and_the_seed_fixes_the_signs():

@@ -8,7 +8,7 @@ ball object in two places is one unknown number, equal to itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from itertools import pairwise
@@ -32,6 +32,9 @@ except ImportError as error:
 
 __all__ = ["BALL", "BallArray", "precision"]
 
+Bound = Fraction | float
+_RANGE = 2**13
+_FAR, _NEAR, _BALL_FAR = Fraction(2**_RANGE), Fraction(1, 2**_RANGE), arb((1, _RANGE))
 
 _LOCK = RLock()
 
@@ -102,15 +105,42 @@ class Balls(Field):
         return arb(q.numerator) / q.denominator if q.denominator != 1 else arb(q.numerator)
 
     def fraction(self, element: Any) -> Fraction:
-        """The midpoint."""
-        if not element.is_finite():
-            raise Undecided("a ball is unbounded at this precision (a division by a ball that contains 0, perhaps)")
-        return _dyadic(element.mid())
+        """The midpoint; 2^8192 or 2^-8192 in its place, with its sign, where it is beyond that."""
+        mid = _dyadic(_finite(element).mid())
+        if mid is not None:
+            return mid
+        size = _FAR if abs(element.mid()) > 1 else _NEAR
+        return size if element.mid() > 0 else -size
 
-    def bounds(self, element: Any) -> tuple[Fraction, Fraction]:
-        """Rational lower and upper bounds."""
-        mid, rad = self.fraction(element), _dyadic(element.rad())
-        return mid - rad, mid + rad
+    def bounds(self, element: Any) -> tuple[Bound, Bound]:
+        """Rational lower and upper bounds, or infinities.
+
+        A fraction has to write out its exponent: exp(1e9) would take 10^8 bytes. So what is beyond 2^8192 has an
+        infinity for its outer bound, and what is nearer to 0 than 2^-8192 is taken to lie anywhere up to there.
+        """
+        mid, rad = _dyadic(_finite(element).mid()), _dyadic(element.rad())
+        if mid is not None and rad is not None:
+            return mid - rad, mid + rad
+        low: Bound = -math.inf
+        high: Bound = math.inf
+        if abs(element) < _BALL_FAR:
+            middle, slack = mid or Fraction(0), (rad or _NEAR / 2) + (_NEAR / 2 if mid is None else 0)
+            low, high = middle - slack, middle + slack
+        if element >= 0:
+            low = _FAR if element >= _BALL_FAR else max(low, Fraction(0))
+        if element <= 0:
+            high = -_FAR if element <= -_BALL_FAR else min(high, Fraction(0))
+        return low, high
+
+    def accurate(self, elements: Iterable[Any], bits: int) -> bool:
+        """Whether the widest of some balls is narrower than the largest number among them by `bits` bits.
+
+        What is narrower than 2^-8192 is accurate anyway: the exponential of -1e300 may be 0 for all that.
+        """
+        elements = list(elements)
+        width = max((2 * _finite(e).rad() for e in elements), default=self.zero)
+        scale = max((e.abs_lower() for e in elements), default=self.zero)
+        return bool(width * arb((1, bits)) <= scale or width * _BALL_FAR <= 1)
 
     def apply(self, name: str, element: Any, *others: Any) -> Any:
         return FUNCTIONS_OF_BALLS[name](element, *others) if name in FUNCTIONS_OF_BALLS else getattr(element, name)()
@@ -167,10 +197,10 @@ class Balls(Field):
 
         Of n numbers, the k-th smallest lies between the k-th smallest lower bound and the k-th smallest upper bound.
         """
-        guess = sorted(row, key=self.fraction)
+        guess = sorted(row, key=lambda e: _finite(e).mid())
         if all(a <= b for a, b in pairwise(guess)):
             return guess
-        lows, highs = (sorted((getattr(e, side)() for e in row), key=self.fraction) for side in ("lower", "upper"))
+        lows, highs = (sorted(getattr(e, side)() for e in row) for side in ("lower", "upper"))
         return [low.union(high) for low, high in zip(lows, highs, strict=True)]
 
     def singular(self, order: int) -> SingularMatrix:
@@ -213,9 +243,18 @@ def _restore(parts: list[Any], shape: tuple[int, ...]) -> BallArray:
     return BallArray(np.array([*balls, None], object)[:-1].reshape(shape))
 
 
-def _dyadic(ball: Any) -> Fraction:
+def _finite(ball: Any) -> Any:
+    if not ball.is_finite():
+        raise Undecided("a ball is unbounded at this precision (a division by a ball that contains 0, perhaps)")
+    return ball
+
+
+def _dyadic(ball: Any) -> Fraction | None:
+    """The number that an exact ball is; None where it is beyond 2^8192, or nearer to 0 than 2^-8192."""
     mantissa, exponent = _parts(ball)
-    return Fraction(mantissa) * Fraction(2) ** exponent
+    if mantissa and abs(mantissa.bit_length() + exponent) > _RANGE:
+        return None
+    return Fraction(mantissa << exponent) if exponent >= 0 else Fraction(mantissa, 1 << -exponent)
 
 
 class BallBackend(ExactNamespace):

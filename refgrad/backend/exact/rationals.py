@@ -6,6 +6,7 @@ Both give the same results; ``fmpq`` is about ten times faster and refuses float
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -38,12 +39,16 @@ def as_fraction(value: Any) -> Fraction:
             raise InvalidInput(f"expected finite numbers, got {value!r}, which is no rational number")
         return Fraction(*value.as_integer_ratio())
     if isinstance(value, Decimal) and value.is_finite():
-        return Fraction(value)
+        value = str(value)
     if isinstance(value, str):
         try:
+            if re.search(r"[eE][+-]?0*[1-9][\d_]{6,}\s*$", value):
+                raise ValueError
             return Fraction(value)
         except (ValueError, ZeroDivisionError):
-            raise InvalidInput(f"expected a string such as '1/3' or '0.1', got {value!r}") from None
+            raise InvalidInput(
+                f"expected a string such as '1/3' or '0.1', got {value!r}; exponents go up to 999999"
+            ) from None
     if isinstance(value, ExactArray) and value.size == 1:
         return RATIONALS.fraction(value.data.item())
     if hasattr(value, "numerator") and hasattr(value, "denominator"):
@@ -79,6 +84,16 @@ class Rationals(Field):
 
     def fraction(self, element: Any) -> Fraction:
         return Fraction(int(element.numerator), int(element.denominator))
+
+    def power(self, x: np.ndarray, n: int) -> np.ndarray:
+        if n > 1000:  # else it is no larger than what the same number of products would make of it
+            size = max((int(part).bit_length() for e in x.flat for part in (e.numerator, e.denominator)), default=0)
+            if n * (size - 1) > 2**25:
+                raise NotRational(
+                    f"x ** {n} of rational numbers of {size} bits would have more than 2^25; refgrad.exact.balls(x) "
+                    "gives a certified enclosure."
+                )
+        return super().power(x, n)
 
     def apply(self, name: str, element: Any, *others: Any) -> Any:
         raise NotRational(

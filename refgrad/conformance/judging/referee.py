@@ -252,7 +252,8 @@ class Referee:
         function = own if variant is None else variant.answer
         near = (_evaluate(function, self.arguments(problem, pattern)) for pattern in range(PATTERNS))
         middles = [there.middle.tolist() for there in near if there is not None]
-        return accuracy.attainable(base.middle.tolist(), middles, self.unit, base.magnitude)
+        smallest = accuracy.SMALLEST[self.dtype]
+        return accuracy.attainable(base.middle.tolist(), middles, self.unit, base.magnitude, smallest)
 
     def _remember(self, problem: Problem, name: str, function: Callable[..., Answer]) -> Truth | None:
         place = (key(problem), name)
@@ -279,6 +280,8 @@ def _evaluate(function: Callable[..., Answer], arguments: tuple[Any, ...]) -> Tr
     try:
         found = exact.evaluate(together, *arguments)
     except (*_UNKNOWN, NotApplicable):
+        return None
+    if math.inf in found.high or -math.inf in found.low:  # beyond every float, and what is right there is not known
         return None
     size = len(found.low) // 2
     return Truth(found.low[:size], found.high[:size], max(found.high[size:], default=Fraction(0)), found.exact)
