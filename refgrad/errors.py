@@ -9,8 +9,9 @@ from __future__ import annotations
 from numpy.linalg import LinAlgError
 
 __all__ = [
-    "BatchedValue", "ChangedValue", "EscapedTracer", "Inconclusive", "IndefiniteHessian", "InvalidInput",
-    "LongProgram", "MissingExtra", "NoDerivative", "NotConverged", "NotFinite", "NotPositiveDefinite", "NotRational",
+    "BatchedValue", "ChangedValue", "EscapedTracer", "HiddenState", "Inconclusive", "IndefiniteHessian", "InvalidInput",
+    "Kink", "LongProgram", "MissingExtra", "NoDerivative", "NotConverged", "NotFinite", "NotPositiveDefinite",
+    "NotRational",
     "RefgradError", "ShapeError", "SingularMatrix", "StagedValue", "SubjectNotFound", "TracedAssignment",
     "Undecided", "UndecidedSingular", "UsageError", "WrongDerivative",
 ]  # fmt: skip
@@ -26,6 +27,10 @@ class NotRational(RefgradError, TypeError):
 
 class Undecided(RefgradError, ArithmeticError):
     """A comparison of two balls that overlap: neither answer is certain at this precision."""
+
+
+class Kink(Undecided):
+    """A derivative was asked for in exact arithmetic at a point where a function on the way has none."""
 
 
 class Inconclusive(RefgradError, ArithmeticError):

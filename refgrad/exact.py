@@ -43,7 +43,7 @@ from refgrad import accuracy, tree
 from refgrad.accuracy import UNIT_ROUNDOFF
 from refgrad.backend.exact.array import ElementArray
 from refgrad.backend.exact.rationals import RATIONAL, RATIONALS, ExactArray
-from refgrad.errors import Inconclusive, InvalidInput, MissingExtra, NotRational, ShapeError, Undecided
+from refgrad.errors import Inconclusive, InvalidInput, Kink, MissingExtra, NotRational, ShapeError, Undecided
 from refgrad.typing import Array, Tree
 
 with suppress(MissingExtra):  # so that rationals can be turned into balls wherever there are balls
@@ -158,6 +158,8 @@ def evaluate(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosur
     ------
     Inconclusive
         If a working precision of 4096 bits does not give that accuracy: 128 bits are tried first, then twice as many.
+    Kink
+        If f takes a derivative where there is none.
     InvalidInput
         If f returns floats: they are no truth. It went through math, astype or another library, or divided integers.
     MissingExtra
@@ -179,6 +181,8 @@ def evaluate(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosur
         found = _enclosure(f(*given), None)
         if found.exact:
             return found
+    except Kink:
+        raise
     except (NotRational, Undecided):
         pass
     from refgrad.backend.exact.balls import BALLS
@@ -190,6 +194,8 @@ def evaluate(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosur
                 found = _enclosure(f(*tree.map(lambda x: balls(x) if isinstance(x, ExactArray) else x, given)), working)
                 if all(BALLS.accurate(leaf.data.flat, bits) for leaf in tree.flatten(found.value)[0] if _is_ball(leaf)):
                     return found
+            except Kink:
+                raise
             except Undecided:
                 pass
         working *= 2

@@ -29,7 +29,7 @@ from refgrad.accuracy import LIMIT, attainable
 from refgrad.autodiff.arguments import is_real
 from refgrad.autodiff.core import PRIMITIVES
 from refgrad.backend import of, shape_of
-from refgrad.errors import Inconclusive, InvalidInput, NotFinite, NotRational, Undecided, WrongDerivative
+from refgrad.errors import Inconclusive, InvalidInput, Kink, NotFinite, NotRational, Undecided, WrongDerivative
 from refgrad.typing import Array
 
 __all__ = [
@@ -91,6 +91,8 @@ def on_balls(f: OnLeaves, given: Leaves, ways: Ways) -> Evaluation:
                 try:
                     found = ways(f, xs, *([exact.balls(v) for v in leaves] for leaves in vectors))
                     bounds = {way: _bounds(parts) for way, parts in found.items()}
+                except Kink:
+                    raise
                 except Undecided:
                     continue
             intervals = {way: three[:2] for way, three in bounds.items()}

@@ -4,9 +4,14 @@ Every row is evaluated by the tests. Where a function has a kink, its derivative
 mean; where a derivative is infinite or does not exist, it is infinite or NaN.
 
 Kinks. Equal arguments share evenly; a rectifier of its own has 0, as elsewhere [bertoin2021]_; inside a closed interval
-clipping is the identity. The norm has 0 at 0: it is even there, so the only odd choice is 0; it has no second one. What
-is left of a division has the derivatives of the side on which it is 0; exact numbers have none at that jump, and raise
-`refgrad.errors.Undecided`.
+clipping is the identity. The norm has 0 at 0: it is even there, so the only odd choice is 0; it has no second one.
+A smooth function that goes through a kink, such as ``max(x, -x)^2``, has the derivatives that the conventions of its
+parts give it, and its second one may be wrong: floats cannot tell. Exact numbers have no conventions, for their
+derivatives are certificates: at a kink of `abs`, `relu`, `leaky_relu`, `elu`, `maximum`, `minimum`, `clip`, `max`,
+`min`, `sort`, `argsort`, `argmax`, `sign`, `floor`, `ceil`, `rint`, `huber`, a norm or `hypot` every derivative, in
+every mode and for any of the elements, raises `refgrad.errors.Kink`, an `Undecided`. What ``where`` chooses is the
+caller's decision. What is left of a division has the derivatives of the side on which it is 0; exact numbers have none
+at that jump.
 
 ===========================================================================  =====================================
 derivative                                                                   value
@@ -22,6 +27,8 @@ derivative                                                                   val
 ``grad(lambda x: np.clip(x, 0.0, 1.0))(1.0)``                                ``1.0``
 ``grad(np.sign)(0.0)``                                                       ``0.0``
 ``grad(np.floor)(1.0)``                                                      ``0.0``
+``grad(grad(lambda x: np.maximum(x, -x) ** 2))(0.0)``                        ``0.0``
+``grad(grad(lambda x: np.abs(x) ** 2))(0.0)``                                ``0.0``
 ``grad(np.linalg.norm)(np.zeros(2))``                                        ``[0.0, 0.0]``
 ``grad(lambda x: np.fabs(x))(0.0)``                                          ``0.0``
 ``grad(lambda x: np.fmax(x, 0.0))(0.0)``                                     ``0.5``

@@ -18,12 +18,13 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+import numpy as np
 from numpy import ndarray
 
 from refgrad import backend
 from refgrad.autodiff.domains import Case
 from refgrad.backend import NUMPY, shape_of
-from refgrad.errors import EscapedTracer
+from refgrad.errors import EscapedTracer, Kink
 from refgrad.typing import Array, DType, Shape
 
 __all__ = ["PRIMITIVES", "Batching", "Primitive", "Trace", "Tracer", "Watch", "primal", "value_of", "watching"]
@@ -160,16 +161,19 @@ class Primitive:
     batch      ``batch(size, mapped, args, params)``: the operation for every example at once; see `Batching`
     source     the operation as a NumPy expression
     cases      domains from which the tests draw arguments
+    kink       ``kink(y, *xs, **params)``: where there is no derivative, as a mask; None if there is one everywhere
     =========  ==================================================================================================
 
     Rules are written with primitives, operators and integer literals only. Hence they nest to any order, keep float32
     float32, and run unchanged on rational numbers and balls. They see arguments and result of the operation, never an
     opaque by-product such as a factorisation: derivatives of a saved by-product are how forward-over-forward goes
     wrong. A primitive with ``vjp=None`` is piecewise constant (a comparison): its results are not traced by the levels
-    that differentiate.
+    that differentiate. At a kink the rules give floats the value of a convention; of exact numbers, whose derivatives
+    are certificates, they raise `Kink` instead, for any element: a convention is not to be told from a true derivative
+    by what is multiplied with it.
     """
 
-    __slots__ = ("batch", "cases", "impl", "jvp", "name", "needs_table", "source", "vjp")
+    __slots__ = ("batch", "cases", "impl", "jvp", "kink", "name", "needs_table", "source", "vjp")
 
     def __init__(
         self,
@@ -181,13 +185,16 @@ class Primitive:
         source: str,
         cases: Sequence[Case],
         batch: Batching | None = None,
+        kink: Callable[..., Array] | None = None,
         needs_table: bool = True,
     ) -> None:
         if (jvp is None) != (vjp is None):
             raise ValueError(f"primitive {name}: expected both of jvp and vjp, or neither")
         if name in PRIMITIVES:
             raise ValueError(f"primitive {name} is defined twice")
-        self.name, self.impl, self.jvp, self.vjp = name, impl, jvp, vjp
+        self.name, self.impl, self.jvp, self.vjp, self.kink = name, impl, jvp, vjp, kink
+        if kink is not None and jvp is not None and vjp is not None:
+            self.jvp, self.vjp = self._guard(jvp, vjp)
         self.source, self.cases = source, tuple(cases)
         self.batch = self.align if batch is None else batch
         self.needs_table = needs_table
@@ -220,6 +227,30 @@ class Primitive:
         # NumPy first: asking the type table costs as much as a small addition
         xp = NUMPY if len(args) == 1 and type(args[0]) is ndarray else backend.of(*args)
         return self.impl(xp, *args, **params)
+
+    def _guard(self, jvp: Callable[..., Array], vjp: Callable[..., Array]) -> tuple[Callable[..., Array], ...]:
+        def push(y: Array, xs: Sequence[Array], ts: Sequence[Array], **params: Any) -> Array:
+            if type(y) is not ndarray:
+                self.refuse_kinks(y, xs, params)
+            return jvp(y, xs, ts, **params)
+
+        def pull(i: int, g: Array, y: Array, *xs: Array, **params: Any) -> Array:
+            if type(y) is not ndarray:
+                self.refuse_kinks(y, xs, params)
+            return vjp(i, g, y, *xs, **params)
+
+        return push, pull
+
+    def refuse_kinks(self, y: Array, xs: Sequence[Array], params: dict[str, Any]) -> None:
+        """Raise `Kink` if `xs` are exact numbers and there is no derivative at an element of them."""
+        if self.kink is None or not backend.of(*map(primal, xs)).exact:
+            return
+        if np.any(primal(self.kink(y, *xs, **params))):
+            raise Kink(
+                f"{self.name}: exact numbers lie where it has no derivative, and a derivative by convention would be "
+                "no truth. Move the point, choose a branch with where(condition, a, b), or take floats, whose "
+                "conventions are those of refgrad.autodiff.conventions"
+            )
 
     def align(self, size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Any:
         """The batching rule of what broadcasts over leading axes: all arguments are brought to one rank first."""

@@ -54,6 +54,7 @@ class ForwardTrace(Trace):
         else:
             y = primitive.impl(*values)
         if primitive.jvp is None:
+            primitive.refuse_kinks(y, values, params)
             return y
         if not real and type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
             raise complex_result(primitive)

@@ -32,6 +32,7 @@ def elementwise(
     d: Sequence[Callable[..., Array] | None],
     source: str,
     cases: Sequence[Case],
+    kink: Callable[..., Array] | None = None,
     needs_table: bool = True,
 ) -> Primitive:
     """A primitive that works element by element, with broadcasting.
@@ -52,6 +53,7 @@ def elementwise(
             vjp=lambda i, g, y, x, **params: rule(g, y, x, **params),
             source=source,
             cases=cases,
+            kink=kink,
             needs_table=needs_table,
         )
 
@@ -74,7 +76,7 @@ def elementwise(
             return term
         return PRIMITIVES["sum_to"].apply(term, shape=shape)
 
-    return Primitive(name, impl, jvp=jvp, vjp=vjp, source=source, cases=cases, needs_table=needs_table)
+    return Primitive(name, impl, jvp=jvp, vjp=vjp, source=source, cases=cases, kink=kink, needs_table=needs_table)
 
 
 def unbroadcast(g: Array, x: Array) -> Array:

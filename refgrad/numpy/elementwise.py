@@ -299,11 +299,11 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     low, high = a_min if min is None else min, a_max if max is None else max
     x = asarray(x)
     if low is not None:
-        low = asarray(low)
-        x = where(_or_nan(x < low, low), low, x)
+        low, given = asarray(low), x
+        x = elementwise.join(where(_or_nan(x < low, low), low, x), lambda: given - low)
     if high is not None:
-        high = asarray(high)
-        x = where(_or_nan(x > high, high), high, x)
+        high, raised = asarray(high), x
+        x = elementwise.join(where(_or_nan(x > high, high), high, x), lambda: raised - high)
     return x
 
 

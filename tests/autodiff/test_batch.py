@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -84,9 +85,13 @@ def test_a_batch_of_floats_has_the_dtype_of_the_loop(name):
 # a function of a matrix w and a vector x through most kinds of primitive, rational in both
 
 
+# the denominators of the numbers below are products of small primes, so that no two that are compared are equal
+OFFSETS = exact.asarray([Fraction(k, 1000003) for k in range(1, 7)])
+
+
 def f(w, x):
     y = w @ x + rnp.sum(w, axis=0)[: len(x)]
-    z = rnp.concatenate([y * y, y[::-1], x / (1 + y * y)])
+    z = rnp.concatenate([y * y, y[::-1], x / (1 + y * y)]) + OFFSETS
     h = rnp.where(z > 0, z, -z / 2) + rnp.maximum(rnp.reshape(z, (3, -1)), x).ravel()
     solved = rnp.linalg.solve(rnp.outer(y, y) + 2 * np.eye(len(y), dtype=int).astype(object), x)
     return rnp.sum(h[np.array([0, 2, 2, 1])] ** 3) + rnp.sum(solved) * rnp.max(z)
@@ -169,7 +174,7 @@ LAYERS = {
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_batch_of_any_size_over_any_derivative_is_the_loop_over_it(layer, count):
     X = exact.asarray(np.arange(9, dtype=object).reshape(3, 3)[:count]) / 2
-    v = exact.asarray([1, -2, 1])
+    v = exact.asarray([1, -2, 3])
     f = lambda x: rnp.sum(x**3) * x[0] / (1 + x[1] ** 2) + rnp.max(x) * x[2]
     g = LAYERS[layer](f, v)
     found = vmap(g)(X)

@@ -163,7 +163,7 @@ PRODUCTS = [
     case("linspace-open", lambda np, x, y: np.linspace(x, y, num=3, endpoint=False), (2,), ()),
     case("linspace-axis", lambda np, x, y: np.linspace(x, y, num=3, axis=-1), (2,), (2,)),
     case("linspace-one", lambda np, x, y: np.linspace(x, y, num=1), (), ()),
-    case("clip-arrays", lambda np, x, y: np.clip(x, y, y + 1), (2, 3), (3,)),
+    case("clip-arrays", lambda np, x, y: np.clip(x, y, y + y * y), (2, 3), (3,)),
 ]
 VECDOT = [
     case("vecdot", lambda np, x, y: np.vecdot(x, y), (2, 3), (3,)),

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 
 from refgrad.autodiff.core import Primitive
 from refgrad.autodiff.domains import case, mask, real
+from refgrad.typing import Array
 
 __all__ = ["bitwise", "ceil", "floor", "invert", "rint"]
 
 _ROUNDED = (case(real(2, 3)), case(real()))
 
-floor: Primitive = Primitive(
-    "floor", lambda xp, x: xp.floor(x), jvp=None, vjp=None, source="np.floor({0})", cases=_ROUNDED
-)
 
-ceil: Primitive = Primitive("ceil", lambda xp, x: xp.ceil(x), jvp=None, vjp=None, source="np.ceil({0})", cases=_ROUNDED)
+def _rounding(name: str, kink: Callable[..., Array]) -> Primitive:
+    source = f"np.{name}({{0}})"
+    return Primitive(
+        name, lambda xp, x: getattr(xp, name)(x), jvp=None, vjp=None, kink=kink, source=source, cases=_ROUNDED
+    )
 
-rint: Primitive = Primitive("rint", lambda xp, x: xp.rint(x), jvp=None, vjp=None, source="np.rint({0})", cases=_ROUNDED)
+
+floor: Primitive = _rounding("floor", lambda y, x: x == y)
+ceil: Primitive = _rounding("ceil", lambda y, x: x == y)
+rint: Primitive = _rounding("rint", lambda y, x: 4 * (x - y) * (x - y) == 1)
 
 bitwise = {
     name: Primitive(

@@ -7,6 +7,7 @@ What they do at kinks, at the ends of domains and at NaN is listed in `refgrad.a
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 
 from refgrad.autodiff.core import Primitive, primal
 from refgrad.autodiff.domains import case, mask, nonzero, positive, real
@@ -15,7 +16,7 @@ from refgrad.backend import of
 from refgrad.typing import Array
 
 __all__ = [
-    "abs_", "add", "arctan", "astype", "comparisons", "cos", "div", "exp", "expm1", "isfinite", "isnan", "log",
+    "abs_", "add", "arctan", "astype", "comparisons", "cos", "div", "exp", "expm1", "isfinite", "isnan", "join", "log",
     "log1p", "logistic", "maximum", "minimum", "mul", "neg", "pow_int", "pow_real", "relu", "sign", "sin",
     "softplus", "sqrt", "stop_gradient", "sub", "tanh", "where",
 ]  # fmt: skip
@@ -179,6 +180,7 @@ abs_: Primitive = elementwise(
     "abs",
     lambda xp, x: xp.abs(x),
     d=[lambda t, y, x: _times_sign(t, x)],
+    kink=lambda y, x: x == 0,
     source="np.abs({0})",
     cases=(case(nonzero(2, 3)),),
 )
@@ -188,6 +190,7 @@ relu: Primitive = elementwise(
     lambda xp, x: xp.maximum(x, 0),
     # t / NaN where x is NaN, so that the gradient is NaN too
     d=[lambda t, y, x: where(x <= 0, 0, t / where(isnan(x), x, 1))],
+    kink=lambda y, x: x == 0,
     source="np.maximum({0}, 0)",
     cases=(case(nonzero(2, 3)),),
 )
@@ -211,6 +214,7 @@ maximum: Primitive = elementwise(
     "maximum",
     lambda xp, a, b: xp.maximum(a, b),
     d=[lambda t, y, a, b: _larger(t, y, a, b), lambda t, y, a, b: _larger(t, y, b, a)],
+    kink=lambda y, a, b: a == b,
     source="np.maximum({0}, {1})",
     cases=_PAIRS,
 )
@@ -219,6 +223,7 @@ minimum: Primitive = elementwise(
     "minimum",
     lambda xp, a, b: xp.minimum(a, b),
     d=[lambda t, y, a, b: _larger(t, y, b, a), lambda t, y, a, b: _larger(t, y, a, b)],
+    kink=lambda y, a, b: a == b,
     source="np.minimum({0}, {1})",
     cases=_PAIRS,
 )
@@ -250,7 +255,21 @@ stop_gradient: Primitive = Primitive(
     "stop_gradient", lambda x: x, jvp=None, vjp=None, source="{0}", cases=_SINGLE, needs_table=False
 )
 
-sign: Primitive = Primitive("sign", lambda xp, x: xp.sign(x), jvp=None, vjp=None, source="np.sign({0})", cases=_SINGLE)
+sign: Primitive = Primitive(
+    "sign",
+    lambda xp, x: xp.sign(x),
+    jvp=None,
+    vjp=None,
+    kink=lambda y, x: x == 0,
+    source="np.sign({0})",
+    cases=_SINGLE,
+)
+
+
+def join(y: Array, apart: Callable[[], Array]) -> Array:
+    """`y`, which `where` has put together, with a kink for exact numbers wherever `apart`, asked of them only, is 0."""
+    return y + 0 * abs_(apart()) if of(primal(y)).exact else y
+
 
 isfinite: Primitive = Primitive(
     "isfinite", lambda xp, x: xp.isfinite(x), jvp=None, vjp=None, source="np.isfinite({0})", cases=_SINGLE

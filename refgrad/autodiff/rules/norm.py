@@ -62,6 +62,7 @@ norm: Primitive = Primitive(
     jvp=_norm_jvp,
     vjp=_norm_vjp,
     batch=_norm_batch,
+    kink=lambda y, x, axis, keepdims: y == 0,
     source="np.sqrt(np.sum({0} * {0}, axis={axis}, keepdims={keepdims}))",
     cases=(
         case(nonzero(3), axis=(0,), keepdims=False),

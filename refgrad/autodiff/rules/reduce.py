@@ -64,6 +64,11 @@ def _argmax_weights(y: Array, x: Array, axis: tuple[int, ...]) -> tuple[Any, Arr
     return hits, sum_(where(hits, ones_like(x), elsewhere), axis=axis, keepdims=True), elsewhere
 
 
+def _ties(y: Array, x: Array, axis: tuple[int, ...]) -> Array:
+    """Where the largest element `y` occurs more than once."""
+    return _argmax_weights(y, x, axis)[1] > 1
+
+
 def _amax_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array], axis: tuple[int, ...], keepdims: bool) -> Array:
     hits, count, elsewhere = _argmax_weights(y, xs[0], axis)
     return sum_(where(hits, ts[0] / count, elsewhere), axis=axis, keepdims=keepdims)
@@ -83,6 +88,7 @@ amax: Primitive = Primitive(
     jvp=_amax_jvp,
     vjp=_amax_vjp,
     batch=_batch_rule("amax"),
+    kink=lambda y, x, axis, keepdims: _ties(y, x, axis),
     source="np.max({0}, axis={axis}, keepdims={keepdims})",
     cases=_CASES,
 )
@@ -111,6 +117,7 @@ argmax: Primitive = Primitive(
     jvp=None,
     vjp=None,
     batch=_batch_rule("argmax"),
+    kink=lambda y, x, axis: _ties(amax(x, axis=(axis,), keepdims=True), x, (axis,)),
     source="np.argmax({0}, axis={axis})",
     cases=(case(real(2, 3), axis=1),),
 )

@@ -39,9 +39,11 @@ def _of_one(name: str, d: Callable[..., Array], cases: Sequence[Case]) -> Primit
     return elementwise(name, lambda xp, x: getattr(xp, name)(x), d=[d], source=f"np.{name}({{0}})", cases=cases)
 
 
-def _of_two(name: str, d: Sequence[Callable[..., Array]], cases: Sequence[Case]) -> Primitive:
+def _of_two(
+    name: str, d: Sequence[Callable[..., Array]], cases: Sequence[Case], kink: Callable[..., Array] | None = None
+) -> Primitive:
     source = f"np.{name}({{0}}, {{1}})"
-    return elementwise(name, lambda xp, a, b: getattr(xp, name)(a, b), d=d, source=source, cases=cases)
+    return elementwise(name, lambda xp, a, b: getattr(xp, name)(a, b), d=d, source=source, cases=cases, kink=kink)
 
 
 def _log_of(n: int, x: Array) -> Array:
@@ -68,7 +70,12 @@ arctanh: Primitive = _of_one("arctanh", lambda t, y, x: t / ((1 - x) * (1 + x)),
 deg2rad: Primitive = _of_one("deg2rad", lambda t, y, x: deg2rad(t), _REAL)
 rad2deg: Primitive = _of_one("rad2deg", lambda t, y, x: rad2deg(t), _REAL)
 
-hypot: Primitive = _of_two("hypot", [lambda t, y, a, b: t * ratio(a, y), lambda t, y, a, b: t * ratio(b, y)], _PAIRS)
+hypot: Primitive = _of_two(
+    "hypot",
+    [lambda t, y, a, b: t * ratio(a, y), lambda t, y, a, b: t * ratio(b, y)],
+    _PAIRS,
+    kink=lambda y, a, b: y == 0,
+)
 
 
 def _turn(t: Array, across: Array, a: Array, b: Array) -> Array:

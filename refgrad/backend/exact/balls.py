@@ -53,7 +53,11 @@ def precision(bits: int) -> Iterator[None]:
 
 
 def _cube_root(x: Any) -> Any:
-    return -(-x).root(3) if x < 0 else x.root(3)
+    if x > 0:
+        return x.root(3)
+    if x < 0:
+        return -(-x).root(3)
+    return x if x.is_zero() or not x.is_finite() else _cube_root(x.lower()).union(_cube_root(x.upper()))
 
 
 def _polygamma(x: Any, n: int) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from refgrad.autodiff.rules.elementwise import join
 from refgrad.numpy.conversion import asarray, floating
 from refgrad.numpy.creation import number_like
 from refgrad.numpy.elementwise import arctan, erf, expm1, logistic, softplus, sqrt, where
@@ -26,14 +27,14 @@ def log_logistic(x: Any) -> Array:
 def leaky_relu(x: Any, slope: Any = 0.01) -> Array:
     """x where it is positive and ``slope * x`` elsewhere; the derivative at 0 is `slope`."""
     x = asarray(x)
-    return where(x > 0, x, slope * x)
+    return join(where(x > 0, x, slope * x), lambda: x)
 
 
 def elu(x: Any, alpha: Any = 1) -> Array:
     """x where it is positive and ``alpha * (exp(x) - 1)`` elsewhere; the derivative at 0 is `alpha` [clevert2016]_."""
     x = asarray(x)
     # of a large x not even the branch that is not taken may overflow
-    return where(x > 0, x, alpha * expm1(where(x > 0, 0, x)))
+    return join(where(x > 0, x, alpha * expm1(where(x > 0, 0, x))), lambda: x)
 
 
 def silu(x: Any) -> Array:

@@ -79,9 +79,9 @@ def dot_product_attention(
 
 def _masked_softmax(x: Array, mask: Array) -> Array:
     """The softmax over the last axis of those elements where `mask` holds; 0 elsewhere, and where it holds nowhere."""
-    lowest = min(x, -1, keepdims=True)
+    lowest = min(elementwise.stop_gradient(x), -1, keepdims=True)
     # a softmax does not depend on what is subtracted, so neither does its derivative
-    top = elementwise.stop_gradient(max(where(mask, x, lowest), -1, keepdims=True))
+    top = max(elementwise.stop_gradient(where(mask, x, lowest)), -1, keepdims=True)
     # an element that is left out may be far above the top: it must not overflow before it is left out
     e = where(mask, exp(where(mask, x - top, 0)), 0)
     total = sum(e, -1, keepdims=True)

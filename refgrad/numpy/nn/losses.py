@@ -16,11 +16,12 @@ from typing import Any
 from refgrad import backend
 from refgrad.autodiff.core import primal
 from refgrad.autodiff.rules import shape as rules
+from refgrad.autodiff.rules.elementwise import join
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy.conversion import asarray, floating, ones_like
 from refgrad.numpy.creation import number_like
-from refgrad.numpy.elementwise import abs, arctan, exp, lgamma, log, softplus, where
+from refgrad.numpy.elementwise import arctan, exp, lgamma, log, softplus, where
 from refgrad.numpy.indexing import beside, take_along_axis, wide
 from refgrad.numpy.nn.activations import log_softmax
 from refgrad.numpy.reductions import axes_of, mean, sum
@@ -39,8 +40,9 @@ def huber(prediction: Any, target: Any, *, delta: Any = 1, reduction: str = "mea
     Twice differentiable but at ``|r| = delta``, where the second derivative is that of the inside [huber1964]_.
     """
     r = _fitting(prediction, target, "huber")
-    size = abs(r)
-    return _reduce(where(size <= delta, r * r / 2, delta * (2 * size - delta) / 2), reduction)
+    size = where(r < 0, -r, r)  # abs has a kink at 0, where huber has none
+    loss = where(size <= delta, r * r / 2, delta * (2 * size - delta) / 2)
+    return _reduce(join(loss, lambda: size - delta), reduction)
 
 
 def cross_entropy(logits: Any, labels: Any, *, axis: int = -1, reduction: str = "mean") -> Array:
