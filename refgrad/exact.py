@@ -42,6 +42,7 @@ import numpy as np
 from refgrad import accuracy, tree
 from refgrad.accuracy import UNIT_ROUNDOFF
 from refgrad.backend.exact.array import ElementArray
+from refgrad.backend.exact.integers import Integers
 from refgrad.backend.exact.rationals import RATIONAL, RATIONALS, ExactArray
 from refgrad.errors import Inconclusive, InvalidInput, Kink, MissingExtra, NotRational, ShapeError, Undecided
 from refgrad.typing import Array, Tree
@@ -148,8 +149,11 @@ def evaluate(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosur
     f : callable
         Takes exact arrays and returns one, or a tree of them.
     *args : trees
-        Floats and arrays of floats are taken at their exact values. Ints, integer arrays (labels, indices), masks,
-        strings and callables are passed on as they are.
+        Floats and arrays of floats are taken at their exact values. Ints, strings and callables are passed on as they
+        are; arrays of integers and masks, which are labels and indices, too, but what their arithmetic gives turns into
+        exact numbers where NumPy's would wrap round. Arrays that f captures or makes itself are NumPy's own: what it
+        computes with them alone, integers that wrap round or floats that are rounded before ints are made of them,
+        cannot be seen here. An array of floats that meets an exact number is an error.
     bits : int
         The relative accuracy asked of the balls, in the largest norm of each array of the result. An array known to
         within 2^-8192, which is far below every float, is accurate whatever its numbers.
@@ -367,8 +371,14 @@ def _middles(found: Enclosure, last: Fraction) -> list[Fraction]:
 
 def _convert_argument(leaf: Any) -> Any:
     """An argument as f gets it: numbers exact, masks, labels and what is no array as they are."""
+    if isinstance(leaf, Integers):
+        return leaf
     if isinstance(leaf, np.ndarray):
+        if leaf.dtype.kind in "iub" and type(leaf) is np.ndarray:
+            return leaf.copy().view(Integers)
         return asarray(leaf) if leaf.dtype.kind in "fO" or type(leaf) is not np.ndarray else leaf
+    if isinstance(leaf, np.integer):
+        return int(leaf)
     if isinstance(leaf, (float, Fraction, np.floating)):
         return asarray(leaf)
     if hasattr(leaf, "__dlpack__") and not isinstance(leaf, (ElementArray, np.generic)):

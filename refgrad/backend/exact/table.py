@@ -49,7 +49,7 @@ class ElementBackend(Backend):
             if x.dtype == "ball":
                 raise TypeError("a ball is no single number; refgrad.exact.bounds(x) gives two that enclose it")
             return self.array(lift(lambda e: self.field.element(x.field.fraction(e)), x.data))
-        if isinstance(x, np.ndarray) and type(x) is not np.ndarray:
+        if isinstance(x, np.ndarray) and type(x) is not np.ndarray and x.dtype.kind not in "iub":
             raise InvalidInput(
                 f"expected a plain array, got {type(x).__name__}; write numpy.asarray(x) if that is meant"
             )
