@@ -90,6 +90,7 @@ derivative                                                                   val
 ``grad(lambda x: np.sum(x ** np.ones(1)))(np.zeros(1))``                     ``[1.0]``
 ``grad(grad(lambda x: x**1.0))(0.0)``                                        ``0.0``
 ``hessian(lambda x: np.sum(x ** np.ones(1)))(np.zeros(1))``                  ``[[0.0]]``
+``grad(lambda b: grad(lambda a: a**b)(2.0))(0.0)``                           ``0.5``
 ``grad(lambda y: 0.0**y)(2.0)``                                              ``0.0``
 ``grad(lambda y: 0.0**y)(0.0)``                                              ``-inf``
 ``grad(np.sinc)(0.0)``                                                       ``0.0``

@@ -39,6 +39,9 @@ class NumPy(Backend):
     def erf(self, x: Array) -> Array:
         return _special().erf(x)
 
+    def erfc(self, x: Array) -> Array:
+        return _special().erfc(x)
+
     def lgamma(self, x: Array) -> Array:
         return _special().lgamma(x)
 

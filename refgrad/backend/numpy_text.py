@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
-    "broadcast_to", "cofactor", "fold", "least_squares", "logistic", "logsumexp", "pad", "put_along_axis_add", "ratio",
-    "recurrence", "scatter_add", "sinc", "softplus", "solve_triangular", "sum_to", "windows",
+    "broadcast_to", "cofactor", "cosine", "fold", "least_squares", "logistic", "logsumexp", "pad", "put_along_axis_add",
+    "ratio", "recurrence", "scatter_add", "sech_squared", "sinc", "softplus", "solve_triangular", "sum_to", "weigh",
+    "windows",
 ]  # fmt: skip
 
 
@@ -30,6 +31,33 @@ def logistic(x):
 def softplus(x):
     """``log(1 + exp(x))`` without overflow."""
     return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, np.zeros_like(x))
+
+
+def sech_squared(x):
+    """``1 - tanh(x)**2 = 1 / cosh(x)**2``, of which nothing is lost where tanh is nearly 1 or -1."""
+    y = np.exp(-np.abs(x))
+    y /= 1 + y * y
+    y += y
+    y *= y
+    return y
+
+
+def cosine(a, b):
+    """``a / hypot(a, b)``, which is between -1 and 1 where the length is beyond the range as well; 0 at the origin."""
+    top = np.maximum(np.abs(a), np.abs(b))
+    top = np.where(top == 0, np.ones_like(top), top)
+    x, y = (np.where(np.isinf(z), np.sign(z), z / top) for z in (a, b))
+    r = np.sqrt(x * x + y * y)
+    return x / np.where(r == 0, np.ones_like(r), r)
+
+
+def weigh(a, b):
+    """``a * b`` with ``0 * inf = 0``: what has no weight does not count, however large it is."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        y = a * b
+    if np.isnan(np.min(y, initial=0)):
+        y = np.where(np.isnan(y) & (a == a) & (b == b), np.zeros_like(y), y)
+    return y
 
 
 def sinc(x, n):

@@ -7,9 +7,9 @@ from scipy import special
 
 from refgrad.typing import Array
 
-__all__ = ["erf", "lgamma", "polygamma", "xlog1py", "xlogy"]
+__all__ = ["erf", "erfc", "lgamma", "polygamma", "xlog1py", "xlogy"]
 
-erf, lgamma, xlogy, xlog1py = special.erf, special.gammaln, special.xlogy, special.xlog1py
+erf, erfc, lgamma, xlogy, xlog1py = special.erf, special.erfc, special.gammaln, special.xlogy, special.xlog1py
 
 
 def polygamma(n: int, x: Array) -> Array:

@@ -49,6 +49,7 @@ __all__ = [
     "divide",
     "equal",
     "erf",
+    "erfc",
     "exp",
     "exp2",
     "expm1",
@@ -158,7 +159,7 @@ sin = _unary(elementwise.sin, "sin", "The sine")
 cos = _unary(elementwise.cos, "cos", "The cosine")
 expm1 = _unary(elementwise.expm1, "expm1", "``exp(x) - 1``, accurate for small x")
 log1p = _unary(elementwise.log1p, "log1p", "``log(1 + x)``, accurate for small x")
-arctan = atan = _unary(elementwise.arctan, "arctan", "The inverse of the tangent")
+arctan = atan = _unary(smooth.arctan, "arctan", "The inverse of the tangent")
 logistic = sigmoid = _unary(
     lambda x: elementwise.logistic(floating(x)), "logistic", "``1 / (1 + exp(-x))``, the sigmoid, without overflow"
 )
@@ -195,6 +196,7 @@ hypot = _binary(smooth.hypot, "hypot", "``sqrt(a * a + b * b)``, without overflo
 logaddexp = _binary(smooth.logaddexp, "logaddexp", "``log(exp(a) + exp(b))``, without overflow")
 sinc = _unary(lambda x: _sinc(floating(x)), "sinc", "``sin(pi x) / (pi x)``, and 1 at 0")
 erf = _unary(special.erf, "erf", "The error function, by SciPy")
+erfc = _unary(special.erfc, "erfc", "``1 - erf(x)``, accurate where erf is nearly 1, by SciPy")
 lgamma = _unary(special.lgamma, "lgamma", "The logarithm of the absolute value of gamma, by SciPy")
 digamma = _unary(lambda x: special.polygamma(x, n=0), "digamma", "The derivative of `lgamma`, by SciPy")
 floor = _unary(discrete.floor, "floor", "The largest integer that is not above x; its derivative is taken to be 0")

@@ -110,14 +110,16 @@ TABLE = {
         "five operations, two of them on exact or positive sums",
     ),
     "arctan": Accuracy(
-        spread(-1e8, 1e8), arb.atan, (lambda x: 1 / (1 + x * x),), ulp, 3, "a square, a sum and a division",
+        spread(-1e8, 1e8), arb.atan, (lambda x: 1 / (1 + x * x),), ulp, 9, "the square of a cosine",
     ),
     "sinh": Accuracy(spread(-700, 700), arb.sinh, (arb.cosh,), ulp, ulp + 1, "the slope is cosh"),
     "cosh": Accuracy(spread(-700, 700), arb.cosh, (arb.sinh,), ulp, ulp + 1, "the slope is sinh"),
     "tanh": Accuracy(
-        spread(-30, 30), arb.tanh, (lambda x: 1 / x.cosh() ** 2,), ulp, 2 * ulp + 2,
-        "1 - y^2 is a difference of numbers up to 1; in return it keeps the second derivative near 0",
-        slope_scale=one,
+        spread(-300, 300), arb.tanh, (lambda x: x.sech() ** 2,), ulp, 2 * ulp + 5, "the square of a quotient with exp",
+    ),
+    "sech_squared": Accuracy(
+        spread(-300, 300), lambda x: x.sech() ** 2, (lambda x: -2 * x.tanh() * x.sech() ** 2,), 2 * ulp + 5,
+        3 * ulp + 7, "the square of a quotient with exp; the slope is a product of it",
     ),
     "arcsinh": Accuracy(
         spread(-1e200, 1e200), arb.asinh, (lambda x: 1 / (1 + x * x).sqrt(),), ulp, ulp + 1, "a hypotenuse, a division",
@@ -138,6 +140,10 @@ TABLE = {
         spread(-5, 5), arb.erf, (lambda x: 2 * (-x * x).exp() / arb.pi().sqrt(),), ulp, 25 + 2 * ulp + 5,
         "the rounding of x^2, at most 25, is 25 half units of exp(-x^2)",
     ),
+    "erfc": Accuracy(
+        spread(-5, 5), arb.erfc, (lambda x: -2 * (-x * x).exp() / arb.pi().sqrt(),), 25 + ulp, 25 + 2 * ulp + 5,
+        "as the slope of erf",
+    ),
     "lgamma": Accuracy(
         positive(0.1, 1e5), arb.lgamma, (arb.digamma,), 2 * ulp, 2 * ulp,
         "relative to 1 near their zeros; Cephes [cephes]_ states 5e-16 and 1.3e-15 for lgam and psi",
@@ -156,6 +162,11 @@ TABLE = {
         spread(-1e200, 1e200).reshape(-1, 2), lambda a, b: (a * a + b * b).sqrt(),
         (lambda a, b: a / (a * a + b * b).sqrt(), lambda a, b: b / (a * a + b * b).sqrt()), ulp, ulp + 2,
         "a quotient by the hypotenuse",
+    ),
+    "cosine": Accuracy(
+        spread(-1e150, 1e150).reshape(-1, 2), lambda a, b: a / (a * a + b * b).sqrt(),
+        (lambda a, b: b * b / (a * a + b * b).sqrt() ** 3, lambda a, b: -a * b / (a * a + b * b).sqrt() ** 3), 4,
+        12, "quotients by the larger argument, their length, a quotient; the slopes are products of such",
     ),
     "arctan2": Accuracy(
         spread(-1e150, 1e150).reshape(-1, 2), arb.atan2,

@@ -195,6 +195,9 @@ class Jet:
     def erf(self):
         return Jet(coefficients(arb_series(list(map(arb, self.c)), prec=ORDER).erf()))
 
+    def erfc(self):
+        return Jet(coefficients(arb_series(list(map(arb, self.c)), prec=ORDER).erfc()))
+
     def lgamma(self):
         return Jet(coefficients(arb_series(list(map(arb, self.c)), prec=ORDER).lgamma()))
 
@@ -209,9 +212,14 @@ class Jet:
         return y
 
     def sinc(self, n):
-        # j_n(x) / x^n = sum over k of (-x^2 / 2)^k / (k! 1 3 ... (2 n + 2 k + 1)); what follows 60 terms is below 1e-60
+        if abs(self.c[0]) > 2:  # the recurrence from n = 0 upwards
+            before, y = self.cos(), self.sin() / self
+            for m in range(n):
+                before, y = y, ((2 * m + 1) * y - before) / (self * self)
+            return y
+        # j_n(x) / x^n = sum over k of (-x^2 / 2)^k / (k! 1 3 ... (2 n + 2 k + 1)); what follows 30 terms is below 1e-60
         term = y = Jet.of(1 / arb(math.prod(range(1, 2 * n + 2, 2))))
-        for k in range(1, 60):
+        for k in range(1, 30):
             term = term * self * self / (-2 * k * (2 * n + 2 * k + 1))
             y = y + term
         return y

@@ -16,9 +16,9 @@ from refgrad.backend import of
 from refgrad.typing import Array
 
 __all__ = [
-    "abs_", "add", "arctan", "astype", "comparisons", "cos", "div", "exp", "expm1", "isfinite", "isnan", "join", "log",
-    "log1p", "logistic", "maximum", "minimum", "mul", "neg", "pow_int", "pow_real", "relu", "sign", "sin",
-    "softplus", "sqrt", "stop_gradient", "sub", "tanh", "where",
+    "abs_", "add", "astype", "comparisons", "cos", "div", "exp", "expm1", "isfinite", "isnan", "join", "log", "log1p",
+    "logistic", "maximum", "minimum", "mul", "neg", "pow_int", "pow_real", "relu", "sech_squared", "sign",
+    "sin", "softplus", "sqrt", "stop_gradient", "sub", "tanh", "weigh", "where",
 ]  # fmt: skip
 
 _PAIRS = (
@@ -67,6 +67,14 @@ div: Primitive = elementwise(
     needs_table=False,
 )
 
+weigh: Primitive = elementwise(
+    "weigh",
+    lambda xp, a, b: xp.weigh(a, b),
+    d=[lambda t, y, a, b: weigh(t, b), lambda t, y, a, b: weigh(t, a)],
+    source="weigh({0}, {1})",
+    cases=_PAIRS,
+)
+
 neg: Primitive = elementwise(
     "neg", operator.neg, d=[lambda t, y, x: -t], source="-{0}", cases=_SINGLE, needs_table=False
 )
@@ -88,6 +96,13 @@ pow_int: Primitive = elementwise(
 )
 
 
+def _by_base(t: Array, y: Array, a: Array, b: Array) -> Array:
+    less = b - 1
+    if not of(primal(y)).exact:  # 0 ** b at b = 0 is 1, in a direction of a at least
+        less = where(b == 0, where(a == 0, 1, less), less)
+    return t * (b * pow_real(a, less))
+
+
 def _by_exponent(t: Array, y: Array, a: Array, b: Array) -> Array:
     if of(primal(y)).exact:  # the sign of a ball may be unknown, and has no say where a is not 0
         return t * (log(a) * y)
@@ -99,7 +114,7 @@ pow_real: Primitive = elementwise(
     "pow_real",
     operator.pow,
     d=[
-        lambda t, y, a, b: where(b == 0, 0, t * b) * pow_real(a, where(b == 0, 1, b - 1)),
+        _by_base,
         _by_exponent,
     ],
     source="{0} ** {1}",
@@ -118,9 +133,17 @@ log: Primitive = elementwise(
 tanh: Primitive = elementwise(
     "tanh",
     lambda xp, x: xp.tanh(x),
-    # 1 - y * y and not (1 + y) * (1 - y), whose derivative loses tanh'' near 0
-    d=[lambda t, y, x: t * (1 - y * y)],
+    # not 1 - y * y, of which nothing is left where y is nearly 1 or -1
+    d=[lambda t, y, x: t * sech_squared(x)],
     source="np.tanh({0})",
+    cases=_SINGLE,
+)
+
+sech_squared: Primitive = elementwise(
+    "sech_squared",
+    lambda xp, x: xp.sech_squared(x),
+    d=[lambda t, y, x: weigh(-2 * (tanh(x) * y), t)],
+    source="sech_squared({0})",
     cases=_SINGLE,
 )
 
@@ -153,15 +176,11 @@ log1p: Primitive = elementwise(
     cases=(case(positive(2, 3)),),
 )
 
-arctan: Primitive = elementwise(
-    "arctan", lambda xp, x: xp.arctan(x), d=[lambda t, y, x: t / (1 + x * x)], source="np.arctan({0})", cases=_SINGLE
-)
-
 logistic: Primitive = elementwise(
     "logistic",
     lambda xp, x: xp.logistic(x),
-    # the other factor is 1 - y, which for large x would be the difference of nearly equal numbers
-    d=[lambda t, y, x: t * (y * logistic(-x))],
+    # not y * logistic(-x), whose own derivative near 0 is the difference of nearly equal numbers
+    d=[lambda t, y, x: weigh(sech_squared(x / 2) / 4, t)],
     source="logistic({0})",
     cases=_SINGLE,
 )

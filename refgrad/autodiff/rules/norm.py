@@ -22,10 +22,10 @@ from refgrad.autodiff.rules.shape import reshape
 from refgrad.backend import shape_of
 from refgrad.typing import Array
 
-__all__ = ["norm", "ratio"]
+__all__ = ["divide", "norm", "ratio"]
 
 
-def _divide(t: Array, b: Array) -> Array:
+def divide(t: Array, b: Array) -> Array:
     """``t / b``, and NaN where b is 0, whatever t is."""
     return t / b if backend.of(primal(b)).exact else t / where(b == 0, math.nan, b)
 
@@ -33,7 +33,7 @@ def _divide(t: Array, b: Array) -> Array:
 ratio: Primitive = elementwise(
     "ratio",
     lambda xp, a, b: xp.ratio(a, b),
-    d=[lambda t, y, a, b: _divide(t, b), lambda t, y, a, b: -_divide(t * y, b)],
+    d=[lambda t, y, a, b: divide(t, b), lambda t, y, a, b: -divide(t * y, b)],
     source="ratio({0}, {1})",
     cases=(case(real(2, 3), nonzero(2, 3)), case(real(3), nonzero(2, 1)), case(real(), nonzero())),
 )

@@ -14,14 +14,15 @@ from typing import Any
 from refgrad.autodiff.core import Primitive, primal
 from refgrad.autodiff.domains import Case, beyond, case, inside, nonzero, positive, real
 from refgrad.autodiff.primitive import elementwise, number_like
-from refgrad.autodiff.rules.elementwise import arctan, isfinite, log, logistic, sqrt, where
-from refgrad.autodiff.rules.norm import ratio
+from refgrad.autodiff.rules.elementwise import isfinite, log, logistic, sqrt, where
+from refgrad.autodiff.rules.norm import divide
 from refgrad.backend import of
 from refgrad.typing import Array
 
 __all__ = [
-    "arccos", "arccosh", "arcsin", "arcsinh", "arctan2", "arctanh", "cbrt", "cosh", "deg2rad", "exp2", "hypot", "log2",
-    "log10", "logaddexp", "logaddexp2", "pi_like", "rad2deg", "sinh", "tan",
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "cosh", "cosine", "deg2rad",
+    "exp2", "hypot", "log2", "log10", "logaddexp", "logaddexp2", "one_minus_square", "pi_like", "rad2deg", "sinh",
+    "tan",
 ]  # fmt: skip
 
 _REAL = (case(real(2, 3)), case(real()))
@@ -51,13 +52,24 @@ def _log_of(n: int, x: Array) -> Array:
 
 
 exp2: Primitive = _of_one("exp2", lambda t, y, x: t * (y * _log_of(2, x)), _REAL)
-log2: Primitive = _of_one("log2", lambda t, y, x: t / (x * _log_of(2, x)), _POSITIVE)
-log10: Primitive = _of_one("log10", lambda t, y, x: t / (x * _log_of(10, x)), _POSITIVE)
+log2: Primitive = _of_one("log2", lambda t, y, x: t / _log_of(2, x) / x, _POSITIVE)
+log10: Primitive = _of_one("log10", lambda t, y, x: t / _log_of(10, x) / x, _POSITIVE)
 cbrt: Primitive = _of_one("cbrt", lambda t, y, x: t / (3 * (y * y)), (case(nonzero(2, 3)), case(nonzero())))
 
 tan: Primitive = _of_one("tan", lambda t, y, x: t * (1 + y * y), _INSIDE)
-arcsin: Primitive = _of_one("arcsin", lambda t, y, x: t / sqrt((1 - x) * (1 + x)), _INSIDE)
-arccos: Primitive = _of_one("arccos", lambda t, y, x: -t / sqrt((1 - x) * (1 + x)), _INSIDE)
+one_minus_square: Primitive = elementwise(
+    "one_minus_square",
+    lambda x: (1 - x) * (1 + x),
+    # the derivative of that formula near 0 is the difference of nearly equal numbers
+    d=[lambda t, y, x: -(2 * (t * x))],
+    source="(1 - {0}) * (1 + {0})",
+    cases=_REAL,
+    needs_table=False,
+)
+
+arcsin: Primitive = _of_one("arcsin", lambda t, y, x: t / sqrt(one_minus_square(x)), _INSIDE)
+arccos: Primitive = _of_one("arccos", lambda t, y, x: -t / sqrt(one_minus_square(x)), _INSIDE)
+arctan: Primitive = _of_one("arctan", lambda t, y, x: t * cosine(number_like(x, 1), x) ** 2, _REAL)
 
 sinh: Primitive = _of_one("sinh", lambda t, y, x: t * cosh(x), _REAL)
 cosh: Primitive = _of_one("cosh", lambda t, y, x: t * sinh(x), _REAL)
@@ -65,27 +77,37 @@ arcsinh: Primitive = _of_one("arcsinh", lambda t, y, x: t / hypot(x, number_like
 arccosh: Primitive = _of_one(
     "arccosh", lambda t, y, x: t / (sqrt(x - 1) * sqrt(x + 1)), (case(beyond(2, 3)), case(beyond()))
 )
-arctanh: Primitive = _of_one("arctanh", lambda t, y, x: t / ((1 - x) * (1 + x)), _INSIDE)
+arctanh: Primitive = _of_one("arctanh", lambda t, y, x: t / one_minus_square(x), _INSIDE)
 
 deg2rad: Primitive = _of_one("deg2rad", lambda t, y, x: deg2rad(t), _REAL)
 rad2deg: Primitive = _of_one("rad2deg", lambda t, y, x: rad2deg(t), _REAL)
 
 hypot: Primitive = _of_two(
     "hypot",
-    [lambda t, y, a, b: t * ratio(a, y), lambda t, y, a, b: t * ratio(b, y)],
+    [lambda t, y, a, b: t * cosine(a, b), lambda t, y, a, b: t * cosine(b, a)],
     _PAIRS,
     kink=lambda y, a, b: y == 0,
 )
 
-
-def _turn(t: Array, across: Array, a: Array, b: Array) -> Array:
-    """``t * across / (a^2 + b^2)``, without the overflow of the squares."""
-    r = hypot(a, b)
-    return t * (across / r) / r
-
+cosine: Primitive = elementwise(
+    "cosine",
+    lambda xp, a, b: xp.cosine(a, b),
+    d=[
+        # cosine(b, a)**2 is 1 - y * y, of which nothing is left where y is nearly 1
+        lambda t, y, a, b: t * (cosine(b, a) * divide(cosine(b, a), hypot(a, b))),
+        lambda t, y, a, b: -(t * (y * divide(cosine(b, a), hypot(a, b)))),
+    ],
+    source="cosine({0}, {1})",
+    cases=_PAIRS,
+)
 
 arctan2: Primitive = _of_two(
-    "arctan2", [lambda t, y, a, b: _turn(t, b, a, b), lambda t, y, a, b: -_turn(t, a, a, b)], _PAIRS
+    "arctan2",
+    [
+        lambda t, y, a, b: divide(t * cosine(b, a), hypot(a, b)),
+        lambda t, y, a, b: -divide(t * cosine(a, b), hypot(a, b)),
+    ],
+    _PAIRS,
 )
 
 

@@ -2,13 +2,13 @@
 
 Each comes with the family its derivatives lie in, so that it nests to any order:
 
-    erf'(x) = 2 exp(-x^2) / sqrt(pi)
+    erf'(x) = 2 exp(-x^2) / sqrt(pi) = -erfc'(x)
     lgamma'(x) = polygamma(0, x),    polygamma(n, x)' = polygamma(n + 1, x)                 [dlmf]_, 5.2.2 and 5.15
     f_n'(x) = -x f_{n+1}(x)  for  f_n(x) = j_n(x) / x^n,  f_0(x) = sin(x) / x               [dlmf]_, 10.51.3
 
 with j_n the spherical Bessel function. No f_n is divided by x, so all derivatives of ``sin(x) / x`` are exact at 0.
 
-NumPy has none of them but the third: they come from SciPy, which is imported when one of them is first evaluated. An
+NumPy has none of them but `sinc`: they come from SciPy, which is imported when one of them is first evaluated. An
 exported program that uses them imports `scipy.special` as ``special`` beside NumPy.
 
 .. [dlmf] NIST Digital Library of Mathematical Functions, https://dlmf.nist.gov.
@@ -19,19 +19,32 @@ from __future__ import annotations
 from refgrad.autodiff.core import Primitive, primal
 from refgrad.autodiff.domains import case, positive, real
 from refgrad.autodiff.primitive import elementwise
-from refgrad.autodiff.rules.elementwise import exp, log, log1p, sqrt, where
+from refgrad.autodiff.rules.elementwise import exp, log, log1p, sqrt, weigh, where
 from refgrad.autodiff.rules.norm import ratio
 from refgrad.autodiff.rules.smooth import pi_like
 from refgrad.backend import of
 from refgrad.typing import Array
 
-__all__ = ["erf", "lgamma", "polygamma", "sinc", "xlog1py", "xlogy"]
+__all__ = ["erf", "erfc", "lgamma", "polygamma", "sinc", "xlog1py", "xlogy"]
+
+
+def _bell(x: Array) -> Array:
+    return 2 * exp(-weigh(x, x)) / sqrt(pi_like(x))
+
 
 erf: Primitive = elementwise(
     "erf",
     lambda xp, x: xp.erf(x),
-    d=[lambda t, y, x: t * (2 * exp(-(x * x)) / sqrt(pi_like(x)))],
+    d=[lambda t, y, x: weigh(_bell(x), t)],
     source="special.erf({0})",
+    cases=(case(real(2, 3)), case(real())),
+)
+
+erfc: Primitive = elementwise(
+    "erfc",
+    lambda xp, x: xp.erfc(x),
+    d=[lambda t, y, x: -weigh(_bell(x), t)],
+    source="special.erfc({0})",
     cases=(case(real(2, 3)), case(real())),
 )
 

@@ -90,6 +90,16 @@ class ElementBackend(Backend):
     def softplus(self, x: Array) -> Array:
         return self.log1p(self.exp(x))
 
+    def weigh(self, a: Array, b: Array) -> Array:
+        return self.asarray(a) * self.asarray(b)
+
+    def sech_squared(self, x: Array) -> Array:
+        y = self.cosh(x)
+        return 1 / (y * y)
+
+    def cosine(self, a: Array, b: Array) -> Array:
+        return self.ratio(a, self.hypot(a, b))
+
     def polygamma(self, n: int, x: Array) -> Array:  # type: ignore[override]
         return self._apply("polygamma", x, n=n)
 

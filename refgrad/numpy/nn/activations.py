@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from refgrad.autodiff.rules.elementwise import join
+from refgrad.autodiff.rules.elementwise import join, weigh
 from refgrad.numpy.conversion import asarray, floating
 from refgrad.numpy.creation import number_like
-from refgrad.numpy.elementwise import arctan, erf, expm1, logistic, softplus, sqrt, where
+from refgrad.numpy.elementwise import arctan, erfc, expm1, logistic, softplus, sqrt, where
 from refgrad.numpy.reductions import logsumexp
 from refgrad.typing import Array
 
@@ -38,9 +38,9 @@ def elu(x: Any, alpha: Any = 1) -> Array:
 
 
 def silu(x: Any) -> Array:
-    """``x * logistic(x)``, also called swish."""
-    x = asarray(x)
-    return x * logistic(x)
+    """``x * logistic(x)``, also called swish; 0 at -inf."""
+    x = floating(x)
+    return weigh(logistic(x), x)
 
 
 def gelu(x: Any, *, approximate: bool = False) -> Array:
@@ -51,14 +51,15 @@ def gelu(x: Any, *, approximate: bool = False) -> Array:
     x : array
     approximate : bool
         Whether to compute ``x * logistic(sqrt(8 / pi) * (x + 0.044715 * x**3))`` in its place, the tanh form. The usual
-        ``x / 2 * (1 + tanh(z))`` is ``x * logistic(2 * z)``, which loses no digits where tanh is nearly -1; erf, by
-        SciPy, has such a loss: for large negative x the error is small beside x, not beside the result.
+        ``x / 2 * (1 + tanh(z))`` is ``x * logistic(2 * z)``, which loses no digits where tanh is nearly -1; so does
+        ``x / 2 * erfc(-x / sqrt(2))`` for erf.
     """
     x = floating(x)
     if not approximate:
-        return x / 2 * (1 + erf(x / sqrt(number_like(x, 2))))
+        return weigh(erfc(-x / sqrt(number_like(x, 2))), x / 2)
     pi = 4 * arctan(number_like(x, 1))
-    return x * logistic(sqrt(8 / pi) * (x + 44715 * x * x * x / 1000000))
+    c = number_like(x, 8943) / 20000 / 10  # 0.044715, of integers that float16 has
+    return weigh(logistic(sqrt(8 / pi) * weigh(x, 1 + c * weigh(x, x))), x)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Array:
