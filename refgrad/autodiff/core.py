@@ -215,7 +215,8 @@ class Primitive:
         if not self.needs_table:
             return self.impl(*args, **params)
         # NumPy first: asking the type table costs as much as a small addition
-        xp = NUMPY if len(args) == 1 and type(args[0]) is ndarray else backend.of(*args)
+        plain = type(args[0]) is ndarray is type(args[-1]) and len(args) <= 2
+        xp = NUMPY if plain else backend.of(*args)
         return self.impl(xp, *args, **params)
 
     __call__ = apply
@@ -225,7 +226,8 @@ class Primitive:
         if not self.needs_table:
             return self.impl(*args, **params)
         # NumPy first: asking the type table costs as much as a small addition
-        xp = NUMPY if len(args) == 1 and type(args[0]) is ndarray else backend.of(*args)
+        plain = type(args[0]) is ndarray is type(args[-1]) and len(args) <= 2
+        xp = NUMPY if plain else backend.of(*args)
         return self.impl(xp, *args, **params)
 
     def _guard(self, jvp: Callable[..., Array], vjp: Callable[..., Array]) -> tuple[Callable[..., Array], ...]:

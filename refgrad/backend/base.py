@@ -43,7 +43,7 @@ ELEMENTWISE = {
     "exp": Elementwise("exp"),
     "log": Elementwise("log"),
     "tanh": Elementwise("tanh"),
-    "sech_squared": Elementwise(None),
+    "sech_squared": Elementwise(None, 2),
     "sqrt": Elementwise("sqrt"),
     "sin": Elementwise("sin"),
     "cos": Elementwise("cos"),

@@ -33,12 +33,18 @@ def softplus(x):
     return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, np.zeros_like(x))
 
 
-def sech_squared(x):
-    """``1 - tanh(x)**2 = 1 / cosh(x)**2``, of which nothing is lost where tanh is nearly 1 or -1."""
-    y = np.exp(-np.abs(x))
-    y /= 1 + y * y
-    y += y
-    y *= y
+def sech_squared(x, h):
+    """``1 / cosh(x)**2``: by exp, and for many x with h = tanh(x) by 1 - h * h, save where of that nothing is left."""
+    if getattr(x, "size", 1) < 1000 or x.shape != np.shape(h):
+        y = np.exp(np.copysign(x, -1.0))
+        y /= 1 + y * y
+        y += y
+        y *= y
+        return y
+    y = 1 - h * h
+    tail = np.flatnonzero(~(y >= 0.02))
+    e = np.exp(-np.abs(np.take(x, tail)))
+    np.put(y, tail, (2 * e / (1 + e * e)) ** 2)
     return y
 
 

@@ -10,13 +10,13 @@ the function read while it was recorded has another value.
 >>> import numpy as np
 >>> from refgrad import grad, source
 >>> def loss(w, x):
-...     h = np.tanh(w * x)
+...     h = np.exp(w * x)
 ...     return np.sum(h * h)
 >>> text = source(grad(loss), 0.5, np.ones(3))
 >>> print(text[text.index("    h ="):])
-    h = np.tanh(w * x)  # (3,)
+    h = np.exp(w * x)  # (3,)
     h_bar = h + h  # (3,)
-    w_bar = (h_bar * (1 - h * h) * x).sum()
+    w_bar = (h_bar * h * x).sum()
     return w_bar
 <BLANKLINE>
 """

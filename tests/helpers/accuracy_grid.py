@@ -124,7 +124,7 @@ def points(kinds, dtype, density=1):
     """Arguments, one array each, of the given kinds of domains; of two, of all magnitudes and of nearly the same."""
     x = floats(dtype, density)
     if len(kinds) == 1:
-        low = {"positive": 0, "normal": np.finfo(dtype).tiny}.get(kinds[0], -math.inf)
+        low = {"positive": 0, "beyond": 1, "normal": np.finfo(dtype).tiny}.get(kinds[0], -math.inf)
         high = 100 if kinds[0] == "small" else math.inf
         return [x[(x > low) & (x < high) & (-x < high)]]
     x, rng = x[abs(x) < np.finfo(dtype).max / 2][::3], np.random.default_rng(0)
@@ -134,7 +134,7 @@ def points(kinds, dtype, density=1):
     a, b = (np.concatenate(side) for side in zip(*pairs, strict=True))
     inside = np.ones(a.shape, bool)
     for kind, z in zip(kinds, (a, b), strict=True):
-        inside &= (z > 0) if kind == "positive" else (z != 0)
+        inside &= z > {"positive": 0, "beyond": 1}[kind] if kind in ("positive", "beyond") else z != 0
     return [a[inside], b[inside]]
 
 

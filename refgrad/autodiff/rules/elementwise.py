@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable
 
 from refgrad.autodiff.core import Primitive, primal
-from refgrad.autodiff.domains import case, mask, nonzero, positive, real
+from refgrad.autodiff.domains import beyond, case, mask, nonzero, positive, real
 from refgrad.autodiff.primitive import elementwise
 from refgrad.backend import of
 from refgrad.typing import Array
@@ -133,19 +133,19 @@ log: Primitive = elementwise(
 tanh: Primitive = elementwise(
     "tanh",
     lambda xp, x: xp.tanh(x),
-    # not 1 - y * y, of which nothing is left where y is nearly 1 or -1
-    d=[lambda t, y, x: t * sech_squared(x)],
+    d=[lambda t, y, x: t * sech_squared(x, y)],
     source="np.tanh({0})",
     cases=_SINGLE,
 )
 
 sech_squared: Primitive = elementwise(
     "sech_squared",
-    lambda xp, x: xp.sech_squared(x),
-    d=[lambda t, y, x: weigh(-2 * (tanh(x) * y), t)],
-    source="sech_squared({0})",
-    cases=_SINGLE,
+    lambda xp, x, h: xp.sech_squared(x, h),
+    d=[lambda t, y, x, h: weigh(-2 * (tanh(x) * y), t), None],
+    source="sech_squared({0}, {1})",
+    cases=(case(real(2, 3), beyond(2, 3)), case(real(), beyond())),
 )
+"""``1 / cosh(x)^2``, for h = tanh(x), or any h beyond that: the first by 1 - h^2 as long as that has digits left."""
 
 sqrt: Primitive = elementwise(
     "sqrt", lambda xp, x: xp.sqrt(x), d=[lambda t, y, x: t / (2 * y)], source="np.sqrt({0})", cases=(case(positive(3)),)
@@ -180,7 +180,7 @@ logistic: Primitive = elementwise(
     "logistic",
     lambda xp, x: xp.logistic(x),
     # not y * logistic(-x), whose own derivative near 0 is the difference of nearly equal numbers
-    d=[lambda t, y, x: weigh(sech_squared(x / 2) / 4, t)],
+    d=[lambda t, y, x: weigh(sech_squared(x / 2, 1) / 4, t)],
     source="logistic({0})",
     cases=_SINGLE,
 )

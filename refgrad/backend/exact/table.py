@@ -93,7 +93,7 @@ class ElementBackend(Backend):
     def weigh(self, a: Array, b: Array) -> Array:
         return self.asarray(a) * self.asarray(b)
 
-    def sech_squared(self, x: Array) -> Array:
+    def sech_squared(self, x: Array, h: Array) -> Array:
         y = self.cosh(x)
         return 1 / (y * y)
 
