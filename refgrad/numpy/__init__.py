@@ -48,6 +48,7 @@ from refgrad.numpy.elementwise import *
 from refgrad.numpy.indexing import *
 from refgrad.numpy.joining import *
 from refgrad.numpy.manipulation import *
+from refgrad.numpy.passthrough import hand_over
 from refgrad.numpy.products import *
 from refgrad.numpy.reductions import *
 from refgrad.numpy.shapes import *
@@ -72,6 +73,8 @@ __all__ = [
     *sorting.__all__,
     *statistics.__all__,
 ]  # fmt: skip
+
+hand_over(globals(), __all__, numpy)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -13,7 +14,6 @@ from refgrad.autodiff.core import Tracer, primal, value_of
 from refgrad.autodiff.rules import discrete, elementwise, smooth, special
 from refgrad.errors import InvalidInput, NoDerivative, NotRational
 from refgrad.numpy.conversion import asarray, float_limits, floating
-from refgrad.numpy.passthrough import numpys
 from refgrad.typing import Array
 
 __all__ = [
@@ -101,8 +101,10 @@ __all__ = [
 
 
 def _unary(primitive: Callable[[Array], Array], name: str, doc: str) -> Callable[[Any], Array]:
+    apply = getattr(primitive, "apply", primitive)
+
     def function(x: Any, /) -> Array:
-        return primitive(asarray(x))
+        return apply(asarray(x))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{doc}, element by element."
@@ -110,8 +112,10 @@ def _unary(primitive: Callable[[Array], Array], name: str, doc: str) -> Callable
 
 
 def _binary(primitive: Callable[[Array, Array], Array], name: str, doc: str) -> Callable[[Any, Any], Array]:
+    apply = getattr(primitive, "apply", primitive)
+
     def function(a: Any, b: Any, /) -> Array:
-        return primitive(asarray(a), asarray(b))
+        return apply(asarray(a), asarray(b))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{doc}, element by element, with broadcasting."
@@ -165,7 +169,6 @@ arctanh = atanh = _unary(smooth.arctanh, "arctanh", "The inverse of the hyperbol
 arctan2 = atan2 = _binary(smooth.arctan2, "arctan2", "The angle of the point (b, a) with the first axis")
 hypot = _binary(smooth.hypot, "hypot", "``sqrt(a * a + b * b)``, without overflow")
 logaddexp = _binary(smooth.logaddexp, "logaddexp", "``log(exp(a) + exp(b))``, without overflow")
-sinc = _unary(lambda x: _sinc(floating(x)), "sinc", "``sin(pi x) / (pi x)``, and 1 at 0")
 erf = _unary(special.erf, "erf", "The error function, by SciPy")
 lgamma = _unary(special.lgamma, "lgamma", "The logarithm of the absolute value of gamma, by SciPy")
 digamma = _unary(lambda x: special.polygamma(x, n=0), "digamma", "The derivative of `lgamma`, by SciPy")
@@ -185,7 +188,9 @@ square = _unary(lambda x: x * x, "square", "``x * x``")
 reciprocal = _unary(lambda x: 1 / x, "reciprocal", "``1 / x``")
 
 
-def _sinc(x: Array) -> Array:
+def sinc(x: Any) -> Array:
+    """``sin(pi x) / (pi x)``, and 1 at 0, element by element."""
+    x = floating(x)
     return special.sinc(smooth.pi_like(x) * x, n=0)
 
 
@@ -196,9 +201,13 @@ def polygamma(n: int, x: Any, /) -> Array:
     return special.polygamma(asarray(x), n=int(n))
 
 
-def round(x: Any, /) -> Array:
-    """The integer nearest to x, of two the even one, element by element; its derivative is taken to be 0."""
-    return discrete.rint(asarray(x))
+def round(x: Any, decimals: int = 0) -> Array:
+    """The number of so many decimals nearest to x, of two the even one; its derivative is taken to be 0."""
+    x = asarray(x)
+    if decimals == 0:
+        return x if getattr(getattr(x, "dtype", None), "kind", "f") in "iu" else discrete.rint(x)
+    power = 10 ** builtins.abs(decimals)
+    return discrete.rint(x * power) / power if decimals > 0 else discrete.rint(x / power) * power
 
 
 def _mask(x: Any) -> Array:
@@ -232,13 +241,13 @@ def _promote(x: Array, y: Any) -> Array:
 pow = power
 
 
-def where(condition: Any, a: Any = None, b: Any = None, /) -> Array:
-    """A where `condition` holds and b elsewhere; the derivative of what was not chosen is 0, even at NaN.
+def where(condition: Any, x: Any = None, y: Any = None) -> Array:
+    """X where `condition` holds and y elsewhere; the derivative of what was not chosen is 0, even at NaN.
 
     With a plain condition alone, the places where it holds, as NumPy's.
     """
     condition = asarray(condition)
-    if b is None:
+    if y is None:
         if isinstance(condition, Tracer):
             raise NoDerivative(
                 "where: expected a condition and two arrays, got a traced condition alone. Places have no derivative: "
@@ -247,10 +256,9 @@ def where(condition: Any, a: Any = None, b: Any = None, /) -> Array:
         return np.where(condition)
     if isinstance(condition, Tracer) or backend.of(condition).exact:
         condition = condition if getattr(condition.dtype, "kind", "") == "b" else condition != 0
-    return elementwise.where(condition, asarray(a), asarray(b))
+    return elementwise.where.apply(condition, asarray(x), asarray(y))
 
 
-@numpys
 def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Array:
     """x limited to [a_min, a_max], NaN kept; the derivative is 1 inside the closed interval and 0 outside."""
     low, high = a_min if min is None else min, a_max if max is None else max
@@ -271,7 +279,9 @@ def _or_nan(beyond: Array, limit: Array) -> Array:
     return beyond | isnan(limit) if getattr(limit.dtype, "kind", "") == "f" else beyond
 
 
-def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Array:
+def nan_to_num(
+    x: Any, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Array:
     """x with NaN and the infinities replaced, those by the largest numbers of the dtype; the derivative there is 0."""
     x = asarray(x)
     plain = primal(x)
