@@ -14,7 +14,7 @@ from refgrad.autodiff.rules import elementwise
 from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput
-from refgrad.numpy.conversion import asarray
+from refgrad.numpy.conversion import asarray, floating
 from refgrad.numpy.joining import concatenate
 from refgrad.numpy.shapes import broadcast_to, moveaxis
 from refgrad.typing import Array, DType
@@ -65,7 +65,7 @@ def linspace(
     """
     if num < 0:
         raise InvalidInput(f"linspace: expected a count that is not negative, got {num}")
-    start, stop = asarray(start), asarray(stop)
+    start, stop = floating(start), floating(stop)
     gaps = num - 1 if endpoint else num
     step = (stop - start) / (gaps if gaps > 0 else 1)
     plain = primal(step)

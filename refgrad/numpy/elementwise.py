@@ -185,7 +185,13 @@ bitwise_xor = _binary(discrete.bitwise["xor"], "bitwise_xor", "``a ^ b``")
 invert = bitwise_invert = _unary(discrete.invert, "invert", "``~x``")
 rsqrt = _unary(lambda x: 1 / elementwise.sqrt(x), "rsqrt", "``1 / sqrt(x)``")
 square = _unary(lambda x: x * x, "square", "``x * x``")
-reciprocal = _unary(lambda x: 1 / x, "reciprocal", "``1 / x``")
+reciprocal = _unary(lambda x: _reciprocal(x), "reciprocal", "``1 / x``, of integers without its fraction")
+
+
+def _reciprocal(x: Array) -> Array:
+    if getattr(getattr(x, "dtype", None), "kind", "f") not in "iu":
+        return 1 / x
+    return where((x == 1) | (x == -1), x, 0)
 
 
 def sinc(x: Any) -> Array:
@@ -204,10 +210,12 @@ def polygamma(n: int, x: Any, /) -> Array:
 def round(x: Any, decimals: int = 0) -> Array:
     """The number of so many decimals nearest to x, of two the even one; its derivative is taken to be 0."""
     x = asarray(x)
-    if decimals == 0:
-        return x if getattr(getattr(x, "dtype", None), "kind", "f") in "iu" else discrete.rint(x)
+    whole = getattr(getattr(x, "dtype", None), "kind", "f") in "iu"
+    if decimals == 0 or (whole and decimals > 0):
+        return x if whole else discrete.rint(x)
     power = 10 ** builtins.abs(decimals)
-    return discrete.rint(x * power) / power if decimals > 0 else discrete.rint(x / power) * power
+    y = discrete.rint(x * power) / power if decimals > 0 else discrete.rint(x / power) * power
+    return elementwise.astype(y, dtype=x.dtype) if whole else y
 
 
 def _mask(x: Any) -> Array:

@@ -175,7 +175,9 @@ def put_along_axis_add(g: Any, indices: Any, axis: int, size: int) -> Array:
 
 def wide(indices: Any) -> Array:
     """Indices as an int64 array: a narrower or an unsigned one cannot hold what is added to it."""
-    indices = asarray(np.asarray(indices) if isinstance(indices, int) else indices)
+    indices = asarray(np.asarray(indices) if isinstance(indices, (int, float)) else indices)
+    if getattr(indices.dtype, "kind", "i") not in "iub":
+        raise InvalidInput(f"expected integer indices, got dtype {indices.dtype}")
     narrow = isinstance(indices.dtype, np.dtype) and indices.dtype.kind in "iu" and indices.dtype != np.int64
     return elementwise.astype(indices, dtype=np.int64) if narrow else indices
 

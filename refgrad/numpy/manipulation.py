@@ -184,7 +184,8 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     parts = [p for p in (ends[0], x, ends[1]) if p is not None]
     y = concatenate(parts, place) if len(parts) > 1 else x
     for _ in range(n):
-        y = along(y, place, slice(1, None)) - along(y, place, slice(None, -1))
+        after, before = along(y, place, slice(1, None)), along(y, place, slice(None, -1))
+        y = after ^ before if getattr(getattr(y, "dtype", None), "kind", "f") == "b" else after - before
     return y
 
 

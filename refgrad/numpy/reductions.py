@@ -10,6 +10,7 @@ import numpy as np
 from refgrad import backend
 from refgrad.autodiff.core import Primitive, primal
 from refgrad.autodiff.rules import discrete, reduce, scan, shape
+from refgrad.autodiff.rules import elementwise as elementwise_rules
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.conversion import asarray, astype, floating
@@ -55,8 +56,11 @@ def sum(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
 def mean(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The mean over `axis`."""
     x = asarray(x)
-    if getattr(getattr(x, "dtype", None), "char", "") == "e":  # float16, in float32 as NumPy's: sums overflow at 65504
+    char = getattr(getattr(x, "dtype", None), "char", "d")
+    if char == "e":  # float16, in float32 as NumPy's: sums overflow at 65504
         return astype(mean(astype(x, np.float32), axis, keepdims=keepdims), np.float16)
+    if char not in "fd":  # integers, whose sums wrap
+        x = floating(x)
     axes = axes_of(x, axis, "mean")
     dims = shape_of(x)
     return reduce.sum_(x, axis=axes, keepdims=keepdims) / math.prod([dims[a] for a in axes])
@@ -99,7 +103,7 @@ def all(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
 
 def cumsum(x: Any, axis: int | None = None) -> Array:
     """The running sums along `axis`, or of the raveled x."""
-    x, axis = _line(x, axis, "cumsum")
+    x, axis = _line(_wide(x), axis, "cumsum")
     return scan.cumsum(x, axis=axis) if shape_of(x)[axis] else x
 
 
@@ -114,7 +118,7 @@ def cumulative_prod(x: Any, /, *, axis: int | None = None, include_initial: bool
 
 
 def _cumulative(x: Any, axis: int | None, initial: bool, running: Primitive, start: int, what: str) -> Array:
-    x = asarray(x)
+    x = _wide(x)
     if not shape_of(x):  # a number is a vector of one
         x = shape.reshape(x, shape=(1,))
     if axis is None and len(shape_of(x)) != 1:
@@ -131,13 +135,13 @@ def _cumulative(x: Any, axis: int | None, initial: bool, running: Primitive, sta
 
 def cumprod(x: Any, axis: int | None = None) -> Array:
     """The running products along `axis`, or of the raveled x; its derivatives are exact where factors are zero."""
-    x, axis = _line(x, axis, "cumprod")
+    x, axis = _line(_wide(x), axis, "cumprod")
     return scan.cumprod(x, axis=axis) if shape_of(x)[axis] else x
 
 
 def prod(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The product over `axis`; 1 over none. Its derivatives, products of the other factors, are exact at zeros."""
-    x = asarray(x)
+    x = _wide(x)
     axes = axes_of(x, axis, "prod")
     dims = shape_of(x)
     for a in reversed(axes):
@@ -146,6 +150,15 @@ def prod(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
         elif dims[a] > 1:
             x = scan.along(scan.cumprod(x, axis=a), a, slice(-1, None))
     return x if keepdims else shape.reshape(x, shape=tuple(n for i, n in enumerate(dims) if i not in axes))
+
+
+def _wide(x: Any) -> Array:
+    """x as an array, integers and booleans in the dtype in which NumPy sums and multiplies them, however few."""
+    x = asarray(x)
+    dtype = getattr(x, "dtype", None)
+    if getattr(dtype, "kind", "f") not in "iub" or dtype.itemsize == 8:  # type: ignore[union-attr]
+        return x
+    return elementwise_rules.astype(x, dtype=np.uint64 if dtype.kind == "u" else np.int64)  # type: ignore[union-attr]
 
 
 def _line(x: Any, axis: int | None, what: str) -> tuple[Array, int]:

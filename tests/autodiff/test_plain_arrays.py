@@ -12,16 +12,15 @@ from functools import partial
 
 import numpy as np
 import pytest
-from helpers.calls import CALLS, FUNCTIONS, SYMMETRIC, arrays, outcome
+from helpers.calls import FUNCTIONS, arrays, calls_of, outcome
+
+from refgrad import vmap
 
 INSTEAD = {
     # NumPy's default may exchange equal elements, and a traced array would have them in another order than a plain one
     "numpy.argsort": partial(np.argsort, stable=True),
 }
 """What a function is compared with, if not with NumPy's as it is called."""
-
-PROBES = (SYMMETRIC, SYMMETRIC[0] > 0, np.ones((1, 1, 1)), 2, [1])
-"""A call that is possible with none of these is none of the function."""
 
 ROUNDED = {
     "numpy.einsum": "matrix products, whose sums are in another order than those of NumPy's loops",
@@ -61,9 +60,7 @@ def test_a_function_on_plain_arrays_is_numpys_in_value_and_dtype(name):
     compared = 0
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        for label, call in CALLS.items():
-            if all(outcome(theirs, call, x, x) is None for x in PROBES):
-                continue
+        for label, call in calls_of(theirs):
             for x, y in arrays():
                 expected = outcome(theirs, call, x, y)
                 if expected is None:
@@ -76,3 +73,50 @@ def test_a_function_on_plain_arrays_is_numpys_in_value_and_dtype(name):
                     raise AssertionError(f"{name}({label}) of {x!r}, {y!r}: {error}") from error
                 compared += 1
     assert compared > 0, f"none of CALLS is how numpy.{name} is called: say how"
+
+
+APART = {
+    "numpy.conj": "booleans stay what they are",
+    "numpy.conjugate": "booleans stay what they are",
+    "numpy.dot": "a Python number is weak, as in a product by *",
+    "numpy.einsum": "integers are summed as sum does it, where NumPy's einsum lets them wrap",
+    "numpy.inner": "a Python number is weak, as in a product by *",
+    "numpy.ldexp": "of integers in float64",
+    "numpy.power": "booleans count as int8",
+    "numpy.pow": "booleans count as int8",
+    "numpy.reciprocal": "of booleans and of 0",
+    "numpy.square": "booleans stay what they are",
+}
+"""Functions that have another dtype, or another value of what has none, inside a batch; and why."""
+
+
+def in_a_batch(name):
+    """Calls on integers and booleans that a batch of one example does not refuse, with what NumPy makes of them."""
+    theirs, ours = FUNCTIONS[name]
+    for label, call in calls_of(theirs):
+        if "dtype" in label or "int16" in label:  # a mean in integers is cut off, and a type is no array
+            continue
+        for x, y in arrays():
+            if isinstance(x, np.ndarray) and x.dtype.char in "BL?" and x.shape in ((1,), (4,), (0,), (3, 3)):
+                expected = outcome(theirs, call, x, y)
+                batched = lambda x, call=call, y=y: call(ours, x, y)
+                found = None if expected is None else outcome(vmap, lambda f, x, y, g=batched: f(g)(x[None]), x, y)
+                if found is not None:
+                    yield label, x, found, expected
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in APART])
+def test_integers_have_the_same_value_and_dtype_inside_a_batch(name):
+    def leaves(y):
+        return [e for part in y for e in leaves(part)] if isinstance(y, (list, tuple)) else [y]
+
+    with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
+        for label, x, found, expected in in_a_batch(name):
+            for a, b in zip(leaves(found), leaves(expected), strict=True):
+                if isinstance(b, (np.ndarray, np.generic)):
+                    said = f"{name}({label}) of {x!r}"
+                    assert a.dtype == b.dtype, said
+                    assert a[0].shape == b.shape, said
+                    scale = np.abs(np.where(np.isfinite(b), b, 0)).max(initial=0) if b.dtype.kind == "f" else 0
+                    tolerance = 2.0**9 * np.finfo(b.dtype).eps * scale if b.dtype.kind == "f" else 0
+                    np.testing.assert_allclose(a[0], b, rtol=0, atol=tolerance, err_msg=said)

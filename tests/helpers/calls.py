@@ -91,3 +91,9 @@ def outcome(f, call, x, y):
         return call(f, deepcopy(x), deepcopy(y))  # a second array may be taken for the place of the result
     except REFUSALS:
         return None
+
+
+def calls_of(f):
+    """Those of CALLS that are calls of f at all."""
+    probes = (SYMMETRIC, SYMMETRIC[0] > 0, np.ones((1, 1, 1)), 2, [1])
+    return [(label, call) for label, call in CALLS.items() if any(outcome(f, call, x, x) is not None for x in probes)]
