@@ -217,7 +217,7 @@ def call(function: Callable[..., Any], theirs: Any, args: tuple[Any, ...], kwarg
         raise NoDerivative(
             f"{name}: on traced, exact and device arrays expected the arguments of refgrad.{name}; {error}"
         ) from None
-    if dtype is None or not of_result:
+    if dtype is None or not (of_result or getattr(getattr(y, "dtype", None), "kind", "f") in "iu"):  # sums are wider
         return y
     return (_cast(y[0], dtype, name), *y[1:]) if type(y) is tuple else _cast(y, dtype, name)
 

@@ -65,6 +65,20 @@ def test_a_dtype_is_a_cast_of_the_value_whose_transpose_casts_the_cotangent_back
             assert vmap(lambda x, np=namespace, dtype=dtype: f(np, x, dtype))(x[None])[0].dtype == expected.dtype
 
 
+def test_it_is_the_dtype_that_is_calculated_in():
+    x = np.array([2.0**24, 1.0, -(2.0**24)], np.float32)
+    big = np.array([2.0**100, 2.0**100, 2.0**-100], np.float32)
+    for namespace in (np, rnp):
+        assert vjp(lambda x, np=namespace: np.sum(x, dtype=np.float64), x)[0] == 1
+        assert vjp(lambda x, np=namespace: np.cumsum(x, dtype="f8"), x)[0][2] == 1
+        y, back = vjp(lambda x, np=namespace: np.prod(x, dtype=np.float64), big)
+        assert y == 2.0**100
+        with np.errstate(over="ignore"):
+            assert back(y / y)[0].tolist() == [1.0, 1.0, np.inf]  # 2**200 is beyond float32
+        assert vjp(lambda x, np=namespace: np.multiply(x[0], x[1], dtype=np.float64), big)[0] == 2.0**200
+    assert vmap(lambda k: rnp.sum(k, dtype=np.int8))(np.full((1, 3), 100))[0] == 44  # of 300, as in NumPy
+
+
 def test_new_arrays_of_traced_numbers_have_the_dtype_that_is_asked_for():
     for f in (
         lambda v: rnp.asarray(v, dtype=np.float32),
