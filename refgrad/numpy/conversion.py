@@ -59,7 +59,7 @@ def astype(x: Any, dtype: DType) -> Array:
             f"astype: a traced value of dtype {x.dtype} cannot become {dtype}, where its derivative would be lost; "
             f"write refgrad.value_of(x).astype({dtype}) if none is needed"
         )
-    return elementwise.astype(asarray(x), dtype=dtype)
+    return elementwise.astype.apply(asarray(x), dtype=dtype)
 
 
 def real(x: Any) -> Array:

@@ -184,7 +184,7 @@ bitwise_or = _binary(discrete.bitwise["or"], "bitwise_or", "``a | b``")
 bitwise_xor = _binary(discrete.bitwise["xor"], "bitwise_xor", "``a ^ b``")
 invert = bitwise_invert = _unary(discrete.invert, "invert", "``~x``")
 rsqrt = _unary(lambda x: 1 / elementwise.sqrt(x), "rsqrt", "``1 / sqrt(x)``")
-square = _unary(lambda x: x * x, "square", "``x * x``")
+square = _unary(lambda x: elementwise.mul.apply(x, x), "square", "``x * x``")
 reciprocal = _unary(lambda x: _reciprocal(x), "reciprocal", "``1 / x``, of integers without its fraction")
 
 

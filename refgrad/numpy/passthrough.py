@@ -50,6 +50,12 @@ OURS_FIRST = {
 }
 """Functions that are ours on plain arrays too, and why; what they do not take is then for NumPy's."""
 
+NOTHING = object()
+"""In place of an argument that is not given."""
+
+MANY = 1 << 30
+"""More arguments than any call has."""
+
 ALIKE = {"ndim", "shape", "size"}
 """Functions that are left as they are, for plain arrays too."""
 
@@ -67,10 +73,17 @@ def _diff(a: Any, *args: Any, **options: Any) -> Any:
     return np.diff(a, *args, **options)
 
 
+def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
+    if decimals == 0 and out is None and type(a) is np.ndarray and a.dtype.kind == "f":
+        return np.rint(a)
+    return np.round(a, decimals, out)
+
+
 VARIANTS: dict[str, Callable[..., Any]] = {
     "argsort": partial(np.argsort, kind="stable"),  # equal elements stay in their order, as they do in ours
     "diff": _diff,  # a Python number before or after does not widen float32, as it does not in ours
     "einsum": _einsum,  # by matrix products, which are many times faster
+    "round": _round,  # the nearest integers in less time
 }
 """How NumPy's function is called where that is not by its bare name."""
 
@@ -92,10 +105,12 @@ def numpys(function: F, library: Any = np) -> F:
     def either(*args: Any, **kwargs: Any) -> Any:
         for a in args:
             if type(a) not in PLAIN and (type(a) in OURS or not _is_plain(a)):
-                return ours(args, kwargs)
+                if len(args) <= most and (not kwargs or names.issuperset(kwargs)):
+                    return function(*args, **kwargs)
+                return call(function, theirs, args, kwargs)
         for a in kwargs.values():
             if type(a) not in PLAIN and not _is_plain(a):
-                return ours(args, kwargs)
+                return call(function, theirs, args, kwargs)
         try:
             return first(*args, **kwargs)
         except refusals as error:
@@ -105,13 +120,8 @@ def numpys(function: F, library: Any = np) -> F:
         except REFUSALS as error:
             raise (error if isinstance(error, RefgradError) else refusal) from None
 
-    def ours(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if len(args) <= most and names.issuperset(kwargs):
-            return function(*args, **kwargs)
-        return call(function, theirs, args, kwargs)
-
-    # one or two arrays and nothing else, as most calls have it
-    def unary(x: Any, /, *args: Any, **kwargs: Any) -> Any:
+    # one or two arguments and nothing else, where the function has no more, in less time
+    def unary(x: Any = NOTHING, /, *args: Any, **kwargs: Any) -> Any:
         if not args and not kwargs:
             if type(x) in OURS:
                 return function(x)
@@ -120,15 +130,24 @@ def numpys(function: F, library: Any = np) -> F:
                     return first(x)
                 except refusals:
                     pass
-        return either(x, *args, **kwargs)
+        return either(*args, **kwargs) if x is NOTHING else either(x, *args, **kwargs)
 
-    def binary(x: Any, y: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if not args and not kwargs and (type(x) in OURS or type(y) in OURS):
-            return function(x, y)
+    def binary(x: Any = NOTHING, y: Any = NOTHING, /, *args: Any, **kwargs: Any) -> Any:
+        if not args and not kwargs and y is not NOTHING:
+            if type(x) in OURS or type(y) in OURS:
+                return function(x, y)
+            if type(x) in PLAIN and type(y) in PLAIN:
+                try:
+                    return first(x, y)
+                except refusals:
+                    pass
+        if y is NOTHING:
+            return either(**kwargs) if x is NOTHING else either(x, **kwargs)
         return either(x, y, *args, **kwargs)
 
     # what the function takes is what NumPy's does, and more
-    shared = update_wrapper({1: unary, 2: binary}.get(getattr(theirs, "nin", 0), either), function)
+    few = most if most == len(names) and not function.__defaults__ else 0
+    shared = update_wrapper({1: unary, 2: binary}.get(few, either), function)
     shared.__wrapped__, shared.ours = theirs, function  # type: ignore[attr-defined]
     return cast(F, shared)
 
@@ -145,7 +164,8 @@ def _is_plain(x: Any) -> bool:
     """Whether NumPy takes x itself: a sequence if it takes all members."""
     kind = type(x)
     if kind is list or kind is tuple:
-        return all(type(e) in PLAIN or _is_plain(e) for e in x)
+        others = [e for e in x if type(e) not in PLAIN]
+        return not others or all(map(_is_plain, others))
     if kind in OURS:
         return False
     known = issubclass(kind, np.ndarray)
@@ -156,7 +176,7 @@ def _is_plain(x: Any) -> bool:
 def most_positional(function: Callable[..., Any]) -> int:
     """How many positional arguments a Python function takes at most."""
     code = function.__code__
-    return 1 << 30 if code.co_flags & inspect.CO_VARARGS else code.co_argcount
+    return MANY if code.co_flags & inspect.CO_VARARGS else code.co_argcount
 
 
 def names_of(function: Callable[..., Any]) -> frozenset[str]:

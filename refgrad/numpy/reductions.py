@@ -103,8 +103,8 @@ def all(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
 
 def cumsum(x: Any, axis: int | None = None) -> Array:
     """The running sums along `axis`, or of the raveled x."""
-    x, axis = _line(_wide(x), axis, "cumsum")
-    return scan.cumsum(x, axis=axis) if shape_of(x)[axis] else x
+    x, axis = _line(x, axis, "cumsum")
+    return scan.cumsum(x, axis=axis) if shape_of(x)[axis] else _wide(x)
 
 
 def cumulative_sum(x: Any, /, *, axis: int | None = None, include_initial: bool = False) -> Array:
@@ -118,14 +118,14 @@ def cumulative_prod(x: Any, /, *, axis: int | None = None, include_initial: bool
 
 
 def _cumulative(x: Any, axis: int | None, initial: bool, running: Primitive, start: int, what: str) -> Array:
-    x = _wide(x)
+    x = asarray(x)
     if not shape_of(x):  # a number is a vector of one
         x = shape.reshape(x, shape=(1,))
     if axis is None and len(shape_of(x)) != 1:
         raise ShapeError(f"{what}: expected an axis for an array of shape {shape_of(x)}")
     place = axes_of(x, 0 if axis is None else axis, what)[0]
     dims = shape_of(x)
-    y = running(x, axis=place) if dims[place] else x
+    y = running(x, axis=place) if dims[place] else _wide(x)
     if not initial:
         return y
     plain = primal(x)
@@ -135,13 +135,13 @@ def _cumulative(x: Any, axis: int | None, initial: bool, running: Primitive, sta
 
 def cumprod(x: Any, axis: int | None = None) -> Array:
     """The running products along `axis`, or of the raveled x; its derivatives are exact where factors are zero."""
-    x, axis = _line(_wide(x), axis, "cumprod")
-    return scan.cumprod(x, axis=axis) if shape_of(x)[axis] else x
+    x, axis = _line(x, axis, "cumprod")
+    return scan.cumprod(x, axis=axis) if shape_of(x)[axis] else _wide(x)
 
 
 def prod(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The product over `axis`; 1 over none. Its derivatives, products of the other factors, are exact at zeros."""
-    x = _wide(x)
+    x = asarray(x)
     axes = axes_of(x, axis, "prod")
     dims = shape_of(x)
     for a in reversed(axes):
@@ -149,12 +149,14 @@ def prod(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
             x = sum(x, a, keepdims=True) + 1  # the empty product
         elif dims[a] > 1:
             x = scan.along(scan.cumprod(x, axis=a), a, slice(-1, None))
+        else:
+            x = _wide(x)
+    x = x if axes else _wide(x)
     return x if keepdims else shape.reshape(x, shape=tuple(n for i, n in enumerate(dims) if i not in axes))
 
 
-def _wide(x: Any) -> Array:
-    """x as an array, integers and booleans in the dtype in which NumPy sums and multiplies them, however few."""
-    x = asarray(x)
+def _wide(x: Array) -> Array:
+    """Integers and booleans in the dtype in which NumPy sums and multiplies them, however few."""
     dtype = getattr(x, "dtype", None)
     if getattr(dtype, "kind", "f") not in "iub" or dtype.itemsize == 8:  # type: ignore[union-attr]
         return x
