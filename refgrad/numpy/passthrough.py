@@ -153,11 +153,15 @@ def numpys(function: F, library: Any = np) -> F:
 
 
 def hand_over(namespace: dict[str, Any], names: Iterable[str], library: Any) -> None:
-    """Make of every function among `names` that `library` has what `numpys` makes of it."""
+    """Make of every function among `names` that `library` has what `numpys` makes of it, under all its names."""
+    made: dict[Any, Any] = {}
     for name in names:
         function = namespace.get(name)
         if inspect.isfunction(function) and hasattr(library, function.__name__) and name not in ALIKE:
-            namespace[name] = numpys(function, library)
+            if function not in made:
+                made[function] = numpys(function, library)
+                made[function].__module__ = namespace["__name__"]  # where a pickle finds it
+            namespace[name] = made[function]
 
 
 def _is_plain(x: Any) -> bool:
@@ -210,10 +214,12 @@ def call(function: Callable[..., Any], theirs: Any, args: tuple[Any, ...], kwarg
     own, most = _parameters(function), most_positional(function)
     if len(args) <= most and kwargs.keys() <= own.keys():
         return function(*args, **kwargs)
-    if len(args) > most:
-        kwargs = dict(zip(list(_parameters(theirs))[most:], args[most:], strict=False)) | kwargs
-        args = args[:most]
     name = name_of(theirs)
+    if len(args) > most:
+        places = ["out"] if isinstance(theirs, np.ufunc) else list(_parameters(theirs))[most:]
+        if len(args) - most > len(places):
+            raise NoDerivative(f"{name}: expected at most {most} arguments before options by name, got {len(args)}")
+        kwargs, args = dict(zip(places, args[most:], strict=False)) | kwargs, args[:most]
     if kwargs.get("out") is not None:
         raise NoDerivative(
             f"{name}(..., out=...): a traced value would lose its derivative in an array that exists, and an exact one "

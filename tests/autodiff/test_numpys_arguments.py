@@ -82,7 +82,7 @@ def test_it_is_the_dtype_that_is_calculated_in():
 def test_new_arrays_of_traced_numbers_have_the_dtype_that_is_asked_for():
     for f in (
         lambda v: rnp.asarray(v, dtype=np.float32),
-        lambda v: rnp.array([v, 1.0], np.float32),
+        lambda v: rnp.array([v, 1.0], dtype=np.float32),
         lambda v: rnp.full((2,), v, dtype=np.float32),
         lambda v: rnp.full(2, fill_value=v, dtype="f4"),
         lambda v: rnp.sum(v, dtype=np.float32),

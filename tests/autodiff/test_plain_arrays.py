@@ -6,6 +6,7 @@ has to take. A function that comes into the namespace is held to this without be
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from copy import deepcopy
 from functools import partial
@@ -14,7 +15,8 @@ import numpy as np
 import pytest
 from helpers.calls import FUNCTIONS, arrays, calls_of, outcome
 
-from refgrad import vmap
+import refgrad.numpy as rnp
+from refgrad import source, vmap
 
 INSTEAD = {
     # NumPy's default may exchange equal elements, and a traced array would have them in another order than a plain one
@@ -73,6 +75,14 @@ def test_a_function_on_plain_arrays_is_numpys_in_value_and_dtype(name):
                     raise AssertionError(f"{name}({label}) of {x!r}, {y!r}: {error}") from error
                 compared += 1
     assert compared > 0, f"none of CALLS is how numpy.{name} is called: say how"
+
+
+def test_functions_are_found_again_by_a_pickle_and_have_one_identity_under_all_their_names():
+    for name, (_, ours) in FUNCTIONS.items():
+        assert pickle.loads(pickle.dumps(ours)) is ours, name
+    assert rnp.absolute is rnp.abs
+    assert rnp.concat is rnp.concatenate
+    assert source(rnp.exp, np.ones(2)).count("def exp(") == 1
 
 
 APART = {
