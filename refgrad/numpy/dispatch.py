@@ -1,8 +1,8 @@
 """NumPy's own functions on traced values: which function of this namespace each of them is.
 
 ``np.tanh(x)`` on a traced x reaches `apply_ufunc` and ``np.sum(x, axis=0)`` reaches `apply_function`. A function
-without a counterpart here raises and is named, and so is an option that makes no sense for a traced value, such as
-``out=``. Functions that are piecewise constant, or ask for a shape or a dtype, are applied to the plain value: they
+without a counterpart here raises and is named, and so does an option that makes no sense for a traced value, such as
+``out=`` (`refgrad.numpy.passthrough`). Functions that are piecewise constant, or ask for a shape or a dtype, are applied to the plain value: they
 have no derivative to lose. Inside `vmap` there is no single plain value, and they raise.
 """
 

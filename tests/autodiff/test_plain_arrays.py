@@ -21,6 +21,8 @@ from refgrad import source, vmap
 INSTEAD = {
     # NumPy's default may exchange equal elements, and a traced array would have them in another order than a plain one
     "numpy.argsort": partial(np.argsort, stable=True),
+    # of a number of NumPy's an array of shape (), which a staged program has as well
+    "numpy.astype": lambda *args, **options: np.asarray(np.astype(*args, **options)),
 }
 """What a function is compared with, if not with NumPy's as it is called."""
 

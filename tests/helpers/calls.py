@@ -81,6 +81,7 @@ def arrays():
             n = int(np.prod(shape))
             x = SYMMETRIC.astype(dtype) if shape == (3, 3) else pool[np.arange(n) % len(pool)].reshape(shape)
             yield x, x // 2 if shape == (3, 3) else np.resize(np.array([2, 1, 0, 3], dtype), n).reshape(shape)
+        yield pool[0], pool[2]
     for x in NUMBERS:
         yield x, 2
 
