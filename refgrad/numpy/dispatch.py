@@ -1,9 +1,9 @@
 """NumPy's own functions on traced values: which function of this namespace each of them is.
 
 ``np.tanh(x)`` on a traced x reaches `apply_ufunc` and ``np.sum(x, axis=0)`` reaches `apply_function`. A function
-without a counterpart here raises and is named, and so does an option that makes no sense for a traced value, such as
-``out=`` (`refgrad.numpy.passthrough`). Functions that are piecewise constant, or ask for a shape or a dtype, are applied to the plain value: they
-have no derivative to lose. Inside `vmap` there is no single plain value, and they raise.
+without a counterpart here raises and is named, and so is an option that makes no sense for a traced value, such as
+``out=`` (`refgrad.numpy.arguments`). Functions that are piecewise constant, or ask for a shape or a dtype, are applied
+to the plain value: they have no derivative to lose. Inside `vmap` there is no single plain value, and they raise.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from refgrad import numpy as namespace
 from refgrad.autodiff.core import value_of
 from refgrad.errors import NoDerivative
-from refgrad.numpy.passthrough import call, most_positional, name_of, names_of
+from refgrad.numpy.arguments import call, most_positional, name_of, names_of
 from refgrad.numpy.sliding import sliding_window_view
 
 __all__ = ["apply_function", "apply_ufunc"]

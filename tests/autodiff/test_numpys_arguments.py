@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers.calls import CALLS, FUNCTIONS, REFUSALS, SYMMETRIC, outcome
 from helpers.kinds import KINDS
+from helpers.strict import array_api_strict
 
 import refgrad.numpy as rnp
 from refgrad import grad, jvp, stage, value_of, vjp, vmap
@@ -258,3 +259,12 @@ def test_a_traced_number_has_numpys_dtype_and_stays_weak():
     assert jvp(f, (2.0,), (1.0,))[1] == 3.0
     assert stage(f)(2.0) == 6.0
     assert vmap(lambda x, a: x * a)(x, np.ones(2, np.float32)).dtype == np.float32
+
+
+def test_a_copy_is_refused_where_it_would_be_none():
+    x = array_api_strict.asarray(X)
+    assert vjp(lambda x: np.reshape(x, 4, copy=True), X)[0].tolist() == X.ravel().tolist()
+    assert rnp.reshape(KINDS["rationals"]([1, 2]), (2, 1), copy=True).shape == (2, 1)
+    assert rnp.reshape(x, 4, copy=None).shape == (4,)
+    with pytest.raises(NoDerivative, match="copy"):
+        rnp.reshape(x, 4, copy=True)
