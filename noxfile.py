@@ -98,6 +98,14 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session
+def array_api(session: nox.Session) -> None:
+    """data-apis/array-api-tests on refgrad.numpy and on NumPy; ``-- CHECKOUT``, else it says how to get one."""
+    session.install(*group("array_api"))
+    session.install("-e", ".")
+    session.run("python", "-m", "array_api.session", *session.posargs, env=ONE_THREAD | {"PYTHONPATH": "tests"})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measurements, as ratios in one run, never a test; ``-- --interop`` adds other engines."""
     with_others = "--interop" in session.posargs

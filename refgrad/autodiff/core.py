@@ -19,7 +19,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 import numpy as np
-from numpy import ndarray
+from numpy import dtype, ndarray
 
 from refgrad import backend
 from refgrad.autodiff.domains import Case
@@ -33,6 +33,9 @@ PRIMITIVES: dict[str, Primitive] = {}
 """Every primitive by its name."""
 
 _levels = itertools.count(1)
+
+BY_KIND = {kind: dtype(kind) for kind in (bool, int, float, complex)}
+"""The dtypes that NumPy gives Python numbers."""
 
 
 watching: ContextVar[Callable[[], Watch] | None] = ContextVar("refgrad.debug", default=None)
@@ -101,8 +104,8 @@ class Tracer:
     def dtype(self) -> DType:
         try:
             return self.value.dtype  # type: ignore[no-any-return]
-        except AttributeError:  # a Python number
-            return float
+        except AttributeError:  # a Python number, which takes part in operations as a weak one all the same
+            return BY_KIND.get(type(self.value), BY_KIND[float])
 
     def single(self) -> Any:
         """The value one level down, if it is the value of one evaluation."""

@@ -1,7 +1,8 @@
 """The differentiable namespace: NumPy's and the array API's names, for plain, traced, CuPy and exact arrays alike.
 
 Everything here is a primitive or written with primitives, so it needs no derivative rules of its own. NumPy's own
-functions on traced values (``np.tanh(x)``, ``np.sum(x, axis=0)``, ``np.linalg.solve(a, x)``) end up here as well.
+functions on traced values (``np.tanh(x)``, ``np.sum(x, axis=0)``, ``np.linalg.solve(a, x)``) end up here as well. On
+plain arrays every function is NumPy's, with all dtypes and options of NumPy's.
 
 Every other name is NumPy's own: ``rnp.arange(3)``, ``rnp.histogram(x)`` and ``rnp.fft.fft(x)`` work on plain arrays, on
 CuPy's and exact ones as far as these take part in NumPy's protocols, and on a traced value they raise and are named.
@@ -48,6 +49,7 @@ from refgrad.numpy.elementwise import *
 from refgrad.numpy.indexing import *
 from refgrad.numpy.joining import *
 from refgrad.numpy.manipulation import *
+from refgrad.numpy.passthrough import hand_over
 from refgrad.numpy.products import *
 from refgrad.numpy.reductions import *
 from refgrad.numpy.shapes import *
@@ -72,6 +74,8 @@ __all__ = [
     *sorting.__all__,
     *statistics.__all__,
 ]  # fmt: skip
+
+hand_over(globals(), __all__, numpy)
 
 
 def __getattr__(name: str) -> Any:

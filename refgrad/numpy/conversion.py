@@ -13,7 +13,7 @@ from refgrad.autodiff.core import PRIMITIVES, Tracer
 from refgrad.autodiff.rules import elementwise
 from refgrad.backend import shape_of
 from refgrad.errors import NoDerivative
-from refgrad.typing import Array, DType
+from refgrad.typing import Array, Axes, DType
 
 __all__ = [
     "asarray", "astype", "conj", "conjugate", "imag", "ndim", "ones_like", "real", "shape", "size", "zeros_like",
@@ -21,7 +21,7 @@ __all__ = [
 
 
 def asarray(x: Any) -> Array:
-    """x as an array: arrays, numbers and traced values as they are, nested sequences stacked."""
+    """x as an array: arrays, traced values and, inside the engine, numbers as they are; nested sequences stacked."""
     if not isinstance(x, (list, tuple)):
         return x
     if not _holds_arrays(x):
@@ -40,6 +40,8 @@ def _holds_arrays(x: Any) -> bool:
 def floating(x: Any) -> Array:
     """x as an array, of float64 if it is of integers or booleans: squares, differences and negatives of those wrap."""
     x = asarray(x)
+    if isinstance(x, int):
+        return float(x)
     return elementwise.astype(x, dtype=np.float64) if getattr(getattr(x, "dtype", None), "kind", "f") in "iub" else x
 
 
@@ -57,7 +59,7 @@ def astype(x: Any, dtype: DType) -> Array:
             f"astype: a traced value of dtype {x.dtype} cannot become {dtype}, where its derivative would be lost; "
             f"write refgrad.value_of(x).astype({dtype}) if none is needed"
         )
-    return elementwise.astype(asarray(x), dtype=dtype)
+    return elementwise.astype.apply(asarray(x), dtype=dtype)
 
 
 def real(x: Any) -> Array:
@@ -95,16 +97,19 @@ def ones_like(x: Any) -> Array:
     return primitive.ones_like(asarray(x))
 
 
-def shape(x: Any, /) -> tuple[int, ...]:
-    """The lengths of the axes of x."""
-    return shape_of(asarray(x))
+def shape(a: Any) -> tuple[int, ...]:
+    """The lengths of the axes of a."""
+    return shape_of(asarray(a))
 
 
-def ndim(x: Any, /) -> int:
-    """The number of axes of x."""
-    return len(shape_of(asarray(x)))
+def ndim(a: Any) -> int:
+    """The number of axes of a."""
+    return len(shape_of(asarray(a)))
 
 
-def size(x: Any, /) -> int:
-    """The number of elements of x."""
-    return math.prod(shape_of(asarray(x)))
+def size(a: Any, axis: Axes = None) -> int:
+    """The number of elements of a, or of places along `axis`."""
+    dims = shape_of(asarray(a))
+    if axis is not None:
+        dims = tuple(dims[k] for k in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+    return math.prod(dims)

@@ -14,31 +14,27 @@ from refgrad.autodiff.rules import elementwise
 from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput
-from refgrad.numpy.conversion import asarray
+from refgrad.numpy.conversion import asarray, floating
 from refgrad.numpy.joining import concatenate
-from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.shapes import broadcast_to, moveaxis
 from refgrad.typing import Array, DType
 
 __all__ = ["array", "full", "full_like", "linspace", "one_hot"]
 
 
-@numpys
 def array(x: Any) -> Array:
     """x as an array of its own: numbers, arrays and nested sequences of them, traced ones among them."""
     return asarray(x)
 
 
-@numpys
-def full(shape: int | Sequence[int], value: Any) -> Array:
-    """`value` in every place of an array of `shape`; a traced value keeps its derivative."""
-    return broadcast_to(asarray(value), (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape))
+def full(shape: int | Sequence[int], fill_value: Any) -> Array:
+    """`fill_value` in every place of an array of `shape`; a traced value keeps its derivative."""
+    return broadcast_to(asarray(fill_value), (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape))
 
 
-@numpys
-def full_like(x: Any, value: Any) -> Array:
-    """`value` in every place of an array of the shape and dtype of x; a traced value keeps its derivative."""
-    ones, value = primitive.ones_like(asarray(x)), asarray(value)
+def full_like(x: Any, fill_value: Any) -> Array:
+    """`fill_value` in every place of an array of the shape and dtype of x; a traced value keeps its derivative."""
+    ones, value = primitive.ones_like(asarray(x)), asarray(fill_value)
     if not isinstance(value, Tracer):
         return backend.of(ones).xp.full_like(ones, value)
     return ones * (elementwise.astype(value, dtype=ones.dtype) if value.dtype != ones.dtype else value)
@@ -50,7 +46,6 @@ def number_like(x: Any, n: int) -> Array:
     return backend.of(plain).zeros((), plain) + n if hasattr(plain, "dtype") else n
 
 
-@numpys
 def linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, *, axis: int = 0
 ) -> Any:
@@ -70,7 +65,7 @@ def linspace(
     """
     if num < 0:
         raise InvalidInput(f"linspace: expected a count that is not negative, got {num}")
-    start, stop = asarray(start), asarray(stop)
+    start, stop = floating(start), floating(stop)
     gaps = num - 1 if endpoint else num
     step = (stop - start) / (gaps if gaps > 0 else 1)
     plain = primal(step)

@@ -2,29 +2,29 @@
 
 ``np.tanh(x)`` on a traced x reaches `apply_ufunc` and ``np.sum(x, axis=0)`` reaches `apply_function`. A function
 without a counterpart here raises and is named, and so is an option that makes no sense for a traced value, such as
-``out=``. Functions that are piecewise constant, or ask for a shape or a dtype, are applied to the plain value: they
-have no derivative to lose. Inside `vmap` there is no single plain value, and they raise.
+``out=`` (`refgrad.numpy.arguments`). Functions that are piecewise constant, or ask for a shape or a dtype, are applied
+to the plain value: they have no derivative to lose. Inside `vmap` there is no single plain value, and they raise.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from refgrad import numpy as namespace
-from refgrad.autodiff.core import Tracer, value_of
+from refgrad.autodiff.core import value_of
 from refgrad.errors import NoDerivative
+from refgrad.numpy.arguments import call, most_positional, name_of, names_of
 from refgrad.numpy.sliding import sliding_window_view
 
 __all__ = ["apply_function", "apply_ufunc", "hint"]
 
 _REDUCTIONS = {"add": "sum", "maximum": "max", "minimum": "min", "multiply": "prod", "logaddexp": "logsumexp"}
 _RUNNING = {"add": "cumsum", "multiply": "cumprod", "logaddexp": "logcumsumexp"}
-_GENERALIZED = {"vecdot"}  # ufuncs with an option that is ours too
 
 PIECEWISE_CONSTANT = {
     "allclose", "argpartition", "array2string", "array_equal", "array_equiv", "array_repr", "array_str", "can_cast",
@@ -65,7 +65,7 @@ def _ufunc(ufunc: np.ufunc) -> Callable[..., Any] | None:
     if getattr(np, name, None) is not ufunc:  # somebody else's ufunc, which may have a name of ours
         return _scipys(ufunc)
     if name in namespace.__all__:
-        return getattr(namespace, name)  # type: ignore[no-any-return]
+        return _ours(name)
     return _on_plain_values(ufunc) if name in PIECEWISE_CONSTANT else None
 
 
@@ -73,7 +73,7 @@ def _scipys(ufunc: np.ufunc) -> Callable[..., Any] | None:
     """The function here that a ufunc of SciPy is, which has been imported by whoever calls it."""
     special, ours = sys.modules.get("scipy.special"), SCIPYS.get(ufunc.__name__)
     theirs = getattr(special, ufunc.__name__, None)
-    return getattr(namespace, ours) if ours is not None and theirs is ufunc else None  # type: ignore[no-any-return]
+    return _ours(ours) if ours is not None and theirs is ufunc else None
 
 
 def _on_plain_values(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,23 +86,22 @@ def _plain(x: Any) -> Any:
 
 def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``ufunc(*inputs)``, or its reduction, by the function of the same name here."""
-    if kwargs:
-        kwargs = _telling(kwargs, inputs)
-    if method == "__call__" and (not kwargs or ufunc.__name__ in _GENERALIZED):
+    if method == "__call__":
         function = _ufunc(ufunc)
         if function is not None:
-            return function(*inputs, **kwargs)
+            return call(function, ufunc, inputs, kwargs) if kwargs else function(*inputs)
     name = ufunc.__name__
     over = {"reduce": _REDUCTIONS, "accumulate": _RUNNING}.get(method, {})
-    if name in over and "out" not in kwargs:
-        return _call(getattr(namespace, over[name]), f"{name}.{method}", inputs[:1], {"axis": 0, **kwargs})
-    if kwargs.get("out") is not None:
-        raise NoDerivative(
-            f"numpy.{name}(..., out=...): a traced value cannot be written into an array that exists, and x += y on a "
-            "plain array x does just that. Write x = x + y."
-        )
-    called = _library(ufunc) + name if method == "__call__" else f"{_library(ufunc)}{name}.{method}"
-    raise _no_rule(called + "".join(f", {key}=" for key in kwargs))
+    if name in over:
+        return call(_ours(over[name]), getattr(np, over[name], name), inputs[:1], {"axis": 0, **kwargs})
+    called = _library(ufunc) + name
+    raise _no_rule(called if method == "__call__" else f"{called}.{method}")
+
+
+def _ours(name: str) -> Callable[..., Any]:
+    """The function for arrays that are not plain."""
+    function = getattr(namespace, name)
+    return getattr(function, "ours", function)  # type: ignore[no-any-return]
 
 
 def _library(ufunc: Any) -> str:
@@ -115,7 +114,8 @@ def _library(ufunc: Any) -> str:
 
 
 @cache
-def _counterparts() -> dict[Any, Callable[..., Any]]:
+def _counterparts() -> dict[Any, tuple[Callable[..., Any], int, frozenset[str]]]:
+    """What is called in place of a function of NumPy, with how many positional arguments at most, and which names."""
     table: dict[Any, Callable[..., Any]] = {np.lib.stride_tricks.sliding_window_view: sliding_window_view}
     for function in (np.linalg.matrix_rank, *(getattr(np, name) for name in PIECEWISE_CONSTANT)):
         table[function] = _on_plain_values(function)
@@ -123,53 +123,19 @@ def _counterparts() -> dict[Any, Callable[..., Any]]:
         for name in own.__all__:
             theirs, ours = getattr(library, name, None), getattr(own, name)
             if callable(theirs) and callable(ours) and not isinstance(theirs, (np.ufunc, type)):
-                table[theirs] = ours
-    return table
+                table[theirs] = getattr(ours, "ours", ours)
+    return {theirs: (ours, most_positional(ours), names_of(ours)) for theirs, ours in table.items()}
 
 
 def apply_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``function(*args, **kwargs)`` by its counterpart here."""
-    ours = _counterparts().get(function)
-    if ours is None:
-        raise _no_rule(f"numpy.{_name(function)}")
-    return _call(ours, function, args, _telling(kwargs, args) if kwargs else kwargs)
-
-
-def _call(ours: Callable[..., Any], theirs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    try:
+    found = _counterparts().get(function)
+    if found is None:
+        raise _no_rule(f"numpy.{name_of(function).removeprefix('numpy.')}")
+    ours, most, names = found
+    if len(args) <= most and names.issuperset(kwargs):
         return ours(*args, **kwargs)
-    except TypeError as error:
-        if isinstance(error, NoDerivative) or "argument" not in str(error):
-            raise
-        raise NoDerivative(
-            f"numpy.{_name(theirs)}: on traced values expected the arguments of refgrad.numpy.{ours.__name__}; {error}"
-        ) from None
-
-
-def _name(function: Any) -> str:
-    if isinstance(function, str):
-        return function
-    name = f"{getattr(function, '__module__', 'numpy')}.{getattr(function, '__name__', function)}"
-    return name.removeprefix("numpy.")
-
-
-def _telling(kwargs: dict[str, Any], args: tuple[Any, ...]) -> dict[str, Any]:
-    """The options that ask for something: not ``out=None``, nor the dtype that a result has anyway."""
-    return {key: value for key, value in kwargs.items() if not _is_default(key, value, args)}
-
-
-def _is_default(key: str, value: Any, args: tuple[Any, ...]) -> bool:
-    if key == "dtype":
-        return value is None or all(np.dtype(value) == x.dtype for x in _tracers(args))
-    return (key == "out" and value is None) or (key == "where" and value is True)
-
-
-def _tracers(args: Any) -> Iterator[Tracer]:
-    for x in args:
-        if isinstance(x, (list, tuple)):
-            yield from _tracers(x)
-        elif isinstance(x, Tracer):
-            yield x
+    return call(ours, function, args, kwargs)
 
 
 def hint(name: str) -> str | None:

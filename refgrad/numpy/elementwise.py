@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,6 @@ from refgrad.autodiff.rules import discrete, elementwise, smooth, special
 from refgrad.autodiff.rules import remainder as division
 from refgrad.errors import InvalidInput, NoDerivative, NotRational
 from refgrad.numpy.conversion import asarray, float_limits, floating
-from refgrad.numpy.passthrough import numpys
 from refgrad.typing import Array
 
 __all__ = [
@@ -119,8 +119,10 @@ __all__ = [
 
 
 def _unary(primitive: Callable[[Array], Array], name: str, doc: str) -> Callable[[Any], Array]:
+    apply = getattr(primitive, "apply", primitive)
+
     def function(x: Any, /) -> Array:
-        return primitive(asarray(x))
+        return apply(asarray(x))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{doc}, element by element."
@@ -128,8 +130,10 @@ def _unary(primitive: Callable[[Array], Array], name: str, doc: str) -> Callable
 
 
 def _binary(primitive: Callable[[Array, Array], Array], name: str, doc: str) -> Callable[[Any, Any], Array]:
+    apply = getattr(primitive, "apply", primitive)
+
     def function(a: Any, b: Any, /) -> Array:
-        return primitive(asarray(a), asarray(b))
+        return apply(asarray(a), asarray(b))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{doc}, element by element, with broadcasting."
@@ -181,8 +185,8 @@ cosh = _unary(smooth.cosh, "cosh", "The hyperbolic cosine")
 arcsinh = asinh = _unary(smooth.arcsinh, "arcsinh", "The inverse of the hyperbolic sine")
 arctanh = atanh = _unary(smooth.arctanh, "arctanh", "The inverse of the hyperbolic tangent")
 arccosh = acosh = _unary(smooth.arccosh, "arccosh", "The inverse of the hyperbolic cosine, not negative")
-deg2rad = radians = _unary(lambda x: smooth.deg2rad(floating(x)), "deg2rad", "``x * pi / 180``")
-rad2deg = degrees = _unary(lambda x: smooth.rad2deg(floating(x)), "rad2deg", "``x * 180 / pi``")
+deg2rad = radians = _unary(smooth.deg2rad, "deg2rad", "``x * pi / 180``")
+rad2deg = degrees = _unary(smooth.rad2deg, "rad2deg", "``x * 180 / pi``")
 fabs = _unary(lambda x: elementwise.abs_(floating(x)), "fabs", "The absolute value, as a float, with derivative 0 at 0")
 fmax = _binary(lambda a, b: elementwise.maximum(*_numbers(a, b)), "fmax", "The larger of a and b, NaN left out")
 fmin = _binary(lambda a, b: elementwise.minimum(*_numbers(a, b)), "fmin", "The smaller of a and b, NaN left out")
@@ -194,7 +198,6 @@ logaddexp2 = _binary(smooth.logaddexp2, "logaddexp2", "``log2(2**a + 2**b)``, wi
 arctan2 = atan2 = _binary(smooth.arctan2, "arctan2", "The angle of the point (b, a) with the first axis")
 hypot = _binary(smooth.hypot, "hypot", "``sqrt(a * a + b * b)``, without overflow")
 logaddexp = _binary(smooth.logaddexp, "logaddexp", "``log(exp(a) + exp(b))``, without overflow")
-sinc = _unary(lambda x: _sinc(floating(x)), "sinc", "``sin(pi x) / (pi x)``, and 1 at 0")
 erf = _unary(special.erf, "erf", "The error function, by SciPy")
 erfc = _unary(special.erfc, "erfc", "``1 - erf(x)``, accurate where erf is nearly 1, by SciPy")
 lgamma = _unary(special.lgamma, "lgamma", "The logarithm of the absolute value of gamma, by SciPy")
@@ -211,11 +214,19 @@ bitwise_or = _binary(discrete.bitwise["or"], "bitwise_or", "``a | b``")
 bitwise_xor = _binary(discrete.bitwise["xor"], "bitwise_xor", "``a ^ b``")
 invert = bitwise_invert = _unary(discrete.invert, "invert", "``~x``")
 rsqrt = _unary(lambda x: 1 / elementwise.sqrt(x), "rsqrt", "``1 / sqrt(x)``")
-square = _unary(lambda x: x * x, "square", "``x * x``")
-reciprocal = _unary(lambda x: 1 / x, "reciprocal", "``1 / x``")
+square = _unary(lambda x: elementwise.mul.apply(x, x), "square", "``x * x``")
+reciprocal = _unary(lambda x: _reciprocal(x), "reciprocal", "``1 / x``, of integers without its fraction")
 
 
-def _sinc(x: Array) -> Array:
+def _reciprocal(x: Array) -> Array:
+    if getattr(getattr(x, "dtype", None), "kind", "f") not in "iu":
+        return 1 / x
+    return where((x == 1) | (x == -1), x, 0)
+
+
+def sinc(x: Any) -> Array:
+    """``sin(pi x) / (pi x)``, and 1 at 0, element by element."""
+    x = floating(x)
     return special.sinc(smooth.pi_like(x) * x, n=0)
 
 
@@ -226,9 +237,15 @@ def polygamma(n: int, x: Any, /) -> Array:
     return special.polygamma(asarray(x), n=int(n))
 
 
-def round(x: Any, /) -> Array:
-    """The integer nearest to x, of two the even one, element by element; its derivative is taken to be 0."""
-    return discrete.rint(asarray(x))
+def round(x: Any, decimals: int = 0) -> Array:
+    """The number of so many decimals nearest to x, of two the even one; its derivative is taken to be 0."""
+    x = asarray(x)
+    whole = getattr(getattr(x, "dtype", None), "kind", "f") in "iu"
+    if decimals == 0 or (whole and decimals > 0):
+        return x if whole else discrete.rint(x)
+    power = 10 ** builtins.abs(decimals)
+    y = discrete.rint(x * power) / power if decimals > 0 else discrete.rint(x / power) * power
+    return elementwise.astype(y, dtype=x.dtype) if whole else y
 
 
 def _mask(x: Any) -> Array:
@@ -273,17 +290,17 @@ def _numbers(a: Array, b: Array) -> tuple[Array, Array]:
     return elementwise.where(isnan(a), b, a), elementwise.where(isnan(b), a, b)
 
 
-def where(condition: Any, a: Any = None, b: Any = None, /) -> Array:
-    """A where `condition` holds and b elsewhere; what was not chosen may be NaN or infinite, and has derivative 0.
+def where(condition: Any, x: Any = None, y: Any = None) -> Array:
+    """X where `condition` holds and y elsewhere; what was not chosen may be NaN or infinite, and has derivative 0.
 
-    That holds for `a` and `b` themselves. What computes them gets a 0 in reverse mode, and multiplies it by its slope:
+    That holds for `x` and `y` themselves. What computes them gets a 0 in reverse mode, and multiplies it by its slope:
     an infinite one makes NaN of it, as for ``where(x > 0, sqrt(x), 0)`` at 0. Choose the argument as well:
     ``where(x > 0, sqrt(where(x > 0, x, 1)), 0)``.
 
     With a plain condition alone, the places where it holds, as NumPy's.
     """
     condition = asarray(condition)
-    if b is None:
+    if y is None:
         if isinstance(condition, Tracer):
             raise NoDerivative(
                 "where: expected a condition and two arrays, got a traced condition alone. Places have no derivative: "
@@ -292,10 +309,9 @@ def where(condition: Any, a: Any = None, b: Any = None, /) -> Array:
         return np.where(condition)
     if isinstance(condition, Tracer) or backend.of(condition).exact:
         condition = condition if getattr(condition.dtype, "kind", "") == "b" else condition != 0
-    return elementwise.where(condition, asarray(a), asarray(b))
+    return elementwise.where.apply(condition, asarray(x), asarray(y))
 
 
-@numpys
 def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Array:
     """x limited to [a_min, a_max], NaN kept; the derivative is 1 inside the closed interval and 0 outside."""
     low, high = a_min if min is None else min, a_max if max is None else max
@@ -327,7 +343,9 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Array:
     return y
 
 
-def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Array:
+def nan_to_num(
+    x: Any, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Array:
     """x with NaN and the infinities replaced, those by the largest numbers of the dtype; the derivative there is 0."""
     x = asarray(x)
     plain = primal(x)

@@ -14,7 +14,6 @@ from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy.conversion import asarray
 from refgrad.numpy.elementwise import clip, where
-from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.numpy.shapes import ravel, reshape
 from refgrad.typing import Array
@@ -128,14 +127,13 @@ def _basic(x: Array, keys: tuple[Any, ...]) -> Array:
     return x if shape_of(x) == tuple(result) else shape.reshape(x, shape=tuple(result))
 
 
-@numpys
 def take(x: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") -> Array:
     """The elements of x at `indices` along `axis`, or of the raveled x.
 
     An index out of bounds raises; with `mode` "wrap" it counts on from the other end, with "clip" it is the nearest.
     """
     x = asarray(x)
-    if axis is None:
+    if axis is None or (axis in (0, -1) and not shape_of(x)):  # a number is a vector of one
         x, axis = ravel(x), 0
     place = axes_of(x, axis, "take")[0]
     indices, n = beside(wide(indices), x), shape_of(x)[place]
@@ -177,7 +175,9 @@ def put_along_axis_add(g: Any, indices: Any, axis: int, size: int) -> Array:
 
 def wide(indices: Any) -> Array:
     """Indices as an int64 array: a narrower or an unsigned one cannot hold what is added to it."""
-    indices = asarray(np.asarray(indices) if isinstance(indices, int) else indices)
+    indices = asarray(np.asarray(indices) if isinstance(indices, (int, float)) else indices)
+    if getattr(indices.dtype, "kind", "i") not in "iub":
+        raise InvalidInput(f"expected integer indices, got dtype {indices.dtype}")
     narrow = isinstance(indices.dtype, np.dtype) and indices.dtype.kind in "iu" and indices.dtype != np.int64
     return elementwise.astype(indices, dtype=np.int64) if narrow else indices
 

@@ -12,7 +12,6 @@ from refgrad.autodiff.rules.scan import along
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.conversion import asarray
-from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.numpy.shapes import atleast_1d, atleast_2d, atleast_3d, expand_dims, ravel, reshape, transpose
 from refgrad.typing import Array
@@ -23,7 +22,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-@numpys
 def concatenate(parts: Sequence[Any], axis: int | None = 0) -> Array:
     """The parts end to end along `axis`; raveled first if `axis` is None."""
     arrays = [asarray(p) for p in parts]
@@ -43,7 +41,6 @@ def concatenate(parts: Sequence[Any], axis: int | None = 0) -> Array:
 concat = concatenate
 
 
-@numpys
 def stack(parts: Sequence[Any], axis: int = 0) -> Array:
     """Arrays of one shape side by side along a new axis in the place `axis`."""
     arrays = [asarray(p) for p in parts]
@@ -52,39 +49,33 @@ def stack(parts: Sequence[Any], axis: int = 0) -> Array:
     return concatenate([expand_dims(a, axis) for a in arrays], axis)
 
 
-@numpys
 def hstack(parts: Sequence[Any]) -> Array:
     """The parts end to end along the second axis; numbers and vectors along their only one."""
     arrays = [atleast_1d(p) for p in parts]
     return concatenate(arrays, 0 if arrays and len(shape_of(arrays[0])) == 1 else 1)
 
 
-@numpys
 def vstack(parts: Sequence[Any]) -> Array:
     """The parts end to end along the first axis; numbers and vectors are rows."""
     return concatenate([atleast_2d(p) for p in parts], 0)
 
 
-@numpys
 def dstack(parts: Sequence[Any]) -> Array:
     """The parts end to end along the third axis, with the axes of `atleast_3d`."""
     return concatenate([atleast_3d(p) for p in parts], 2)
 
 
-@numpys
 def column_stack(parts: Sequence[Any]) -> Array:
     """Vectors as the columns of a matrix, beside the columns of matrices."""
     arrays = [asarray(p) for p in parts]
     return concatenate([a if len(shape_of(a)) > 1 else transpose(atleast_2d(a)) for a in arrays], 1)
 
 
-@numpys
 def append(x: Any, values: Any, axis: int | None = None) -> Array:
     """`values` after x along `axis`; both raveled if `axis` is None."""
     return concatenate([asarray(x), asarray(values)], axis)
 
 
-@numpys
 def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
     """Parts of x along `axis`: so many of nearly equal length, the longer ones first, or cut before given places."""
     x = asarray(x)
@@ -103,7 +94,6 @@ def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
     return [along(x, place, slice(*slice(start, stop).indices(n)[:2])) for start, stop in spans]
 
 
-@numpys
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
     """Parts of x along `axis`: so many of equal length, or cut before given places."""
     x = asarray(x)
@@ -113,20 +103,17 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
     return array_split(x, indices_or_sections, axis)
 
 
-@numpys
 def hsplit(x: Any, indices_or_sections: Any) -> list[Array]:
     """Parts of x along its second axis, or along the only one of a vector."""
     return split(x, indices_or_sections, 0 if len(shape_of(asarray(x))) == 1 else 1)
 
 
-@numpys
 def vsplit(x: Any, indices_or_sections: Any) -> list[Array]:
     """Parts of x, of at least two axes, along the first."""
     _at_least(2, x, "vsplit")
     return split(x, indices_or_sections, 0)
 
 
-@numpys
 def dsplit(x: Any, indices_or_sections: Any) -> list[Array]:
     """Parts of x, of at least three axes, along the third."""
     _at_least(3, x, "dsplit")
@@ -138,7 +125,6 @@ def _at_least(ndim: int, x: Any, what: str) -> None:
         raise ShapeError(f"{what}: expected at least {ndim} axes, got shape {shape_of(asarray(x))}")
 
 
-@numpys
 def unstack(x: Any, *, axis: int = 0) -> tuple[Array, ...]:
     """The arrays that `stack` along `axis` would join to x."""
     x = asarray(x)

@@ -27,6 +27,7 @@ from refgrad.numpy.elementwise import absolute
 from refgrad.numpy.indexing import getitem
 from refgrad.numpy.joining import concatenate
 from refgrad.numpy.norms import matrix_norm, norm, svdvals, vector_norm
+from refgrad.numpy.passthrough import hand_over
 from refgrad.numpy.products import cross, matmul, tensordot, vecdot
 from refgrad.numpy.products import outer as outer_product
 from refgrad.numpy.reductions import sum
@@ -368,6 +369,9 @@ def multi_dot(arrays: Sequence[Any]) -> Array:
     if len(shape_of(arrays[-1])) == 1:
         return reduce(lambda x, a: matmul(a, x), reversed(arrays))
     return reduce(matmul, arrays)
+
+
+hand_over(globals(), __all__, np.linalg)
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,6 @@ from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy.conversion import asarray
 from refgrad.numpy.indexing import take
 from refgrad.numpy.joining import concatenate
-from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.numpy.shapes import flip, ravel, reshape, swapaxes
 from refgrad.typing import Array
@@ -28,7 +27,6 @@ BY_INDEX = ("edge", "reflect", "symmetric", "wrap")
 """The modes of `pad` that fill the border with elements of x."""
 
 
-@numpys
 def tile(x: Any, reps: int | Sequence[int]) -> Array:
     """Copies of x side by side: ``reps[i]`` along axis i, where x and `reps` are aligned at their last axes."""
     x = asarray(x)
@@ -44,7 +42,6 @@ def tile(x: Any, reps: int | Sequence[int]) -> Array:
     return rules.reshape(copies, shape=tuple(r * n for r, n in pairs))
 
 
-@numpys
 def repeat(x: Any, repeats: int | Sequence[int], axis: int | None = None) -> Array:
     """Every element along `axis` so many times in a row, or those of the raveled x; one count, or one for each."""
     x = asarray(x)
@@ -62,7 +59,6 @@ def repeat(x: Any, repeats: int | Sequence[int], axis: int | None = None) -> Arr
     return rules.reshape(copies, shape=(*lead[:-1], lead[-1] * count, *tail))
 
 
-@numpys
 def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Array:
     """x with its elements moved on by `shift` places along `axis`, round the end; the raveled x without an axis."""
     x = asarray(x)
@@ -80,7 +76,6 @@ def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = 
     return x
 
 
-@numpys
 def rot90(x: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Array:
     """x turned by k right angles in the plane of two axes, from the first towards the second."""
     x = asarray(x)
@@ -95,7 +90,6 @@ def rot90(x: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Array:
     return flip(swapaxes(x, first, second), second) if turns else x
 
 
-@numpys
 def pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Array:
     """x with a border round it.
 
@@ -190,7 +184,8 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     parts = [p for p in (ends[0], x, ends[1]) if p is not None]
     y = concatenate(parts, place) if len(parts) > 1 else x
     for _ in range(n):
-        y = along(y, place, slice(1, None)) - along(y, place, slice(None, -1))
+        after, before = along(y, place, slice(1, None)), along(y, place, slice(None, -1))
+        y = after ^ before if getattr(getattr(y, "dtype", None), "kind", "f") == "b" else after - before
     return y
 
 

@@ -17,36 +17,17 @@ from refgrad.autodiff.core import Primitive, Tracer, value_of
 from refgrad.autodiff.rules import discrete
 from refgrad.autodiff.rules import elementwise as rules
 from refgrad.errors import NoDerivative, TracedAssignment
-from refgrad.numpy import (
-    conversion,
-    diagonals,
-    elementwise,
-    indexing,
-    manipulation,
-    products,
-    reductions,
-    shapes,
-    sorting,
-    statistics,
-)
+from refgrad.numpy import conversion, elementwise, indexing, products, shapes
 from refgrad.numpy.dispatch import apply_function, apply_ufunc, hint
 from refgrad.typing import DType
 
 __all__ = ["ArrayMethods"]
 
-NAMED = {
-    diagonals: ("diagonal", "trace"),
-    conversion: ("conj", "conjugate"),
-    elementwise: ("clip", "round"),
-    indexing: ("take",),
-    manipulation: ("repeat",),
-    products: ("dot",),
-    reductions: ("all", "any", "argmax", "argmin", "cumprod", "cumsum", "max", "mean", "min", "prod", "sum"),
-    shapes: ("squeeze", "swapaxes"),
-    sorting: ("argsort",),
-    statistics: ("std", "var"),
-}  # fmt: skip
-"""Methods of a NumPy array that are the functions of the namespace by the same name, by their homes."""
+NAMED = (
+    "all", "any", "argmax", "argmin", "argsort", "clip", "conj", "conjugate", "cumprod", "cumsum", "diagonal", "dot",
+    "max", "mean", "min", "prod", "repeat", "round", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var",
+)  # fmt: skip
+"""Methods of a NumPy array that are the functions of the namespace by the same name."""
 
 
 def _both(primitive: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -264,6 +245,5 @@ def _refuse(x: Tracer, what: str, instead: str) -> Any:
 for _name, _attribute in vars(ArrayMethods).items():
     if _name not in ("__doc__", "__module__", "__qualname__", "__slots__"):
         setattr(Tracer, _name, _attribute)
-for _home, _names in NAMED.items():
-    for _name in _names:
-        setattr(Tracer, _name, getattr(_home, _name))
+for _name in NAMED:
+    setattr(Tracer, _name, getattr(namespace, _name))

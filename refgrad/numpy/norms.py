@@ -59,6 +59,8 @@ def vector_norm(x: Any, *, axis: Axes = None, keepdims: bool = False, ord: Any =
     """The norms of vectors along `axis`, or of all elements; ord 1, 2, inf or -inf."""
     x = floating(x)
     axes = axes_of(x, axis, "vector_norm")
+    if ord == math.inf and 0 in shape_of(x):
+        ord = 1  # which is 0 as well
     if ord == 2:
         return rules.norm(x, axis=axes, keepdims=keepdims)
     if ord == 1:
@@ -74,6 +76,8 @@ def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Array:
     n = len(shape_of(x))
     if n < 2:
         raise ShapeError(f"matrix_norm: expected shape (..., m, n), got {shape_of(x)}")
+    if ord in (1, 2, "nuc", math.inf) and 0 in shape_of(x)[-2:]:
+        ord = "fro"  # which is 0 as well
     if ord == "fro":
         return rules.norm(x, axis=(n - 2, n - 1), keepdims=keepdims)
     if ord in ("nuc", 2):

@@ -12,7 +12,6 @@ from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy.conversion import asarray
 from refgrad.numpy.joining import stack
-from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.numpy.shapes import atleast_1d, expand_dims, flip, moveaxis, ravel, reshape, transpose
 from refgrad.numpy.sliding import windows
@@ -26,7 +25,7 @@ def matmul(a: Any, b: Any) -> Array:
     a, b = asarray(a), asarray(b)
     left, right = shape_of(a), shape_of(b)
     if len(left) == len(right) == 2 and left[1] == right[0]:
-        return matrix.matmul(a, b)
+        return matrix.matmul.apply(a, b)
     if not left or not right:
         raise ShapeError(
             f"matmul: expected arrays with at least one axis, got shapes {left} and {right}; use * for numbers"
@@ -48,7 +47,6 @@ def matmul(a: Any, b: Any) -> Array:
     return rules.reshape(y, shape=tuple(dims))
 
 
-@numpys
 def dot(a: Any, b: Any) -> Array:
     """The sum of products over the last axis of a and the last but one of b; of two vectors, one number."""
     a, b = asarray(a), asarray(b)
@@ -57,7 +55,6 @@ def dot(a: Any, b: Any) -> Array:
     return tensordot(a, b, (-1, -2)) if len(shape_of(b)) > 2 else matmul(a, b)
 
 
-@numpys
 def inner(a: Any, b: Any) -> Array:
     """The inner products of the rows of a with the rows of b; of two vectors, one number."""
     a, b = asarray(a), asarray(b)
@@ -66,19 +63,16 @@ def inner(a: Any, b: Any) -> Array:
     return tensordot(a, b, (-1, -1)) if len(shape_of(b)) > 2 else matmul(a, transpose(b))
 
 
-@numpys
 def vdot(a: Any, b: Any) -> Array:
     """The inner product of all elements of a and b."""
     return matmul(ravel(a), ravel(b))
 
 
-@numpys
 def outer(a: Any, b: Any) -> Array:
     """The matrix ``a[i] * b[j]``."""
     return expand_dims(ravel(a), 1) * ravel(b)
 
 
-@numpys
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Array:
     """The sum of ``a * b`` over pairs of axes.
 
@@ -119,7 +113,6 @@ def _paired_axes(a: Array, b: Array, axes: Any) -> tuple[list[int], list[int]]:
     return places
 
 
-@numpys
 def vecdot(a: Any, b: Any, *, axis: int = -1) -> Array:
     """The sums of products along `axis`, with broadcasting over the others."""
     a, b = asarray(a), asarray(b)
@@ -142,7 +135,6 @@ def kron(a: Any, b: Any) -> Array:
     return rules.reshape(spread_a * spread_b, shape=tuple(n * m for n, m in zip(dims_a, dims_b, strict=True)))
 
 
-@numpys
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Array:
     """The cross product of vectors of three components, which lie along `axis`, or along an axis of their own each."""
     if axis is not None:
@@ -155,7 +147,6 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     return stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axisc)
 
 
-@numpys
 def convolve(a: Any, v: Any, mode: str = "full") -> Array:
     """The discrete convolution ``y[k] = sum_j a[k - j] * v[j]`` of two vectors; `mode` as for `correlate`."""
     a, v = _vectors(a, v, "convolve")
@@ -164,7 +155,6 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Array:
     return _correlation(a, flip(v, 0), mode)
 
 
-@numpys
 def correlate(a: Any, v: Any, mode: str = "valid") -> Array:
     """The cross-correlation ``y[k] = sum_j a[k + j] * v[j]`` of two vectors.
 

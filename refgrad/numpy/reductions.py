@@ -10,18 +10,22 @@ import numpy as np
 from refgrad import backend
 from refgrad.autodiff.core import Primitive, primal
 from refgrad.autodiff.rules import discrete, reduce, scan, shape
+from refgrad.autodiff.rules import elementwise as elementwise_rules
 from refgrad.autodiff.rules.elementwise import stop_gradient
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.conversion import asarray, astype, float_limits, floating
 from refgrad.numpy.elementwise import exp, isfinite, log, where
-from refgrad.numpy.passthrough import numpys
 from refgrad.typing import Array, Axes
 
 __all__ = [
     "all", "amax", "amin", "any", "argmax", "argmin", "count_nonzero", "cumprod", "cumsum", "cumulative_prod",
     "cumulative_sum", "logcumsumexp", "logsumexp", "max", "mean", "min", "prod", "softmax", "sum",
 ]  # fmt: skip
+
+
+OF_NUMBERS = {"max", "prod", "sum"}
+"""What takes a number along axis 0 or -1 as well, as NumPy's ufuncs do; means, which NumPy refuses there, do not."""
 
 
 def axes_of(x: Array, axis: Axes, what: str) -> tuple[int, ...]:
@@ -34,6 +38,8 @@ def axes_of(x: Array, axis: Axes, what: str) -> tuple[int, ...]:
         if isinstance(a, (list, str)):
             raise ShapeError(f"{what}: expected an axis that is an int, or a tuple of ints; got {axis!r}")
         if not -ndim <= a < ndim:
+            if ndim == 0 and what in OF_NUMBERS and axis in (0, -1):
+                return ()
             places = f"axes from {-ndim} to {ndim - 1}" if ndim else "no axis"
             raise ShapeError(f"{what}: expected {places} for shape {shape_of(x)}, got {axis!r}")
     normal = tuple(sorted(a % ndim for a in axes))
@@ -45,14 +51,17 @@ def axes_of(x: Array, axis: Axes, what: str) -> tuple[int, ...]:
 def sum(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The sum over `axis`, in the dtype of x."""
     x = asarray(x)
-    return reduce.sum_(x, axis=axes_of(x, axis, "sum"), keepdims=keepdims)
+    return reduce.sum_.apply(x, axis=axes_of(x, axis, "sum"), keepdims=keepdims)
 
 
 def mean(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The mean over `axis`."""
     x = asarray(x)
-    if getattr(getattr(x, "dtype", None), "char", "") == "e":  # float16, in float32 as NumPy's: sums overflow at 65504
+    char = getattr(getattr(x, "dtype", None), "char", "d")
+    if char == "e":  # float16, in float32 as NumPy's: sums overflow at 65504
         return astype(mean(astype(x, np.float32), axis, keepdims=keepdims), np.float16)
+    if char not in "fd":  # integers, whose sums wrap
+        x = floating(x)
     axes = axes_of(x, axis, "mean")
     dims = shape_of(x)
     return reduce.sum_(x, axis=axes, keepdims=keepdims) / math.prod([dims[a] for a in axes])
@@ -61,10 +70,9 @@ def mean(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
 def max(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The largest element over `axis`; equal ones share its derivative evenly."""
     x = asarray(x)
-    return reduce.amax(x, axis=axes_of(x, axis, "max"), keepdims=keepdims)
+    return reduce.amax.apply(x, axis=axes_of(x, axis, "max"), keepdims=keepdims)
 
 
-@numpys
 def min(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The smallest element over `axis`; equal ones share its derivative evenly."""
     x = asarray(x)
@@ -79,19 +87,16 @@ def _reverse_order(x: Array) -> Array:
 amax, amin = max, min
 
 
-@numpys
 def count_nonzero(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The number of elements over `axis` that are not zero, or that are True; an integer, without a derivative."""
     return sum(where(asarray(x), 1, 0), axis, keepdims=keepdims)
 
 
-@numpys
 def any(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """Whether an element over `axis` is not zero, or is True."""
     return count_nonzero(x, axis, keepdims=keepdims) > 0
 
 
-@numpys
 def all(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """Whether no element over `axis` is zero, or is False."""
     return sum(where(asarray(x), 0, 1), axis, keepdims=keepdims) == 0
@@ -100,7 +105,7 @@ def all(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
 def cumsum(x: Any, axis: int | None = None) -> Array:
     """The running sums along `axis`, or of the raveled x."""
     x, axis = _line(x, axis, "cumsum")
-    return scan.cumsum(x, axis=axis) if shape_of(x)[axis] else x
+    return scan.cumsum(x, axis=axis) if shape_of(x)[axis] else _wide(x)
 
 
 def cumulative_sum(x: Any, /, *, axis: int | None = None, include_initial: bool = False) -> Array:
@@ -115,11 +120,13 @@ def cumulative_prod(x: Any, /, *, axis: int | None = None, include_initial: bool
 
 def _cumulative(x: Any, axis: int | None, initial: bool, running: Primitive, start: int, what: str) -> Array:
     x = asarray(x)
+    if not shape_of(x):  # a number is a vector of one
+        x = shape.reshape(x, shape=(1,))
     if axis is None and len(shape_of(x)) != 1:
         raise ShapeError(f"{what}: expected an axis for an array of shape {shape_of(x)}")
     place = axes_of(x, 0 if axis is None else axis, what)[0]
     dims = shape_of(x)
-    y = running(x, axis=place) if dims[place] else x
+    y = running(x, axis=place) if dims[place] else _wide(x)
     if not initial:
         return y
     plain = primal(x)
@@ -130,7 +137,7 @@ def _cumulative(x: Any, axis: int | None, initial: bool, running: Primitive, sta
 def cumprod(x: Any, axis: int | None = None) -> Array:
     """The running products along `axis`, or of the raveled x; its derivatives are exact where factors are zero."""
     x, axis = _line(x, axis, "cumprod")
-    return scan.cumprod(x, axis=axis) if shape_of(x)[axis] else x
+    return scan.cumprod(x, axis=axis) if shape_of(x)[axis] else _wide(x)
 
 
 def prod(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
@@ -143,29 +150,41 @@ def prod(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
             x = sum(x, a, keepdims=True) + 1  # the empty product
         elif dims[a] > 1:
             x = scan.along(scan.cumprod(x, axis=a), a, slice(-1, None))
+        else:
+            x = _wide(x)
+    x = x if axes else _wide(x)
     return x if keepdims else shape.reshape(x, shape=tuple(n for i, n in enumerate(dims) if i not in axes))
+
+
+def _wide(x: Array) -> Array:
+    """Integers and booleans in the dtype in which NumPy sums and multiplies them, however few."""
+    dtype = getattr(x, "dtype", None)
+    if getattr(dtype, "kind", "f") not in "iub" or dtype.itemsize == 8:  # type: ignore[union-attr]
+        return x
+    return elementwise_rules.astype(x, dtype=np.uint64 if dtype.kind == "u" else np.int64)  # type: ignore[union-attr]
 
 
 def _line(x: Any, axis: int | None, what: str) -> tuple[Array, int]:
     x = asarray(x)
-    if axis is None:
+    if axis is None or (axis in (0, -1) and not shape_of(x)):  # a number is a vector of one
         return shape.reshape(x, shape=(math.prod(shape_of(x)),)), 0
     return x, axes_of(x, axis, what)[0]
 
 
-@numpys
-def argmax(x: Any, axis: int | None = None) -> Array:
+def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Array:
     """The first index of the largest element along `axis`, or in the raveled array."""
-    x = asarray(x)
-    if axis is None:
-        x, axis = shape.reshape(x, shape=(math.prod(shape_of(x)),)), 0
-    return reduce.argmax(x, axis=axes_of(x, axis, "argmax")[0])
+    dims = shape_of(asarray(x))
+    line, place = _line(x, axis, "argmax")
+    y = reduce.argmax(line, axis=place)
+    if not keepdims:
+        return y
+    axes = range(len(dims)) if axis is None else (place,)
+    return shape.reshape(y, shape=tuple(1 if i in axes else n for i, n in enumerate(dims)))
 
 
-@numpys
-def argmin(x: Any, axis: int | None = None) -> Array:
+def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Array:
     """The first index of the smallest element along `axis`, or in the raveled array."""
-    return argmax(_reverse_order(asarray(x)), axis)
+    return argmax(_reverse_order(asarray(x)), axis, keepdims=keepdims)
 
 
 def logsumexp(x: Any, axis: Axes = None, *, b: Any = None, keepdims: bool = False) -> Array:

@@ -14,7 +14,6 @@ from refgrad.autodiff.rules import shape as rules
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.conversion import asarray
-from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.typing import Array, Axes, Shape
 
@@ -36,7 +35,7 @@ def reshape(x: Any, /, shape: int | Sequence[int]) -> Array:
             wanted = tuple(size // rest if n == -1 else n for n in wanted)
     if math.prod(wanted) != size or builtins.sum(n < 0 for n in wanted):
         raise ShapeError(f"reshape: {size} elements of shape {shape_of(x)} do not fit shape {wanted}")
-    return rules.reshape(x, shape=wanted)
+    return rules.reshape.apply(x, shape=wanted)
 
 
 def ravel(x: Any) -> Array:
@@ -44,16 +43,16 @@ def ravel(x: Any) -> Array:
     return reshape(x, -1)
 
 
-@numpys
-def transpose(x: Any, axes: Sequence[int] | None = None) -> Array:
+def transpose(x: Any, axes: int | Sequence[int] | None = None) -> Array:
     """x with its axes permuted, reversed if `axes` is None."""
     x = asarray(x)
     n = len(shape_of(x))
     if axes is None:
         return rules.transpose(x, axes=tuple(reversed(range(n))))
-    order = tuple(axis_of(a, n, "transpose") for a in axes)
+    places = (axes,) if isinstance(axes, (int, np.integer)) else tuple(axes)
+    order = tuple(axis_of(a, n, "transpose") for a in places)
     if sorted(order) != list(range(n)):
-        raise ShapeError(f"transpose: expected each of {n} axes once, got {tuple(axes)}")
+        raise ShapeError(f"transpose: expected each of the {n} axes of shape {shape_of(x)} once, got {axes!r}")
     return rules.transpose(x, axes=order)
 
 
@@ -72,18 +71,16 @@ def matrix_transpose(x: Any) -> Array:
     return matrix.matrix_transpose(asarray(x))
 
 
-@numpys
-def swapaxes(x: Any, a: int, b: int) -> Array:
-    """x with axes a and b exchanged."""
+def swapaxes(x: Any, axis1: int, axis2: int) -> Array:
+    """x with two axes exchanged."""
     x = asarray(x)
     n = len(shape_of(x))
-    a, b = axis_of(a, n, "swapaxes"), axis_of(b, n, "swapaxes")
+    a, b = axis_of(axis1, n, "swapaxes"), axis_of(axis2, n, "swapaxes")
     order = list(range(n))
     order[a], order[b] = b, a
     return transpose(x, order)
 
 
-@numpys
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Array:
     """x with the axes `source` moved to the places `destination`, one axis or as many as there are places."""
     x = asarray(x)
@@ -100,7 +97,6 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
     return transpose(x, order)
 
 
-@numpys
 def expand_dims(x: Any, axis: int | Sequence[int]) -> Array:
     """x with axes of length 1 in the places of the result that `axis` names."""
     x = asarray(x)
@@ -130,30 +126,27 @@ def fliplr(x: Any) -> Array:
     return flip(x, 1)
 
 
-@numpys
 def squeeze(x: Any, axis: Axes = None) -> Array:
     """x without the axes of length 1 that `axis` names, or without all of them."""
     x = asarray(x)
     dims = shape_of(x)
-    drop = [i for i, n in enumerate(dims) if n == 1] if axis is None else axes_of(x, axis, "squeeze")
+    every = axis is None or (axis in (0, -1) and not dims)
+    drop = [i for i, n in enumerate(dims) if n == 1] if every else axes_of(x, axis, "squeeze")
     if any(dims[i] != 1 for i in drop):
         raise ShapeError(f"squeeze: expected axes of length 1, got {axis!r} of shape {dims}")
     return reshape(x, [n for i, n in enumerate(dims) if i not in drop])
 
 
-@numpys
 def atleast_1d(*xs: Any) -> Any:
     """x, as an array of shape (1,) if it is a number; of several x, a tuple."""
     return _each(xs, lambda x: x if shape_of(x) else reshape(x, 1))
 
 
-@numpys
 def atleast_2d(*xs: Any) -> Any:
     """x, as a matrix of one row if it is a number or a vector; of several x, a tuple."""
     return _each(xs, lambda x: x if len(shape_of(x)) > 1 else reshape(x, (1, -1)))
 
 
-@numpys
 def atleast_3d(*xs: Any) -> Any:
     """x, of shape (1, n, 1) if it is a vector and (m, n, 1) if a matrix; of several x, a tuple."""
 
@@ -181,4 +174,4 @@ def broadcast_arrays(*xs: Any) -> tuple[Array, ...]:
         common = np.broadcast_shapes(*map(shape_of, arrays))
     except ValueError:
         raise ShapeError(f"broadcast_arrays: shapes {[shape_of(a) for a in arrays]} do not fit one another") from None
-    return tuple(a if shape_of(a) == common else rules.broadcast_to(a, shape=common) for a in arrays)
+    return tuple(a if getattr(a, "shape", None) == common else rules.broadcast_to(a, shape=common) for a in arrays)

@@ -10,7 +10,6 @@ from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput
 from refgrad.numpy.conversion import asarray
 from refgrad.numpy.indexing import take_along_axis
-from refgrad.numpy.passthrough import numpys
 from refgrad.numpy.reductions import axes_of
 from refgrad.typing import Array
 
@@ -19,11 +18,10 @@ __all__ = ["argsort", "sort"]
 
 def argsort(x: Any, axis: int | None = -1, *, kind: str | None = None, stable: bool | None = None) -> Array:
     """The places of the elements in ascending order along `axis`, or in the raveled x; equal ones keep their order."""
-    x, place = _line(x, axis, kind)
+    x, place = _line(x, axis if shape_of(asarray(x)) else None, kind)  # a number is a vector of one
     return order.argsort(x, axis=place)
 
 
-@numpys
 def sort(x: Any, axis: int | None = -1, *, kind: str | None = None, stable: bool | None = None) -> Array:
     """The elements in ascending order along `axis`, or those of the raveled x.
 

@@ -104,6 +104,6 @@ def nansum(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
 
 def nanmean(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """The mean over `axis` of what is not NaN; NaN where nothing else is."""
-    x = asarray(x)
+    x = floating(x)
     count = sum(where(isnan(x), 0, ones_like(x)), axis, keepdims=keepdims)
     return nansum(x, axis, keepdims=keepdims) / count

@@ -188,7 +188,7 @@ def is_hashable(x: Any) -> bool:
 
 def name_of_program(f: Callable[..., Any]) -> str:
     """``gradient_of_loss`` for ``grad(loss)``, else the name of the function."""
-    inner = getattr(f, "__wrapped__", None)
+    inner = None if hasattr(f, "ours") else getattr(f, "__wrapped__", None)  # a function of the namespace is itself
     code = getattr(f.func if isinstance(f, Transform) else f, "__code__", None)
     name = getattr(f, "__name__", "program")
     if inner is not None and code is not None:

@@ -98,14 +98,14 @@ def test_a_piecewise_constant_function_refuses_a_value_that_stands_for_many():
 def test_options_that_say_nothing_pass_and_others_are_refused_by_name():
     f = lambda x: np.sum(x, dtype=np.float64, out=None, where=True) + np.sum(np.add(x, 1.0, dtype="f8", where=True))
     assert grad(f)(X).tolist() == [2.0, 2.0, 2.0]
+    assert grad(lambda x: np.sum(np.reshape(x, (3,), order="C", copy=False)))(X).tolist() == [1.0, 1.0, 1.0]
     for call, name in (
-        (lambda x: np.sum(x, dtype=np.float32), "dtype"),
         (lambda x: np.sum(x, where=X > 0), "where"),
         (lambda x: np.max(x, initial=0.0), "initial"),
-        (lambda x: np.sum(np.add(x, 1.0, dtype=np.float32)), "dtype"),
-        (lambda x: np.sum(np.exp(x, out=np.zeros(3))), "out"),
         (lambda x: np.add.reduce(x, where=X > 0), "where"),
-        (lambda x: np.stack([x, x], dtype=np.float32), "dtype"),
+        (lambda x: np.ravel(x, order="F"), "order"),
+        (lambda x: rnp.sum(x, where=X > 0), "where"),
+        (lambda x: x.sum(where=X > 0), "where"),
     ):
         with pytest.raises(NoDerivative, match=name):
             grad(lambda x, f=call: rnp.sum(f(x)))(X)
@@ -246,7 +246,7 @@ def test_numbers_that_are_not_finite_are_replaced_without_a_derivative():
     assert rnp.nanmean(x[[0, 3]]).dtype == np.float32
     assert grad(lambda x: np.nanmean(x) ** 2)(np.array([1.0, np.nan, 3.0])).tolist() == [2.0, 0.0, 2.0]
     with np.errstate(invalid="ignore"):
-        assert np.isnan(rnp.nanmean(x[:1]))
+        assert np.isnan(vjp(rnp.nanmean, x[:1])[0])
 
 
 def test_arrays_like_another_have_its_dtype():

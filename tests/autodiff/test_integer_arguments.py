@@ -33,7 +33,8 @@ def test_functions_with_real_results_take_integers_as_the_numbers_they_stand_for
     expected = f(x.astype(float))
     for y in (f(x), vmap(f)(x[None])[0], vjp(lambda z: f(x) + 0 * z, 0.0)[0]):
         assert y.dtype == np.float64
-        assert np.array_equal(y, expected)
+        # of plain arrays the singular values are NumPy's, of others eigenvalues: some roundings of the largest apart
+        assert np.abs(y - expected).max() <= (2.0**-50 * np.abs(expected).max() if name == "svdvals" else 0)
 
 
 def test_layers_and_losses_take_images_and_counts_of_bytes():
