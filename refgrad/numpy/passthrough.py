@@ -69,17 +69,31 @@ def _diff(a: Any, *args: Any, **options: Any) -> Any:
     return np.diff(a, *args, **options)
 
 
-def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
-    if decimals == 0 and out is None and type(a) is np.ndarray and a.dtype.kind == "f":
-        return np.rint(a)
-    return np.round(a, decimals, out)
+def _of_floats(theirs: Callable[..., Any], shorter: Callable[[Any], Any]) -> Callable[..., Any]:
+    """`theirs`, and of an array of floats alone `shorter`, which has the same values in less time."""
+
+    def variant(x: Any, *args: Any, **options: Any) -> Any:
+        if type(x) is np.ndarray and x.shape and x.dtype.kind == "f" and not args and not options:
+            return shorter(x)
+        return theirs(x, *args, **options)
+
+    return variant
+
+
+def _power(x: Any, y: Any, *args: Any, **options: Any) -> Any:
+    if type(y) is int and y == 2 and type(x) is np.ndarray and x.dtype.kind == "f" and not args and not options:
+        return np.square(x)  # as x ** 2
+    return np.power(x, y, *args, **options)
 
 
 VARIANTS: dict[str, Callable[..., Any]] = {
     "argsort": partial(np.argsort, kind="stable"),  # equal elements stay in their order, as they do in ours
     "diff": _diff,  # a Python number before or after does not widen float32, as it does not in ours
     "einsum": _einsum,  # by matrix products, which are many times faster
-    "round": _round,  # the nearest integers in less time
+    "conjugate": _of_floats(np.conjugate, lambda x: x),
+    "power": _power,
+    "reciprocal": _of_floats(np.reciprocal, lambda x: 1 / x),
+    "round": _of_floats(np.round, np.rint),
 }
 """How NumPy's function is called where that is not by its bare name."""
 
