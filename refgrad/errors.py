@@ -9,11 +9,11 @@ from __future__ import annotations
 from numpy.linalg import LinAlgError
 
 __all__ = [
-    "BatchedValue", "ChangedValue", "EscapedTracer", "HiddenState", "Inconclusive", "IndefiniteHessian", "InvalidInput",
-    "Kink", "LongProgram", "MissingExtra", "NoDerivative", "NotConverged", "NotFinite", "NotPositiveDefinite",
-    "NotRational",
-    "RefgradError", "ShapeError", "SingularMatrix", "StagedValue", "SubjectNotFound", "TracedAssignment",
-    "Undecided", "UndecidedSingular", "UsageError", "WrongDerivative",
+    "BatchedValue", "ChangedValue", "EscapedTracer", "HiddenState", "Inconclusive", "IndefiniteHessian",
+    "InvalidInput", "Kink", "LongProgram", "MissingExtra", "NoDerivative", "NotConverged", "NotFinite",
+    "NotPositiveDefinite", "NotRational", "OutsideDomain", "RefgradError", "ShapeError", "SingularMatrix",
+    "StagedValue", "SubjectNotFound", "TracedAssignment", "Undecided", "UndecidedSingular", "UsageError",
+    "WrongDerivative",
 ]  # fmt: skip
 
 
@@ -35,6 +35,10 @@ class Kink(Undecided):
 
 class Inconclusive(RefgradError, ArithmeticError):
     """A result could not be enclosed tightly enough within the precision allowed."""
+
+
+class OutsideDomain(RefgradError, ZeroDivisionError, ValueError):
+    """An exact result does not exist: a logarithm of -1, a division by 0, a pole."""
 
 
 class SingularMatrix(RefgradError, LinAlgError):

@@ -41,10 +41,20 @@ import numpy as np
 
 from refgrad import accuracy, tree
 from refgrad.accuracy import UNIT_ROUNDOFF
-from refgrad.backend.exact.array import ElementArray
+from refgrad.backend.exact.array import TABLES, ElementArray
 from refgrad.backend.exact.integers import Integers
 from refgrad.backend.exact.rationals import RATIONAL, RATIONALS, ExactArray
-from refgrad.errors import Inconclusive, InvalidInput, Kink, MissingExtra, NotRational, ShapeError, Undecided
+from refgrad.errors import (
+    Inconclusive,
+    InvalidInput,
+    Kink,
+    MissingExtra,
+    NotRational,
+    OutsideDomain,
+    RefgradError,
+    ShapeError,
+    Undecided,
+)
 from refgrad.typing import Array, Tree
 
 with suppress(MissingExtra):  # so that rationals can be turned into balls wherever there are balls
@@ -162,6 +172,8 @@ def evaluate(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosur
     ------
     Inconclusive
         If a working precision of 4096 bits does not give that accuracy: 128 bits are tried first, then twice as many.
+    OutsideDomain
+        If the result is no number at any precision and a function or a division on the way has certainly no value.
     Kink
         If f takes a derivative where there is none.
     InvalidInput
@@ -187,22 +199,38 @@ def evaluate(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosur
             return found
     except Kink:
         raise
+    except ZeroDivisionError as error:
+        if "ball" not in TABLES:
+            raise OutsideDomain(f"evaluate: {error}") from error
     except (NotRational, Undecided):
         pass
     from refgrad.backend.exact.balls import BALLS
+
+    def in_balls() -> Tree:
+        return f(*tree.map(lambda x: balls(x) if isinstance(x, ExactArray) else x, given))
 
     working = _START
     while working <= _LIMIT:
         with precision(working):
             try:
-                found = _enclosure(f(*tree.map(lambda x: balls(x) if isinstance(x, ExactArray) else x, given)), working)
+                found = _enclosure(in_balls(), working)
                 if all(BALLS.accurate(leaf.data.flat, bits) for leaf in tree.flatten(found.value)[0] if _is_ball(leaf)):
                     return found
+                known = True
             except Kink:
                 raise
+            except ZeroDivisionError as error:
+                raise OutsideDomain(f"evaluate: {error}") from error
             except Undecided:
-                pass
+                known = False
         working *= 2
+    if not known:
+        reason = ""
+        with precision(_LIMIT), BALLS.diagnosis() as outside, suppress(RefgradError, ArithmeticError):
+            _enclosure(in_balls(), _LIMIT)
+            reason = "".join(outside[:1])
+        if reason:
+            raise OutsideDomain(f"evaluate: the result does not exist, for there is no {reason}")
     raise Inconclusive(
         f"the result is not known to {bits} bits at a working precision of {_LIMIT} bits: it may be exactly zero, "
         "a branch may turn on numbers that are equal, or balls were given, whose width no precision removes"
@@ -336,7 +364,9 @@ def attainable(
     def near(pattern: int) -> list[Fraction]:
         signs = random.Random(f"{seed}/{pattern}")
         moved = tree.map(lambda leaf: _perturb(leaf, unit, signs) if isinstance(leaf, ExactArray) else leaf, given)
-        return _middles(evaluate(f, *moved), last)
+        with suppress(OutsideDomain):
+            return _middles(evaluate(f, *moved), last)
+        return base
 
     if magnitude is None:
         scale = base

@@ -9,9 +9,9 @@ A smooth function that goes through a kink, such as ``max(x, -x)^2``, has the de
 parts give it, and its second one may be wrong: floats cannot tell. Exact numbers have no conventions, for their
 derivatives are certificates: at a kink of `abs`, `relu`, `leaky_relu`, `elu`, `maximum`, `minimum`, `clip`, `max`,
 `min`, `sort`, `argsort`, `argmax`, `sign`, `floor`, `ceil`, `rint`, `huber`, a norm or `hypot` every derivative, in
-every mode and for any of the elements, raises `refgrad.errors.Kink`, an `Undecided`. What ``where`` chooses is the
-caller's decision. What is left of a division has the derivatives of the side on which it is 0; exact numbers have none
-at that jump.
+every mode and for any of the elements, raises `refgrad.errors.Kink`, an `Undecided`; so does a logarithm or `arctanh`
+outside its domain, whose rule would give a number. What ``where`` chooses is the caller's decision. What is left
+of a division has the derivatives of the side on which it is 0; exact numbers have none at that jump.
 
 ===========================================================================  =====================================
 derivative                                                                   value

@@ -127,7 +127,12 @@ exp: Primitive = elementwise(
 )
 
 log: Primitive = elementwise(
-    "log", lambda xp, x: xp.log(x), d=[lambda t, y, x: t / x], source="np.log({0})", cases=(case(positive(2, 3)),)
+    "log",
+    lambda xp, x: xp.log(x),
+    d=[lambda t, y, x: t / x],
+    kink=lambda y, x: x <= 0,  # where 1 / x is a number, but no derivative
+    source="np.log({0})",
+    cases=(case(positive(2, 3)),),
 )
 
 tanh: Primitive = elementwise(
@@ -172,6 +177,7 @@ log1p: Primitive = elementwise(
     "log1p",
     lambda xp, x: xp.log1p(x),
     d=[lambda t, y, x: t / (1 + x)],
+    kink=lambda y, x: x <= -1,
     source="np.log1p({0})",
     cases=(case(positive(2, 3)),),
 )

@@ -36,8 +36,11 @@ def pi_like(x: Array) -> Array:
     return 4 * arctan(number_like(x, 1))
 
 
-def _of_one(name: str, d: Callable[..., Array], cases: Sequence[Case]) -> Primitive:
-    return elementwise(name, lambda xp, x: getattr(xp, name)(x), d=[d], source=f"np.{name}({{0}})", cases=cases)
+def _of_one(
+    name: str, d: Callable[..., Array], cases: Sequence[Case], kink: Callable[..., Array] | None = None
+) -> Primitive:
+    source = f"np.{name}({{0}})"
+    return elementwise(name, lambda xp, x: getattr(xp, name)(x), d=[d], source=source, cases=cases, kink=kink)
 
 
 def _of_two(
@@ -52,8 +55,8 @@ def _log_of(n: int, x: Array) -> Array:
 
 
 exp2: Primitive = _of_one("exp2", lambda t, y, x: t * (y * _log_of(2, x)), _REAL)
-log2: Primitive = _of_one("log2", lambda t, y, x: t / _log_of(2, x) / x, _POSITIVE)
-log10: Primitive = _of_one("log10", lambda t, y, x: t / _log_of(10, x) / x, _POSITIVE)
+log2: Primitive = _of_one("log2", lambda t, y, x: t / _log_of(2, x) / x, _POSITIVE, lambda y, x: x <= 0)
+log10: Primitive = _of_one("log10", lambda t, y, x: t / _log_of(10, x) / x, _POSITIVE, lambda y, x: x <= 0)
 cbrt: Primitive = _of_one("cbrt", lambda t, y, x: t / (3 * (y * y)), (case(nonzero(2, 3)), case(nonzero())))
 
 tan: Primitive = _of_one("tan", lambda t, y, x: t * (1 + y * y), _INSIDE)
@@ -75,9 +78,14 @@ sinh: Primitive = _of_one("sinh", lambda t, y, x: t * cosh(x), _REAL)
 cosh: Primitive = _of_one("cosh", lambda t, y, x: t * sinh(x), _REAL)
 arcsinh: Primitive = _of_one("arcsinh", lambda t, y, x: t / hypot(x, number_like(x, 1)), _REAL)
 arccosh: Primitive = _of_one(
-    "arccosh", lambda t, y, x: t / (sqrt(x - 1) * sqrt(x + 1)), (case(beyond(2, 3)), case(beyond()))
+    "arccosh",
+    lambda t, y, x: t / (sqrt(x - 1) * sqrt(x + 1)),
+    (case(beyond(2, 3)), case(beyond())),
+    lambda y, x: x <= 1,
 )
-arctanh: Primitive = _of_one("arctanh", lambda t, y, x: t / one_minus_square(x), _INSIDE)
+arctanh: Primitive = _of_one(
+    "arctanh", lambda t, y, x: t / one_minus_square(x), _INSIDE, lambda y, x: one_minus_square(x) <= 0
+)
 
 deg2rad: Primitive = _of_one("deg2rad", lambda t, y, x: deg2rad(t), _REAL)
 rad2deg: Primitive = _of_one("rad2deg", lambda t, y, x: rad2deg(t), _REAL)

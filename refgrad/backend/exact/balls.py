@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from threading import RLock
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.backend.exact.array import ElementArray
-from refgrad.backend.exact.field import Field, lift
+from refgrad.backend.exact.field import Field, box, lift
 from refgrad.backend.exact.names import ExactNamespace
 from refgrad.backend.exact.rationals import RATIONAL, ExactArray, as_fraction
 from refgrad.errors import InvalidInput, MissingExtra, SingularMatrix, Undecided, UndecidedSingular
@@ -60,8 +61,19 @@ def _cube_root(x: Any) -> Any:
     return x if x.is_zero() or not x.is_finite() else _cube_root(x.lower()).union(_cube_root(x.upper()))
 
 
+def _is_pole_of_gamma(x: Any) -> bool:
+    return bool(x.is_integer() and x <= 0)
+
+
+def _lgamma(x: Any) -> Any:
+    if x > 0 or _is_pole_of_gamma(x):
+        return x.lgamma()
+    # log |Gamma(x)| by [dlmf]_, 5.5.3: Gamma(x) Gamma(1 - x) = pi / sin(pi x)
+    return (arb.pi() / abs(x.sin_pi())).log() - (1 - x).lgamma()
+
+
 def _polygamma(x: Any, n: int) -> Any:
-    return acb(x).polygamma(n).real
+    return arb.nan() if _is_pole_of_gamma(x) else acb(x).polygamma(n).real
 
 
 def _sinc(x: Any, n: int) -> Any:
@@ -85,20 +97,55 @@ FUNCTIONS_OF_BALLS: dict[str, Callable[..., Any]] = {
     "arccosh": arb.acosh,
     "xlogy": lambda x, y: x if x.is_zero() else x * y.log(),
     "xlog1py": lambda x, y: x if x.is_zero() else x * y.log1p(),
+    "lgamma": _lgamma,
     "polygamma": _polygamma,
     "sinc": _sinc,
 }
 """What python-flint calls otherwise, or has not."""
 
 
+OUTSIDE: dict[str, Callable[[Any], bool]] = {
+    "log": lambda x: x <= 0,
+    "log2": lambda x: x <= 0,
+    "log10": lambda x: x <= 0,
+    "log1p": lambda x: x <= -1,
+    "sqrt": lambda x: x < 0,
+    "arcsin": lambda x: abs(x) > 1,
+    "arccos": lambda x: abs(x) > 1,
+    "arctanh": lambda x: abs(x) >= 1,
+    "lgamma": _is_pole_of_gamma,
+    "polygamma": _is_pole_of_gamma,
+}
+"""Where a function certainly has no value, poles included."""
+
+
 class Balls(Field):
-    """Real balls at the precision in force."""
+    """Real balls at the precision in force.
+
+    Attributes
+    ----------
+    outside : list of str or None
+        Inside `diagnosis`, what was asked for where it certainly has no value.
+    """
 
     name = "ball"
     matrix = arb_mat
+    outside: list[str] | None = None
 
     def __init__(self) -> None:
         self.zero, self.one, self.half = arb(0), arb(1), arb(1) / 2
+
+    @contextmanager
+    def diagnosis(self) -> Iterator[list[str]]:
+        """Take 1, inside the ``with`` block, for what certainly has no value, and note that; inside `precision` only.
+
+        What is a number then, and was none without, does not exist.
+        """
+        self.outside = []
+        try:
+            yield self.outside
+        finally:
+            self.outside = None
 
     def element(self, value: Any) -> Any:
         if isinstance(value, arb):
@@ -147,6 +194,8 @@ class Balls(Field):
         return bool(width * arb((1, bits)) <= scale or width * _BALL_FAR <= 1)
 
     def apply(self, name: str, element: Any, *others: Any) -> Any:
+        if self.outside is not None and name in OUTSIDE and OUTSIDE[name](element):
+            return self._note(f"{name} of {_text(element)}")
         return FUNCTIONS_OF_BALLS[name](element, *others) if name in FUNCTIONS_OF_BALLS else getattr(element, name)()
 
     def floor(self, x: Any) -> Any:
@@ -159,7 +208,29 @@ class Balls(Field):
         return y - 1 if half_way and (y / 2).floor() != y / 2 else y
 
     def root(self, element: Any) -> Any:
-        return element.sqrt()
+        return self.apply("sqrt", element)
+
+    def real_power(self, a: Any, b: Any) -> Any:
+        """``a ** b``, by products where b is certainly an integer."""
+        if b.is_exact() and b.is_integer() and abs(b) < 2**62:
+            n = int(b.unique_fmpz())
+            y = self.power(box(a), abs(n))
+            return y if n >= 0 else self.quotient(self.one, y)
+        if a.is_zero() and b > 0:
+            return self.zero
+        if self.outside is not None and a <= 0:
+            return self._note(f"({_text(a)}) ** {_text(b)}")
+        return (a.log() * b).exp()
+
+    def quotient(self, a: Any, b: Any) -> Any:
+        """``a / b``."""
+        if self.outside is not None and b.is_zero():
+            return self._note(f"{_text(a)} / 0")
+        return a / b
+
+    def _note(self, what: str) -> Any:
+        self.outside.append(what)  # type: ignore[union-attr]
+        return self.one
 
     def eigenvalues(self, a: np.ndarray) -> list[Any]:
         if not a.size:
@@ -223,12 +294,17 @@ class BallArray(ElementArray):
         return _restore, (parts, self.shape)
 
     def __rpow__(self, base: Any) -> Any:
-        return BALL.exp(BALL.log(BALL.array(BALL._data(base))) * self)
+        return self._binary(base, partial(lift, BALLS.real_power), True)
 
     def __pow__(self, exponent: Any) -> Any:
         if isinstance(exponent, ElementArray):
-            return BALL.exp(BALL.log(self) * exponent)
+            return self._binary(exponent, partial(lift, BALLS.real_power))
         return super().__pow__(exponent)
+
+    def _binary(self, other: Any, op: Callable[[Any, Any], Any], swap: bool = False) -> Any:
+        if BALLS.outside is not None and op is np.true_divide:
+            op = partial(lift, BALLS.quotient)
+        return super()._binary(other, op, swap)
 
     @classmethod
     def _coerce(cls, other: Any) -> np.ndarray | None:
@@ -251,6 +327,11 @@ def _finite(ball: Any) -> Any:
     if not ball.is_finite():
         raise Undecided("a ball is unbounded at this precision (a division by a ball that contains 0, perhaps)")
     return ball
+
+
+def _text(ball: Any) -> str:
+    digits = str(ball.str(10, radius=False))
+    return digits.rstrip("0").rstrip(".") if "." in digits and "e" not in digits else digits
 
 
 def _dyadic(ball: Any) -> Fraction | None:

@@ -118,11 +118,9 @@ def _plain(x: Any) -> Any:
 
 
 def _objects(x: Any) -> Any:
-    """Python's ints in place of NumPy's; a boolean is 0 or 1."""
-    if not isinstance(x, (np.ndarray, np.generic)) or x.dtype.kind not in "iub":
-        return x
-    plain = np.asarray(x)
-    return (plain * 1 if plain.dtype == bool else plain).astype(object)
+    """Python's ints in place of NumPy's."""
+    integers = isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "iub"
+    return np.asarray(x).astype(object) if integers else x
 
 
 def _own(y: Any) -> Any:
