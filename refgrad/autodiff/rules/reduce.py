@@ -66,7 +66,7 @@ def _argmax_weights(y: Array, x: Array, axis: tuple[int, ...]) -> tuple[Any, Arr
 
 def _ties(y: Array, x: Array, axis: tuple[int, ...]) -> Array:
     """Where the largest element `y` occurs more than once."""
-    return _argmax_weights(y, x, axis)[1] > 1
+    return sum_(x == _spread(y, x, axis), axis=axis, keepdims=True) > 1
 
 
 def _amax_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array], axis: tuple[int, ...], keepdims: bool) -> Array:
@@ -75,10 +75,10 @@ def _amax_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array], axis: tuple[in
 
 
 def _amax_vjp(i: int, g: Array, y: Array, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
-    hits, count, elsewhere = _argmax_weights(y, x, axis)
     g = _spread(g, x, axis)
-    if of(primal(g)).exact:  # no exact number is NaN, and whether a ball is 0 may be unknown
-        return where(hits, g / count, 0)
+    if of(primal(g)).exact:  # without ties and NaN, and whether a ball is 0 may be unknown
+        return where(x == _spread(y, x, axis), g, 0)
+    hits, count, elsewhere = _argmax_weights(y, x, axis)
     return where(hits, g / count, where(g == 0, 0, elsewhere))
 
 
