@@ -43,7 +43,7 @@ from refgrad import accuracy, tree
 from refgrad.accuracy import UNIT_ROUNDOFF
 from refgrad.backend.exact.array import TABLES, ElementArray
 from refgrad.backend.exact.integers import Integers
-from refgrad.backend.exact.rationals import RATIONAL, RATIONALS, ExactArray
+from refgrad.backend.exact.rationals import RATIONAL, RATIONALS, ExactArray, size_limit
 from refgrad.errors import (
     Inconclusive,
     InvalidInput,
@@ -65,7 +65,7 @@ __all__ = [
     "evaluate", "precision", "to_fractions",
 ]  # fmt: skip
 
-_START, _LIMIT, _BITS = 128, 4096, 73
+_START, _LIMIT, _BITS, _LONGEST = 128, 4096, 73, 2**20
 
 
 def asarray(x: Any) -> ExactArray:
@@ -154,6 +154,8 @@ class Enclosure:
 def evaluate(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosure:
     """``f(*args)`` in rational arithmetic if f allows it, and otherwise in balls accurate to `bits` bits.
 
+    Rational numbers that grow beyond 2^20 bits, as those of fifty steps of Newton's method do, are balls as well.
+
     Parameters
     ----------
     f : callable
@@ -194,7 +196,8 @@ def evaluate(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosur
         raise InvalidInput(f"evaluate: expected bits, an int from 1 to {_LIMIT - 1}, got {bits!r}")
     given = tree.map(_convert_argument, args)
     try:
-        found = _enclosure(f(*given), None)
+        with size_limit(_LONGEST):
+            found = _enclosure(f(*given), None)
         if found.exact:
             return found
     except Kink:

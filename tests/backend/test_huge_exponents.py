@@ -45,6 +45,47 @@ for x in (1e9, -1e9, 1e300, -1e300, 1e-300):
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
+def test_rationals_that_grow_without_end_are_balls():
+    program = """
+import resource
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+from fractions import Fraction
+import numpy as np
+from refgrad import exact, grad
+
+TINY = Fraction(1, 2**70)
+
+def newton(x):
+    y = x
+    for _ in range(60):  # each step doubles the digits
+        y = (y + x / y) / 2
+    return y
+
+def chaos(x):
+    y = x
+    for _ in range(60):
+        y = 4 * y * (1 - y)
+    return y
+
+root = exact.evaluate(newton, np.array([0.0, 2.0, 3.0])[1:])
+assert not root.exact
+assert all(low * low - TINY < n < h * h + TINY for n, low, h in zip((2, 3), root.low, root.high))
+slope = exact.evaluate(grad(newton), 2.0)
+assert slope.low - TINY < root.low[0] / 4 < slope.high + TINY
+assert exact.evaluate(chaos, 0.75).low == 0.75
+assert exact.evaluate(chaos, 0.3).bits > 128  # a bit is lost in each step
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_rationals_of_ones_own_may_be_of_any_size():
+    x = exact.asarray(3)
+    for _ in range(21):
+        x = x * x
+    assert x == exact.asarray(3) ** (2**21)
+    assert exact.evaluate(lambda x: x * x, exact.asarray(3) ** 10**5).exact
+
+
 def test_a_masked_softmax_has_the_values_of_the_logistic_function_and_a_positive_one():
     found = exact.evaluate(rnp.nn.softmax, np.array([0.0, 1.0, -1e9]))
     with ctx.workprec(200):

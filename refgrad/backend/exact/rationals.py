@@ -5,9 +5,12 @@ Both give the same results; ``fmpq`` is about ten times faster and refuses float
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -19,7 +22,7 @@ from refgrad.backend.exact.field import Field
 from refgrad.backend.exact.names import ExactNamespace
 from refgrad.errors import InvalidInput, MissingExtra, NotRational
 
-__all__ = ["RATIONAL", "ExactArray", "as_fraction"]
+__all__ = ["RATIONAL", "ExactArray", "as_fraction", "size_limit"]
 
 flint: Any
 try:
@@ -54,6 +57,23 @@ def as_fraction(value: Any) -> Fraction:
     if hasattr(value, "numerator") and hasattr(value, "denominator"):
         return Fraction(int(value.numerator), int(value.denominator))
     raise TypeError(f"expected an int, a Fraction, a Decimal, a float or a string such as '1/3'; got {value!r}")
+
+
+_turn = itertools.count()
+_limit: ContextVar[int | None] = ContextVar("refgrad.exact.limit", default=None)
+
+
+@contextmanager
+def size_limit(bits: int) -> Iterator[None]:
+    """Refuse, inside the ``with`` block, results with numerators or denominators of more than `bits` bits.
+
+    Of every array one element is looked at, another one each time: what grows without end is found.
+    """
+    token = _limit.set(bits)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
 
 
 class Rationals(Field):
@@ -136,6 +156,16 @@ class ExactArray(ElementArray):
     """
 
     __slots__ = ()
+
+    def _binary(self, other: Any, op: Callable[[Any, Any], Any], swap: bool = False) -> Any:
+        y = super()._binary(other, op, swap)
+        limit = _limit.get()
+        if limit is not None and y is not NotImplemented and y.size:
+            element = y.data.flat[next(_turn) % y.size]
+            size = max(int(element.numerator).bit_length(), int(element.denominator).bit_length())
+            if size > limit:
+                raise NotRational(f"a rational number of {size} bits; refgrad.exact.balls(x) gives enclosures")
+        return y
 
     @property
     def numerator(self) -> int:
