@@ -15,7 +15,7 @@ import pytest
 from flint import arb, ctx
 
 import refgrad.numpy as rnp
-from refgrad import check_derivatives, exact
+from refgrad import check_derivatives, exact, grad
 from refgrad.errors import Inconclusive, InvalidInput, NotRational
 from refgrad.linalg.norms import norm
 
@@ -148,6 +148,18 @@ def test_what_is_made_of_huge_and_tiny_balls_goes_on_without_fractions():
         assert "e-434294482" in str(y)
         assert (np.floor(y[1:]) == [0, 20]).all()
     assert "ball" in str(check_derivatives(lambda z: rnp.nn.softmax(z)[:2], np.array([0.0, 1.0, -1e9])))
+
+
+def test_small_sums_and_far_points_keep_their_digits():
+    for f in (lambda x: np.logaddexp(x, 0), lambda x: np.logaddexp(0, x), rnp.softplus):
+        found = exact.evaluate(f, -1e9)
+        with ctx.workprec(200):  # log(1 + e) is e, to 10^-434294482 of it
+            assert found.value.data.item().log().contains(arb(-(10**9)))
+    x = 1e155  # an even number, where sin(pi x) is 0 and cos(pi x) is 1
+    slope = exact.evaluate(grad(np.sinc), x)
+    assert slope.low <= 1 / Fraction(x) <= slope.high
+    curvature = exact.evaluate(grad(grad(np.sinc)), x)
+    assert curvature.low <= -2 / Fraction(x) ** 2 <= curvature.high
 
 
 def test_a_number_below_2_to_the_minus_8192_is_accurate_and_one_that_may_be_zero_for_cancellation_is_not():

@@ -169,6 +169,12 @@ def test_labels_of_a_loss_are_labels():
     assert np.all(other.low <= found.high)
 
 
+def test_a_remainder_of_a_division_by_zero_is_no_zero():
+    for f in (lambda n, x: n % 0 * x, lambda n, x: n // 0 * x):
+        with np.errstate(divide="ignore"), pytest.raises(ZeroDivisionError):
+            exact.evaluate(f, np.array([3]), ONE)
+
+
 def test_floats_that_integers_were_made_of_are_refused_as_ever():
     for f in (
         lambda n, x: n / 3 * x,

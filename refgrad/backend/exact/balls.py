@@ -76,7 +76,18 @@ def _polygamma(x: Any, n: int) -> Any:
     return arb.nan() if _is_pole_of_gamma(x) else acb(x).polygamma(n).real
 
 
+def _logaddexp(a: Any, b: Any) -> Any:
+    # true whichever is larger; with the larger one before the logarithm no digits of a small sum are lost
+    a, b = (b, a) if a.mid() > b.mid() else (a, b)
+    return b + (a - b).exp().log1p()
+
+
 def _sinc(x: Any, n: int) -> Any:
+    if abs(x) > 1:  # by the recurrence in n, [dlmf]_, 10.51.1, for the series in x^2 has large terms
+        before, y = x.cos(), x.sin() / x
+        for m in range(n):
+            before, y = y, ((2 * m + 1) * y - before) / (x * x)
+        return y
     # [dlmf]_, 10.53.1: j_n(x) / x^n is a power series in x^2, over 1 3 ... (2n + 1)
     return (-x * x / 4).hypgeom_0f1(n + arb(3) / 2) / math.prod(range(1, 2 * n + 2, 2))
 
@@ -98,6 +109,7 @@ FUNCTIONS_OF_BALLS: dict[str, Callable[..., Any]] = {
     "xlogy": lambda x, y: x if x.is_zero() else x * y.log(),
     "xlog1py": lambda x, y: x if x.is_zero() else x * y.log1p(),
     "lgamma": _lgamma,
+    "logaddexp": _logaddexp,
     "polygamma": _polygamma,
     "sinc": _sinc,
 }
@@ -112,6 +124,7 @@ OUTSIDE: dict[str, Callable[[Any], bool]] = {
     "sqrt": lambda x: x < 0,
     "arcsin": lambda x: abs(x) > 1,
     "arccos": lambda x: abs(x) > 1,
+    "arccosh": lambda x: x < 1,
     "arctanh": lambda x: abs(x) >= 1,
     "lgamma": _is_pole_of_gamma,
     "polygamma": _is_pole_of_gamma,

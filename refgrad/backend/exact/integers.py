@@ -19,9 +19,9 @@ __all__ = ["Integers"]
 
 _WRAPPING = {
     "absolute", "add", "floor_divide", "lcm", "left_shift", "matmul", "matvec", "multiply", "negative", "power",
-    "square", "subtract", "vecdot", "vecmat",
+    "remainder", "square", "subtract", "vecdot", "vecmat",
 }  # fmt: skip
-"""NumPy's functions of integers whose results may be beyond their dtype."""
+"""NumPy's functions of integers whose results may be beyond their dtype, or are 0 for a division by 0."""
 
 _SUMS = {
     "convolve", "correlate", "cross", "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "diff", "dot",
