@@ -52,11 +52,11 @@ def grad_and_hvp(f: ScalarFunction, x: Tree, v: Tree) -> tuple[Tree, Tree]:
     >>> bool((g == [4.0, 1.0]).all() and (hv == [4.0, 2.0]).all())
     True
     """
-    return _gradient_and_product(f, x, v, "grad_and_hvp")
+    return _gradient_and_product(f, x, v, "grad_and_hvp")  # type: ignore[no-any-return]
 
 
-def _gradient_and_product(f: ScalarFunction, x: Tree, v: Tree, what: str) -> tuple[Tree, Tree]:
-    return jvp_at(lambda y: gradient_at(f, (y,), {}, 0, False, what)[1], (x,), (v,), False, what, f)  # type: ignore[return-value]
+def _gradient_and_product(f: ScalarFunction, x: Tree, v: Tree, what: str) -> Any:
+    return jvp_at(lambda y: gradient_at(f, (y,), {}, 0, False, what)[1], (x,), (v,), False, what, f)
 
 
 def hvp(f: ScalarFunction, x: Tree, v: Tree) -> Tree:
@@ -64,7 +64,7 @@ def hvp(f: ScalarFunction, x: Tree, v: Tree) -> Tree:
 
     See `grad_and_hvp` for the parameters; this drops the gradient.
     """
-    return _gradient_and_product(f, x, v, "hvp")[1]
+    return _gradient_and_product(f, x, v, "hvp")[1]  # type: ignore[no-any-return]
 
 
 def jacfwd(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:

@@ -84,14 +84,23 @@ class ArrayAPI(Backend):
             raise SingularMatrix("solve_triangular: expected a diagonal without zeros")
         return super().solve_triangular(a, b, lower, unit_diagonal)
 
-    def _symmetric(self, name: str, a: Array, uplo: str) -> Any:  # the standard does not say which triangle is read
-        return getattr(self.xp.linalg, name)(self.mirror(a, uplo))
+    # the standard does not say which triangle of a symmetric matrix is read, nor has it what follows, by way of NumPy
 
     def cholesky(self, a: Array) -> Array:
-        return super().cholesky(self.mirror(a))
+        return super().cholesky(self._mirror(a, "L"))
 
-    def least_squares(self, a: Array, b: Array) -> Array:
-        return self.xp.asarray(super().least_squares(np.asarray(a), np.asarray(b)))  # by way of NumPy, as below
+    def eigenvalues(self, a: Array, uplo: str) -> Array:
+        return self._decompose(lambda: self.xp.linalg.eigvalsh(self._mirror(a, uplo)))
+
+    def eigenvectors(self, a: Array, uplo: str) -> Array:
+        return self._decompose(lambda: self.xp.linalg.eigh(self._mirror(a, uplo))[1])
+
+    def _mirror(self, a: Array, uplo: str) -> Array:
+        a = a if uplo == "L" else a.mT
+        return self.tri_mask(a, "tril", 0) + self.tri_mask(a, "tril", -1).mT
+
+    def least_squares(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        return self.xp.asarray(NUMPY.least_squares(np.asarray(a), np.asarray(b)))
 
     def cofactor(self, a: Array, *directions: Array) -> Array:  # type: ignore[override]
         # by way of NumPy, for an array on its device

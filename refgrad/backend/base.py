@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from refgrad.backend import numpy_text
-from refgrad.errors import NotConverged, NotPositiveDefinite, SingularMatrix
+from refgrad.errors import NotConverged, NotPositiveDefinite
 from refgrad.typing import Array, DType, Shape
 
 __all__ = ["ELEMENTWISE", "Backend", "Elementwise", "adopt", "shape_of"]
@@ -126,6 +125,7 @@ class Backend:
     where: Callable[[Array, Array, Array], Array]
     matmul: Callable[[Array, Array], Array]
     cofactor: Callable[..., Array]
+    least_squares: Callable[[Array, Array], Array]
 
     def isnan(self, x: Array) -> Array:
         """Whether an element is not a number."""
@@ -284,13 +284,6 @@ class Backend:
         """The solution of ``a @ x = b``; `b` is a stack of matrices. Raises `SingularMatrix`."""
         return self.xp.linalg.solve(a, b)
 
-    def least_squares(self, a: Array, b: Array) -> Array:
-        """The solution of ``a @ x = b`` by least squares; `a` has full rank, or `SingularMatrix` is raised."""
-        try:
-            return numpy_text.least_squares(a, b)  # type: ignore[no-untyped-call]
-        except np.linalg.LinAlgError as error:
-            raise SingularMatrix(f"lstsq, pinv: {error}") from None
-
     def solve_triangular(self, a: Array, b: Array, lower: bool, unit_diagonal: bool) -> Array:
         """The solution of ``a @ x = b`` by substitution, one half after the other; the other triangle is not read."""
         n = a.shape[-1]
@@ -303,16 +296,6 @@ class Backend:
         rest = b[..., last, :] - self.matmul(a[..., last, first], x)
         y = self.solve_triangular(a[..., last, last], rest, lower, unit_diagonal)
         return self.concat([x, y] if lower else [y, x], len(y.shape) - 2)
-
-    def matrix_transpose(self, a: Array) -> Array:
-        """`a` with its last two axes exchanged."""
-        k = len(a.shape)
-        return self.transpose(a, (*range(k - 2), k - 1, k - 2))
-
-    def mirror(self, a: Array, uplo: str = "L") -> Array:
-        """The symmetric matrix with the lower triangle of `a`; with `uplo` "U", the upper one."""
-        a = a if uplo == "L" else self.matrix_transpose(a)
-        return self.tri_mask(a, "tril", 0) + self.matrix_transpose(self.tri_mask(a, "tril", -1))
 
     def cholesky(self, a: Array) -> Array:
         """The lower Cholesky factor of the matrix with the lower triangle of `a`. Raises `NotPositiveDefinite`."""
@@ -337,14 +320,11 @@ class Backend:
 
     def eigenvalues(self, a: Array, uplo: str) -> Array:
         """The eigenvalues, in ascending order, of the symmetric matrix with one triangle of `a`."""
-        return self._decompose(lambda: self._symmetric("eigvalsh", a, uplo))
+        return self._decompose(lambda: self.xp.linalg.eigvalsh(a, UPLO=uplo))
 
     def eigenvectors(self, a: Array, uplo: str) -> Array:
         """Orthonormal eigenvectors of the symmetric matrix with one triangle of `a`, as columns."""
-        return self._decompose(lambda: self._symmetric("eigh", a, uplo)[1])
-
-    def _symmetric(self, name: str, a: Array, uplo: str) -> Any:
-        return getattr(self.xp.linalg, name)(a, UPLO=uplo)
+        return self._decompose(lambda: self.xp.linalg.eigh(a, UPLO=uplo)[1])
 
     def _decompose(self, decomposition: Callable[[], Array]) -> Array:
         try:

@@ -93,6 +93,12 @@ class CuPy(Backend):
         except cupy.linalg.LinAlgError as error:
             raise SingularMatrix(f"solve: expected an invertible matrix of shape {a.shape}; {error}") from None
 
+    def least_squares(self, a: Array, b: Array) -> Array:
+        try:
+            return numpy_text.least_squares(a, b)  # type: ignore[no-untyped-call]
+        except cupy.linalg.LinAlgError as error:
+            raise SingularMatrix(f"lstsq, pinv: {error}") from None
+
     def solve_triangular(self, a: Array, b: Array, lower: bool, unit_diagonal: bool) -> Array:
         if not unit_diagonal and bool((a.diagonal(axis1=-2, axis2=-1) == 0).any()):
             raise SingularMatrix("solve_triangular: expected a diagonal without zeros")

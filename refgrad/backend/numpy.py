@@ -92,6 +92,12 @@ class NumPy(Backend):
         # every gradient begins with the one like a number, which so takes a tenth of the time
         return type(x)(1) if isinstance(x, np.generic) else np.ones_like(x)
 
+    def least_squares(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        try:
+            return numpy_text.least_squares(a, b)  # type: ignore[no-untyped-call]
+        except np.linalg.LinAlgError as error:
+            raise SingularMatrix(f"lstsq, pinv: {error}") from None
+
     def solve_triangular(self, a: Array, b: Array, lower: bool, unit_diagonal: bool) -> Array:
         try:
             return numpy_text.solve_triangular(a, b, lower, unit_diagonal)  # type: ignore[no-untyped-call]

@@ -295,7 +295,7 @@ class JetBackend(ExactNamespace):
 
     def mirror(self, a, uplo="L"):
         """The derivative of a function of symmetric matrices is that along the symmetric part of a direction."""
-        return (a + self.matrix_transpose(a)) / 2
+        return (a + a.mT) / 2
 
     def eigenvalues(self, a, uplo):
         return self._each(

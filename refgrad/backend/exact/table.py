@@ -229,8 +229,8 @@ class ElementBackend(Backend):
             )
         return self._each(lambda field, m, right: field.solve(m, right), a_data, b_data)
 
-    def least_squares(self, a: Array, b: Array) -> Array:
-        at = self.matrix_transpose(a)
+    def least_squares(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+        at = a.mT
         m, n = shape_of(a)[-2:]
         try:
             if m >= n:
@@ -261,6 +261,11 @@ class ElementBackend(Backend):
 
     def cholesky(self, a: Array) -> Array:
         return self._each(matrices.cholesky, self._data(self.mirror(a)))
+
+    def mirror(self, a: Array, uplo: str = "L") -> Array:
+        """The symmetric matrix with the lower triangle of `a`, or with its upper one."""
+        a = a if uplo == "L" else a.mT
+        return self.tri_mask(a, "tril", 0) + self.tri_mask(a, "tril", -1).mT
 
     def orthonormal(self, a: Array) -> Array:
         return self._each(matrices.orthonormal, self._data(a))
