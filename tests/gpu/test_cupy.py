@@ -43,7 +43,8 @@ def floats(case, seed):
             arrays.append(rng.normal(size=domain.shape) + 4 * np.eye(*domain.shape[-2:]))
         else:
             values = rng.normal(size=domain.shape)
-            arrays.append(np.abs(values) + 0.5 if domain.kind in ("positive", "nonzero") else values)
+            least = {"positive": 0.5, "nonzero": 0.5, "beyond": 1.5}.get(domain.kind)
+            arrays.append(values if least is None else np.abs(values) + least)
     return [np.asarray(a) for a in arrays]
 
 
