@@ -132,6 +132,8 @@ derivative                                                                   val
 ``grad(lambda x: np.minimum(nan, x))(0.0)``                                  ``nan``
 ``grad(lambda x: np.maximum(x, -inf))(0.0)``                                 ``1.0``
 ``grad(lambda x: np.maximum(x, inf))(inf)``                                  ``0.5``
+``grad(lambda x: np.remainder(x, 3.0))(inf)``                                ``nan``
+``grad(lambda x: np.fmod(x, 0.0))(1.0)``                                     ``nan``
 ``grad(lambda x: np.fmax(x, nan))(0.0)``                                     ``1.0``
 ``grad(lambda x: np.fmin(0.0, x))(nan)``                                     ``0.0``
 ``grad(lambda x: np.fmax(x, x))(nan)``                                       ``nan``

@@ -6,6 +6,7 @@ floating ones are those of the side on which y is 0; on exact numbers there is n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from refgrad.autodiff.core import Primitive, primal
 from refgrad.autodiff.domains import case, nonzero, real
 from refgrad.autodiff.primitive import elementwise
 from refgrad.autodiff.rules.discrete import rint
+from refgrad.autodiff.rules.elementwise import isnan, where
 from refgrad.backend import of
 from refgrad.errors import Undecided
 from refgrad.typing import Array
@@ -28,30 +30,32 @@ def _times(a: Array, b: Array, y: Array) -> Array:
     return rint((a - y) / b)
 
 
-def _require_no_jump(name: str, y: Array, jumps: Any) -> None:
-    if of(primal(y)).exact and np.any(primal(jumps())):
+def _hand_on(name: str, t: Array, y: Array, jumps: Callable[[], Any]) -> Array:
+    """t, off the jumps of exact numbers, and NaN where there is no remainder."""
+    if not of(primal(y)).exact:
+        return t / where(isnan(y), y, 1)
+    if np.any(primal(jumps())):
         raise Undecided(
             f"{name}: a number is a whole multiple of the divisor, where the function jumps and has no derivative. "
             "Move the point, or take floats, for which refgrad.autodiff.conventions has one"
         )
-
-
-def _off_jumps_of_remainder(t: Array, y: Array) -> Array:
-    _require_no_jump("remainder", y, lambda: y == 0)
     return t
 
 
-def _off_jumps_of_fmod(t: Array, y: Array, a: Array) -> Array:
-    _require_no_jump("fmod", y, lambda: (y == 0) & (a != 0))  # at a = 0 it is a
-    return t
+def _of_remainder(t: Array, y: Array) -> Array:
+    return _hand_on("remainder", t, y, lambda: y == 0)
+
+
+def _of_fmod(t: Array, y: Array, a: Array) -> Array:
+    return _hand_on("fmod", t, y, lambda: (y == 0) & (a != 0))  # at a = 0 it is a
 
 
 remainder: Primitive = elementwise(
     "remainder",
     lambda xp, a, b: xp.remainder(a, b),
     d=[
-        lambda t, y, a, b: _off_jumps_of_remainder(t, y),
-        lambda t, y, a, b: -(_off_jumps_of_remainder(t, y) * _times(a, b, y)),
+        lambda t, y, a, b: _of_remainder(t, y),
+        lambda t, y, a, b: -(_of_remainder(t, y) * _times(a, b, y)),
     ],
     source="np.remainder({0}, {1})",
     cases=_CASES,
@@ -61,8 +65,8 @@ fmod: Primitive = elementwise(
     "fmod",
     lambda xp, a, b: xp.fmod(a, b),
     d=[
-        lambda t, y, a, b: _off_jumps_of_fmod(t, y, a),
-        lambda t, y, a, b: -(_off_jumps_of_fmod(t, y, a) * _times(a, b, y)),
+        lambda t, y, a, b: _of_fmod(t, y, a),
+        lambda t, y, a, b: -(_of_fmod(t, y, a) * _times(a, b, y)),
     ],
     source="np.fmod({0}, {1})",
     cases=_CASES,
