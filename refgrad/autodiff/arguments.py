@@ -62,7 +62,7 @@ def pair(out: Any, f: Callable[..., Any]) -> tuple[Any, Any]:
     return out
 
 
-def explain(error: Exception, what: str, f: Callable[..., Any], arguments: Tree) -> None:
+def explain(error: Exception, what: str, f: Callable[..., Any], arguments: Sequence[Tree]) -> None:
     """Raise what says more than `error`, which f raised on traced arguments, if there is more to say."""
     place = f"{what}({name_of(f)})"
     if type(error) is ValueError and isinstance(error.__cause__, NoDerivative):  # NumPy's, for what a traced value said
@@ -70,8 +70,7 @@ def explain(error: Exception, what: str, f: Callable[..., Any], arguments: Tree)
             f"{place}: a traced value was assigned to an element of a plain array, which would drop its derivative. "
             "Write refgrad.numpy.stack([...]) of the elements in place of y[i] = x, or refgrad.numpy.where(mask, x, y)."
         ) from error
-    candidates = (arguments, *arguments) if isinstance(arguments, (list, tuple)) else ()
-    found = [a for a in candidates if type(a) in (list, tuple) and a and all(type(e) is float for e in a)]
+    found = [a for a in arguments if type(a) in (list, tuple) and a and all(type(e) is float for e in a)]
     if found and isinstance(error, (AttributeError, TypeError)) and any(word in str(error) for word in _SEQUENCES):
         kind = type(found[-1]).__name__
         raise InvalidInput(

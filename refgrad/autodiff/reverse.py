@@ -271,7 +271,7 @@ def gradient_at(
             out, aux = pair(out, f)
             aux = strip(trace, aux)
     except (AttributeError, TypeError, ValueError) as error:
-        explain(error, what, f, chosen)
+        explain(error, what, f, [args[p] for p in places])
         raise
     finally:
         trace.alive = False

@@ -123,6 +123,18 @@ def test_a_list_of_numbers_that_is_taken_for_an_array_is_told_to_be_one(f, kind)
     assert grad(lambda x: x[0] * x[1])(x) == kind([2.0, 1.0])
 
 
+def test_two_numbers_are_no_tuple_of_numbers():
+    f = lambda a, b: math.sin(a) * b
+    for call in (
+        lambda: grad(f, (0, 1))(1.0, 2.0),
+        lambda: vjp(f, 1.0, 2.0),
+        lambda: jvp(f, (1.0, 2.0), (1.0, 0.0)),
+        lambda: grad(lambda a, _: special.softmax(np.array(a)), 0)(1.0, [2.0, 3.0]),
+    ):
+        with pytest.raises(NoDerivative, match="would (drop|lose)"):
+            call()
+
+
 @pytest.mark.parametrize("value", [types.SimpleNamespace(w=np.ones(99)), object(), {1.0, 2.0}])
 def test_an_object_that_holds_parameters_is_told_to_become_a_container_and_not_a_float(value):
     with pytest.raises(NoDerivative, match="a dict or a dataclass of arrays") as found:
