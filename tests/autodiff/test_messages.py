@@ -124,14 +124,14 @@ def test_a_list_of_numbers_that_is_taken_for_an_array_is_told_to_be_one(f, kind)
 
 
 def test_two_numbers_are_no_tuple_of_numbers():
-    f = lambda a, b: math.sin(a) * b
+    f = lambda a, b: np.sum(np.array([a, b]))
     for call in (
         lambda: grad(f, (0, 1))(1.0, 2.0),
         lambda: vjp(f, 1.0, 2.0),
         lambda: jvp(f, (1.0, 2.0), (1.0, 0.0)),
         lambda: grad(lambda a, _: special.softmax(np.array(a)), 0)(1.0, [2.0, 3.0]),
     ):
-        with pytest.raises(NoDerivative, match="would (drop|lose)"):
+        with pytest.raises(NoDerivative, match=r"would (drop|lose)"):
             call()
 
 
