@@ -101,10 +101,14 @@ def test_the_function_is_not_run_again_and_without_nan_nothing_is(monkeypatch):
         runs.append(1)
         return x * np.log(x)
 
-    jacrev(f)(np.array([1.0, 2.0]))
+    with monkeypatch.context() as patch:
+        patch.setattr(rows, "_independent", None)
+        jacrev(f)(np.array([1.0, 2.0]))
     assert (len(runs), len(pushes)) == (1, 0)
     jacrev(f)(np.array([-1.0, 2.0]))
     assert (len(runs), len(pushes)) == (2, 1)
+    assert np.isnan(jacrev(f)(np.array([-1.0, nan]))).all()  # nor where every output is NaN
+    assert (len(runs), len(pushes)) == (3, 1)
 
 
 def test_the_work_is_bounded_and_what_has_no_other_row_agrees_with_grad(monkeypatch):
@@ -112,8 +116,15 @@ def test_the_work_is_bounded_and_what_has_no_other_row_agrees_with_grad(monkeypa
     assert np.isnan(grad(root)(0.0))
     assert np.isnan(jacrev(root)(0.0))
     assert jacrev(root)(np.array([0.0, 0.25])).tolist() == [[0, 0], [0, 1]]  # what is not chosen has derivative 0
-    monkeypatch.setattr(rows, "MOST_PASSES", 0)
-    assert np.isnan(jacrev(root)(np.array([0.0, 0.25]))[0, 0])
+    monkeypatch.setattr(rows, "MOST_PASSES", 2)
+    a = np.array([[1.0, 2.0, 3.0, 4.0, 5.0], [nan] * 5])
+    four, five = (jacrev(lambda x, n=n: a[:, :n] @ x)(np.ones(n)) for n in (4, 5))
+    assert four[0].tolist() == [1, 2, 3, 4]  # as many columns as two passes of two rows take
+    assert np.isnan(five).all()
+    monkeypatch.setattr(rows, "MOST_PASSES", 1)
+    assert np.isnan(jacrev(lambda x: a[:, :3] @ x)(np.ones(3))).all()
+    monkeypatch.setattr(rows, "MOST_PASSES", 3)
+    assert jacrev(lambda x: a @ x)(np.ones(5))[0].tolist() == [1, 2, 3, 4, 5]
 
 
 def test_where_a_value_decides_nothing_the_entries_are_those_of_reverse_mode():
