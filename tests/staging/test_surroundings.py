@@ -257,3 +257,55 @@ def test_partial_methods_and_checkpoints_are_looked_into():
     ):
         assert "a" in {v.name for v in surroundings.surroundings(g)}, g
     assert a == 2.0
+
+
+def test_exactly_the_names_that_may_be_bound_anew_are_watched():
+    names = {"__name__": "written_for_the_test"}
+    exec(
+        "import numpy as np\nfrom math import pi, exp\nfrom numpy import dot, float32, tanh\n"
+        "from refgrad import grad, vmap\nfrom refgrad.numpy import relu\nactivation = tanh\na = 1.0\nunused = 2.0\n"
+        "def left(x):\n    return x * a\n"
+        "def right(x):\n    return left(x) * pi * last(x)\n"
+        "def last(x):\n    return activation(x) * exp(1.0)\n"
+        "def f(x):\n"
+        "    shaped = [float32(1.0), len(x.shape), relu(x), tanh(x), dot(x, x), vmap(grad(np.sin))(x)]\n"
+        "    return right(left(x)) + left(x) + right(x) + shaped[2]\n",
+        names,
+    )
+    watched = sorted(v.name for v in surroundings.surroundings(names["f"]))
+    assert watched == ["a", "activation", "last", "left", "pi", "right"]
+
+
+def test_a_variable_that_is_not_bound_yet_is_passed_over():
+    def make():
+        def f(x):
+            return (x if x.ndim else later) * z
+
+        z = 2.0
+        staged = stage(f)
+        found = [v.name for v in surroundings.surroundings(f)]
+        first = staged(x)
+        later = 1.0
+        assert same_bits(staged(x), first)
+        z = later
+        with pytest.raises(ChangedValue, match="'z'"):
+            staged(x)
+        return found
+
+    assert make() == ["z"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("a" * 58, "b" * 59, rf"was '{'a' * 58}' when .* is another str now"),
+        (np.ones((2, 3)), np.dot, r"was an array of shape \(2, 3\) when .* is dot now"),
+        (list(range(99)), None, r"was another list when .* is None now"),
+    ],
+)
+def test_values_are_described_in_a_few_words(before, after, words):
+    value = before
+    staged = stage(lambda x: x if value is None else x * 2, x)
+    value = after
+    with pytest.raises(ChangedValue, match=words):
+        staged(x)
