@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from refgrad.backend import of, shape_of
 from refgrad.errors import ShapeError
-from refgrad.tree.containers import flatten, map
-from refgrad.typing import Array, Scalar, Tree
+from refgrad.tree.containers import Structure, flatten, map
+from refgrad.typing import Array, Scalar, Shape, Tree
 
 __all__ = ["axpy", "dot", "ravel"]
 
@@ -43,17 +44,17 @@ def ravel(tree: Tree) -> tuple[Array, Callable[[Array], Tree]]:
     xp = _namespace(leaves)
     shapes = [shape_of(leaf) for leaf in leaves]
     parts = [xp.reshape(leaf, (math.prod(shape),)) for leaf, shape in zip(leaves, shapes, strict=True)]
+    return parts[0] if len(parts) == 1 else xp.concat(parts), partial(_unravel, structure, shapes)
 
-    def unravel(vector: Array) -> Tree:
-        xp = _namespace([vector])
-        pieces, start = [], 0
-        for shape in shapes:
-            size = math.prod(shape)
-            pieces.append(xp.reshape(vector[start : start + size], shape))
-            start += size
-        return structure.unflatten(pieces)
 
-    return parts[0] if len(parts) == 1 else xp.concat(parts), unravel
+def _unravel(structure: Structure, shapes: Sequence[Shape], vector: Array) -> Tree:
+    xp = _namespace([vector])
+    pieces, start = [], 0
+    for shape in shapes:
+        size = math.prod(shape)
+        pieces.append(xp.reshape(vector[start : start + size], shape))
+        start += size
+    return structure.unflatten(pieces)
 
 
 def _namespace(leaves: Sequence[Array]) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from helpers.bits import same_bits
 
-from refgrad import grad, per_example_grad, stage, value_and_grad, vmap
+from refgrad import grad, per_example_grad, stage, tree, value_and_grad, vmap
 
 MODULE = '''
 from functools import partial
@@ -170,6 +170,12 @@ def test_copies_and_pickles_are_the_function_again(name, protocol, mine):
         assert getattr(again, "__name__", None) == getattr(f, "__name__", None)
         assert same_bits(again(*args), expected)
         assert same_bits(pickle.loads(pickle.dumps(again, protocol))(*args), expected)
+
+
+def test_what_undoes_a_vector_goes_along(mine):
+    vector, unravel = tree.ravel(mine.p)
+    for again in (pickle.loads(pickle.dumps(unravel)), copy.deepcopy(unravel)):
+        assert same_bits(again(vector), unravel(vector))
 
 
 def test_executors_take_transformed_functions(mine):
