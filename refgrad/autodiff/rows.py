@@ -58,12 +58,12 @@ def _independent(run: Run, k: int, block: Array) -> Array:
     reshape, concat, isnan = PRIMITIVES["reshape"], PRIMITIVES["concat"], PRIMITIVES["isnan"]
     matrix = reshape(block, shape=(rows, n))
     undefined = concat(*(reshape(isnan(y), shape=(math.prod(shape_of(y)), 1)) for y in run.values), axis=0)
-    spoilt = PRIMITIVES["gt"](isnan(matrix), undefined)
+    spoilt = PRIMITIVES["bitwise_and"](isnan(matrix), PRIMITIVES["invert"](undefined))
     columns = np.flatnonzero(_on_host(primal(spoilt)).reshape(-1, n).any(axis=0))
     if not 0 < len(columns) <= MOST_PASSES * rows:
         return block
     like = primal(matrix)
-    identity = backend.of(like).onehot
+    xp = backend.of(like)
 
     def push(t: Array) -> list[Array]:
         return run.push([t if i == k else None for i in range(len(run.primals))])
@@ -72,11 +72,12 @@ def _independent(run: Run, k: int, block: Array) -> Array:
     for start in range(0, len(columns), rows):
         chosen = columns[start : start + rows]
         with np.errstate(all="ignore"):  # reverse mode has said what there is to say
-            found = batched_at(push, (reshape(identity(chosen, n, like), shape=(len(chosen), *shape)),), {}, 0, 0)
+            units = reshape(xp.onehot(xp.xp.asarray(chosen), n, like), shape=(len(chosen), *shape))
+            found = batched_at(push, (units,), {}, 0, 0)
         parts.append(concat(*(reshape(y, shape=(len(chosen), math.prod(shape_of(y)[1:]))) for y in found), axis=1))
     forward = PRIMITIVES["transpose"](concat(*parts, axis=0), axes=(1, 0))
     both = concat(matrix, PRIMITIVES["astype"](forward, dtype=like.dtype), axis=1)
     places = np.arange(n)
     places[columns] = n + np.arange(len(columns))
-    chosen = PRIMITIVES["take"](both, places, axis=1)
+    chosen = PRIMITIVES["take"](both, xp.xp.asarray(places), axis=1)
     return reshape(PRIMITIVES["where"](spoilt, chosen, matrix), shape=shape_of(block))

@@ -137,7 +137,7 @@ def _rows(
     rows = independent_rows(run, batched_at(lambda *us: run.pull(us), tuple(_units(outs)), {}, 0, 0))
     blocks = []
     for y, span in zip(outs, _spans(outs), strict=True):
-        parts = [PRIMITIVES["slice"](row, index=(span,)) for row in rows]
+        parts = [PRIMITIVES["slice"](row, index=(span, *(slice(None),) * (len(shape_of(row)) - 1))) for row in rows]
         blocks.append(
             structure.unflatten([_reshape(p, shape_of(y) + shape_of(x)) for p, x in zip(parts, xs, strict=True)])
         )

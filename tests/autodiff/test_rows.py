@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers.sampling import MATRICES
+from helpers.strict import array_api_strict
 
 import refgrad.numpy as rnp
 from refgrad import debug, exact, grad, hessian, jacfwd, jacrev, jvp, per_example_grad, stage, vmap
@@ -81,6 +82,14 @@ def test_containers_of_arguments_and_results_keep_their_shapes_and_dtypes():
     assert J["y"]["b"][1, :, :, 0].tolist() == [[0, 1], [0, 2]]
     assert J["n"]["a"].tolist() == [1, 1]
     assert J["n"]["b"].tolist() == [[0], [0]]
+
+
+def test_arrays_of_the_standard_are_mended_too():
+    J = jacrev(lambda x: {"y": x * rnp.log(x), "sum": rnp.sum(x)})(array_api_strict.asarray([-1.0, 1.0]))
+    assert np.array_equal(np.asarray(J["y"]), [[nan, 0], [0, 1]], equal_nan=True)
+    assert np.asarray(J["sum"]).tolist() == [1, 1]
+    H = hessian(lambda x: rnp.sum(rnp.log(x)))(array_api_strict.asarray([0.0, 1.0]))
+    assert np.asarray(H).tolist() == [[-inf, 0], [0, -1]]
 
 
 def test_each_example_of_a_batch_of_jacobians_is_that_of_the_loop():
