@@ -3,6 +3,7 @@
 * A sum of products of factors each of which spans only some of the axes is a contraction. With it the gradients of
   single examples, outer products ``a_n b_n^T`` in a dense layer, never come to be:
   ``sum_n w_n (a_n b_n^T)^2 = (A^2)^T (w B^2)``, squares element by element.
+* What does not depend on a summed index stands outside: ``sum_c a b_c = a sum_c b_c``.
 * What is added up is added up early: ``P Q + P R = P (Q + R)``, ``sum(a) + sum(b) = sum(a + b)``,
   ``a / n + b / n = (a + b) / n``; ``0 + a = a`` (for a = -0.0 the sign changes).
 * A stack of matrices times one matrix is one product of matrices.
@@ -200,6 +201,9 @@ class _Rewriter:
         for axis in sorted(remaining):
             involved = [(f, span) for f, span in factors if axis in span]
             others = [(f, span) for f, span in factors if axis not in span]
+            lone = self._lone_sum(involved, others, remaining, x)
+            if lone is not None:
+                return lone
             sides = self._sides(involved)
             if sides is None:
                 continue
@@ -213,6 +217,27 @@ class _Rewriter:
             product = self._matrix_product((left, left_axes, rows), (right, right_axes, columns), summed, x)
             return [(product, tuple(sorted((*rows, *columns)))), *others], shared
         return None
+
+    def _lone_sum(
+        self,
+        involved: Sequence[tuple[Atom, Span]],
+        others: Sequence[tuple[Atom, Span]],
+        remaining: set[int],
+        x: Variable,
+    ) -> tuple[list[tuple[Atom, Span]], set[int]] | None:
+        """The sum of one group of factors over the axes that it has alone, with the other factors outside."""
+        widest = max((span for _, span in involved), key=len, default=())
+        beyond = {axis for _, span in others for axis in span}
+        if not involved or not beyond or any(not set(span) <= set(widest) for _, span in involved):
+            return None
+        product = self._product([f for f, _ in involved], widest, x)
+        summed = {axis for axis in widest if axis in remaining and axis not in beyond}
+        kept = tuple(axis for axis in widest if axis not in summed)
+        places = tuple(i for i, axis in enumerate(widest) if axis in summed)
+        lengths = tuple(x.shape[axis] for axis in kept)
+        total = self._new("sum", [product], lengths, x.dtype, axis=places, keepdims=False)
+        spread = tuple(n if axis in kept else 1 for axis, n in enumerate(x.shape))
+        return [(self._reshape(total, spread, x.dtype), kept), *others], summed
 
     def _matrix_product(self, left: Side, right: Side, summed: Span, x: Variable) -> Atom:
         """The sum over `summed` of two products of factors, spread over the axes of `x`."""

@@ -9,6 +9,7 @@ from helpers.fisher import variance_of_jacobians
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad, per_example_grad, source, stage, vmap
+from refgrad.continual import empirical_fisher_diagonal, fisher_diagonal
 from refgrad.staging.program import record
 from refgrad.staging.reassociate import rearrange
 from refgrad.staging.simplify import simplify
@@ -54,6 +55,19 @@ def test_the_gradients_of_examples_never_come_to_be(f, size):
     assert largest(plain) == size
     assert largest(program) == N * H
     assert "(X * X).T @ " in source(f, p, X, reassociate=True)
+
+
+def test_the_fisher_diagonals_of_the_package_form_no_gradient_of_an_example():
+    p, X = network(np.random.default_rng(0))
+    logits = lambda p, X: rnp.tanh(X @ p[0] + p[1]) @ p[2] + p[3]
+    for f, rows in (
+        (lambda p, X: fisher_diagonal(logits, p, X), C),
+        (lambda p, X: empirical_fisher_diagonal(logits, p, X, np.arange(N) % C), 1),
+    ):
+        program = rearrange(simplify(record(f, (p, X), {})))
+        assert max(int(np.prod(e.output.shape)) for e in program.equations) == N * rows * H
+        staged = stage(f, p, X, reassociate=True)(p, X)
+        assert all(np.abs(a - b).max() <= 2.0**-48 * b.max() for a, b in zip(staged, f(p, X), strict=True))
 
 
 def test_the_expectation_over_labels_needs_no_loop():
@@ -123,6 +137,13 @@ SUMS = {
         * (A[0, :, None, None, None] - w[:2]),
         axis=(0, 1),
     ),
+    "an axis that one group has alone": lambda A, B, w: np.sum((A[:, :, None] * B[:, None, :]) ** 2, axis=2),
+    "the same, then the other axis": lambda A, B, w: np.sum(
+        np.sum((A[:, :, None, None] * (B[:, :, None] * w[:3])[:, None]) ** 2, axis=3), axis=0
+    ),
+    "two such axes at once": lambda A, B, w: np.sum((A[:, :, None, None] * (B[:, :, None] - w)[:, None]), axis=(2, 3)),
+    "a factor without the summed axis": lambda A, B, w: np.sum((B[:, :, None] - w) * A[:, :1, None], axis=2),
+    "a summed axis of length 1": lambda A, B, w: np.sum(A[:, None, :] * w[:, None, None], axis=1),
     "no sum at all": lambda A, B, w: A[:, :, None] * B[:, None, :],
     "a factor over all axes": lambda A, B, w: np.sum(np.tanh(A[:, :, None] * B[:, None, :]) * w[:, None, None], axis=0),
     "products added": lambda A, B, w: A.T @ B + A.T @ (B * B) + A.T @ (w[:, None] * B),

@@ -78,7 +78,8 @@ def _sum_to(xp: Backend, x: Array, shape: Shape) -> Array:
 def _sum_to_batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
     (x,), shape = args, params["shape"]
     extra = len(shape_of(x)) - 1 - len(shape)
-    y = sum_to(x, shape=(size, *(1,) * extra, *shape))
+    whole = (size, *(1,) * extra, *shape)
+    y = x if shape_of(x) == whole else sum_to(x, shape=whole)
     return reshape(y, shape=(size, *shape)) if extra else y
 
 
