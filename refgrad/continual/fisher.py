@@ -30,33 +30,34 @@ from typing import Literal
 import numpy as np
 
 from refgrad import numpy as rnp
-from refgrad.autodiff import vjp
-from refgrad.autodiff.core import primal
+from refgrad.autodiff import vjp, vmap
+from refgrad.autodiff.blocks import nbytes, spans
+from refgrad.autodiff.core import Tracer, primal
 from refgrad.backend import of, shape_of
 from refgrad.errors import InvalidInput, ShapeError
-from refgrad.typing import Array
+from refgrad.numpy.indexing import beside, scatter_add
+from refgrad.tree import flatten, map
+from refgrad.typing import Array, Tree
 
 __all__ = ["empirical_fisher_diagonal", "fisher_diagonal"]
 
 Likelihood = Literal["categorical", "gaussian"]
+Logits = Callable[[Tree, Tree], Array]
 
 
 def fisher_diagonal(
-    logits: Callable[[Array, Array], Array],
-    theta: Array,
-    X: Array,
-    y: Array = None,
-    *,
-    likelihood: Likelihood = "categorical",
-) -> Array:
+    logits: Logits, theta: Tree, X: Tree, y: Array = None, *, likelihood: Likelihood = "categorical"
+) -> Tree:
     """The diagonal of the true Fisher information, the mean over the N examples, equation (fisher-diagonal).
 
     Parameters
     ----------
     logits : callable
-        ``logits(theta, X)``, of shape (N, C): unnormalised log-probabilities, or for ``"gaussian"`` the means.
-    theta : array, shape (p,)
-    X : array, shape (N, d)
+        ``logits(theta, X)``, of shape (N, C): unnormalised log-probabilities, or for ``"gaussian"`` the means. It is
+        called with one example at a time, N = 1, so that no example's logits depend on another's, as under batch
+        normalisation they would.
+    theta : array, shape (p,), or a container of arrays of any shapes
+    X : array, shape (N, ...), or a container of such arrays
     y : optional
         Not used; the true Fisher does not look at labels. Accepted so that all Fisher functions are called alike.
     likelihood : {"categorical", "gaussian"}
@@ -64,12 +65,18 @@ def fisher_diagonal(
 
     Returns
     -------
-    array, shape (p,)
+    array, shape (p,), or a container as theta
 
     Raises
     ------
     ShapeError
         If X is empty or the logits are not of shape (N, C).
+
+    Notes
+    -----
+    The examples are computed together, as `refgrad.vmap` does, in blocks of 64 MB at most. Logits that cannot be
+    computed so (they branch on a value, or hand it to a function that is no operation of the engine) are computed one
+    example after the other, a hundred times as slow: `refgrad.vmap` of ``lambda x: logits(theta, x[None])`` says why.
 
     Examples
     --------
@@ -82,27 +89,26 @@ def fisher_diagonal(
     >>> fisher_diagonal(linear, exact.asarray([5, 7]), X, likelihood="gaussian")
     ExactArray([5, 17/8])
     """
-    _check(likelihood, X)
+    count = _check(likelihood, theta, X)
     del y
 
-    def of_example(f: Array, jacobian: Array) -> Array:
-        if likelihood == "gaussian":
-            return rnp.sum(jacobian * jacobian, axis=0)
-        p = rnp.softmax(f)
-        score = jacobian - p @ jacobian  # row c: d log p(c) / d theta
-        return p @ (score * score)  # eq: fisher-diagonal
+    def of_example(x: Tree) -> Tree:
+        f, pullback = vjp(lambda t: _row(logits, t, x), theta)
+        # rows u with sum u u^T = F of the logits: diag(p) - p p^T, or the identity
+        rows = _units(f)
+        if likelihood == "categorical":
+            root = rnp.exp(rnp.nn.log_softmax(f) / 2)
+            rows = rnp.reshape(root, (-1, 1)) * _residual(rows, root * root)
+        jacobian = vmap(lambda u: pullback(u)[0])(rows)
+        return map(lambda j: rnp.sum(j * j, axis=0), jacobian)  # eq: fisher-diagonal
 
-    return _mean_over_examples(of_example, logits, theta, X)
+    classes = shape_of(_row(logits, theta, map(lambda a: a[0], X)))[0]
+    return _mean_over_examples(of_example, X, count, classes * nbytes(theta))
 
 
 def empirical_fisher_diagonal(
-    logits: Callable[[Array, Array], Array],
-    theta: Array,
-    X: Array,
-    y: Array,
-    *,
-    likelihood: Likelihood = "categorical",
-) -> Array:
+    logits: Logits, theta: Tree, X: Tree, y: Array, *, likelihood: Likelihood = "categorical"
+) -> Tree:
     """The diagonal of the empirical Fisher information, equation (empirical-fisher-diagonal).
 
     Parameters
@@ -114,69 +120,102 @@ def empirical_fisher_diagonal(
 
     Returns
     -------
-    array, shape (p,)
+    array, shape (p,), or a container as theta
     """
-    _check(likelihood, X)
-    y = _targets(y, likelihood)
-    if len(shape_of(y)) != (1 if likelihood == "categorical" else 2) or shape_of(y)[0] != shape_of(X)[0]:
-        raise ShapeError(f"expected one label for each of {shape_of(X)[0]} examples, got labels of shape {shape_of(y)}")
-    remaining = iter(range(shape_of(X)[0]))
+    count = _check(likelihood, theta, X)
+    y = _targets(y, likelihood, theta)
+    if len(shape_of(y)) != (1 if likelihood == "categorical" else 2) or shape_of(y)[0] != count:
+        raise ShapeError(f"expected one label for each of {count} examples, got labels of shape {shape_of(y)}")
 
-    def of_example(f: Array, jacobian: Array) -> Array:
-        n = next(remaining)
-        if likelihood == "gaussian":
-            if shape_of(y)[1] != shape_of(f)[0]:
-                raise ShapeError(f"expected targets of shape (N, {shape_of(f)[0]}), got {shape_of(y)}")
-            score = (y[n] - f) @ jacobian
+    def of_example(example: tuple[Tree, Array]) -> Tree:
+        x, target = example
+        f, pullback = vjp(lambda t: _row(logits, t, x), theta)
+        if likelihood == "categorical":
+            (score,) = pullback(_residual(_label_unit(y, target, f), rnp.softmax(f)))
+        elif shape_of(target) != shape_of(f):
+            raise ShapeError(f"expected targets of shape (N, {shape_of(f)[0]}), got {shape_of(y)}")
         else:
-            label = int(y[n])
-            if not 0 <= label < shape_of(f)[0]:
-                raise InvalidInput(f"expected labels from 0 to {shape_of(f)[0] - 1}, got {label} for example {n}")
-            score = jacobian[label] - rnp.softmax(f) @ jacobian
-        return score * score  # eq: empirical-fisher-diagonal
+            (score,) = pullback(target - f)
+        return map(lambda s: s * s, score)  # eq: empirical-fisher-diagonal
 
-    return _mean_over_examples(of_example, logits, theta, X)
+    return _mean_over_examples(of_example, (X, y), count, nbytes(theta))
 
 
-def _mean_over_examples(
-    of_example: Callable[[Array, Array], Array], logits: Callable[[Array, Array], Array], theta: Array, X: Array
-) -> Array:
-    """The mean over n of ``of_example(f_n, df_n / dtheta)``, the logits of one example and their Jacobian (C, p)."""
-    if len(shape_of(theta)) != 1:
-        raise ShapeError(f"expected theta of shape (p,), got {shape_of(theta)}; reshape it inside logits")
-    total: Array = None
-    count = shape_of(X)[0]
-    for n in range(count):
-        f, pullback = vjp(lambda t: _row(logits(t, X[n : n + 1])), theta)  # noqa: B023  (called at once)
-        value = primal(f)
-        xp = of(value)
-        units = xp.onehot(xp.indices(shape_of(f)[0], value), shape_of(f)[0], value)
-        jacobian = rnp.stack([pullback(units[c])[0] for c in range(shape_of(f)[0])])
-        term = of_example(f, jacobian)
-        total = term if total is None else total + term
-    return total / count
+def _mean_over_examples(of_example: Callable[[Tree], Tree], examples: Tree, count: int, size: int) -> Tree:
+    """The mean of ``of_example(examples[n])`` over n, of which each has arrays of `size` bytes."""
+    together = True
+    total: Tree = None
+    for span in spans(count, size):
+        block = map(lambda a: a[span], examples)
+        terms = []
+        if together and span.stop - span.start > 1:
+            try:
+                terms = [map(lambda a: rnp.sum(a, axis=0), vmap(of_example)(block))]
+            except Exception:  # for whatever reason: if it is not that they are many, the loop raises it again
+                together = False
+        for term in terms or (of_example(map(lambda a: a[n], block)) for n in range(span.stop - span.start)):
+            total = term if total is None else map(lambda a, b: a + b, total, term)
+    return map(lambda a: a / count, total)
 
 
-def _targets(y: Array, likelihood: str) -> Array:
+def _residual(units: Array, p: Array) -> Array:
+    """``units - p`` for units with a single 1 in each row; ``1 - p`` is the sum of the others: it loses no digits."""
+    others = (1 - units) * p
+    return units * rnp.sum(others, axis=-1, keepdims=True) - others
+
+
+def _units(f: Array) -> Array:
+    """The identity of the order of the vector f."""
+    value, n = primal(f), shape_of(f)[0]
+    xp = of(value)
+    return xp.onehot(xp.indices(n, value), n, value)
+
+
+def _row(logits: Logits, theta: Tree, x: Tree) -> Array:
+    """The logits of one example."""
+    f = logits(theta, map(lambda a: rnp.reshape(a, (1, *shape_of(a))), x))
+    if len(shape_of(f)) != 2 or shape_of(f)[0] != 1:
+        raise ShapeError(f"logits(theta, X): expected shape (N, C), here (1, C) for one example; got {shape_of(f)}")
+    return rnp.reshape(f, shape_of(f)[1:])
+
+
+def _targets(y: Array, likelihood: str, theta: Tree) -> Array:
     """The labels as an array of integers, or the targets as they are."""
     if likelihood == "gaussian":
         return y
     y = np.asarray(y) if isinstance(y, (list, tuple)) else y
-    kind = getattr(getattr(y, "dtype", None), "kind", None)
-    if kind is not None and kind not in "iub":
-        raise InvalidInput(f"expected labels of an integer dtype, got {y.dtype}; write y.astype(int) if they are whole")
-    return y
+    kind = getattr(getattr(y, "dtype", None), "kind", "?")
+    if kind not in "iub":
+        given = getattr(y, "dtype", type(y).__name__)
+        raise InvalidInput(f"expected labels of an integer dtype, got {given}; write y.astype(int) if they are whole")
+    return beside(rnp.astype(y, np.int64), flatten(theta)[0][0])
 
 
-def _row(f: Array) -> Array:
-    if len(shape_of(f)) != 2 or shape_of(f)[0] != 1:
-        raise ShapeError(f"logits(theta, X): expected shape (N, C), here (1, C) for one example; got {shape_of(f)}")
-    return f[0]
+def _label_unit(y: Array, label: Array, f: Array) -> Array:
+    """The unit vector of one of the labels y, once these have been seen to lie in range."""
+    classes = shape_of(f)[0]
+    if isinstance(y, Tracer):
+        # not known yet in a recording: one out of range must be no index at all, and none from the other end
+        label = rnp.where(label < 0, classes, label)
+    elif y.min() < 0 or y.max() >= classes:
+        n, wrong = next((n, w) for n, w in enumerate(y.tolist()) if not 0 <= w < classes)
+        raise InvalidInput(f"expected labels from 0 to {classes - 1}, got {wrong} for example {n}")
+    return scatter_add(rnp.ones_like(f[:1]), rnp.reshape(label, (1,)), 0, classes)
 
 
-def _check(likelihood: str, X: Array) -> None:
+def _check(likelihood: str, theta: Tree, X: Tree) -> int:
+    """The number of examples."""
     if likelihood not in ("categorical", "gaussian"):
         raise InvalidInput(f"expected likelihood 'categorical' or 'gaussian', got {likelihood!r}")
-    if len(shape_of(X)) < 1 or shape_of(X)[0] == 0:
+    parameters = flatten(theta)[0]
+    if not parameters:
+        raise ShapeError("expected at least one parameter, got an empty container")
+    if parameters[0] is theta and len(shape_of(theta)) != 1:
+        raise ShapeError(
+            f"expected theta of shape (p,), got {shape_of(theta)}; reshape it inside logits, or put it into a container"
+        )
+    counts = {shape_of(leaf)[:1] for leaf in flatten(X)[0]}
+    if len(counts) != 1 or counts & {(), (0,)}:
         given = f"shape {shape_of(X)}" if hasattr(X, "shape") else f"a {type(X).__name__}"
         raise ShapeError(f"expected at least one example, an array X of shape (N, d); got {given}")
+    return counts.pop()[0]
