@@ -63,7 +63,7 @@ class ForwardTrace(Trace):
 
 
 PRIMAL_LOCAL = "y"
-"""The local variable of `ForwardTrace.process` that holds the value whose tangent is computed; for staging's names."""
+"""The local variable with the value whose tangent is computed, here and in `linearize.push`; for staging's names."""
 
 
 def jvp(

@@ -17,6 +17,28 @@ from refgrad.typing import Array, Tree
 __all__ = ["Run", "linearize"]
 
 
+def push(
+    trace: ReverseTrace, nodes: Sequence[ReverseTracer], inputs: Sequence[ReverseTracer], tangents: Sequence[Any]
+) -> dict[int, Any]:
+    """The tangents of `nodes`, the earliest first, by their number, given those of `inputs`; none, or None, for zero."""
+    trace.check_uses()
+    watch = trace.watch
+    found: dict[int, Any] = {node.number: v for node, v in zip(inputs, tangents, strict=True) if v is not None}
+    for node in nodes:
+        if node.primitive is None:
+            continue
+        y = node.value
+        ts: list[Any] = [None] * len(node.values)
+        for i, a in node.parents:
+            ts[i] = found.get(a.number)
+        if any(t is not None for t in ts):
+            rule = node.primitive.jvp if watch is None else watch.push(node)
+            t = rule(y, node.values, ts, **node.params)  # type: ignore[misc]
+            if t is not None:
+                found[node.number] = t
+    return found
+
+
 def linearize(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[..., Tree]]:
     """The value of f, and its derivative there as a function of the direction: ``f(x)`` and ``v -> J(x) v``.
 
@@ -97,20 +119,7 @@ class Run:
 
     def push(self, tangents: Sequence[Any]) -> list[Array]:
         """The tangents of the result's leaves, given those of the arguments'; None is a zero."""
-        self._trace.check_uses()
-        watch = self._trace.watch
-        found = {node.number: v for node, v in zip(self._inputs, tangents, strict=True) if v is not None}
-        for node in self._nodes:
-            if node.primitive is None:
-                continue
-            ts: list[Any] = [None] * len(node.values)
-            for i, a in node.parents:
-                ts[i] = found.get(a.number)
-            if any(t is not None for t in ts):
-                rule = node.primitive.jvp if watch is None else watch.push(node)
-                t = rule(node.value, node.values, ts, **node.params)  # type: ignore[misc]
-                if t is not None:
-                    found[node.number] = t
+        found = push(self._trace, self._nodes, self._inputs, tangents)
         taken = memory_of([v for v in tangents if v is not None])
         results = []
         for o, m, value in zip(self._outputs, self._mine, self.values, strict=True):

@@ -5,8 +5,8 @@
 * A captured array is called as the recorded function calls it.
 
 The names are read off the frames of the running functions while the equations come in, so nothing of this costs
-anything when no program is recorded. The two sweeps of the engine, `ForwardTrace.process` and `pull`, say in which of
-their local variables the value lies whose tangent or cotangent they compute.
+anything when no program is recorded. The sweeps of the engine, `ForwardTrace.process`, `push` and `pull`, say
+in which of their local variables the value lies whose tangent or cotangent they compute.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 from refgrad.autodiff import forward, reverse
 from refgrad.autodiff.core import Tracer
 from refgrad.autodiff.forward import ForwardTrace, ForwardTracer
+from refgrad.autodiff.linearize import push
 from refgrad.autodiff.record import Constant, RecordTrace, RecordTracer, Variable
 
 __all__ = ["Provenance", "identifier"]
@@ -38,6 +39,7 @@ LIBRARY = tuple(
 
 SWEEPS = {
     ForwardTrace.process.__code__: (forward.PRIMAL_LOCAL, "dot"),
+    push.__code__: (forward.PRIMAL_LOCAL, "dot"),
     reverse.pull.__code__: (reverse.NODE_LOCAL, "bar"),
 }
 """The sweeps' code, the local variable with the value, and what its derivative is called after it."""

@@ -71,7 +71,7 @@ def test_an_algorithm_as_a_program_gives_the_same_bits_for_any_values(name):
 def test_the_meta_gradient_reads_as_its_textbook():
     text = source(ALGORITHMS["MAML"][0], *ALGORITHMS["MAML"][1])
     steps = [line.split("  #")[0].strip() for line in text.split("\n") if " - lr * g" in line]
-    assert steps[:3] == ["theta = t - lr * g", "theta_2 = theta - lr * g_2", "theta_3 = theta_2 - lr * g_3"]
+    assert steps[:3] == ["theta_2 = theta - lr * g", "theta_3 = theta_2 - lr * g_2", "theta_4 = theta_3 - lr * g_3"]
     assert "residual_bar_dot = " in text  # the Hessian-vector products on the way back
 
 
