@@ -442,3 +442,27 @@ def test_gradients_of_examples_are_those_of_the_argument_that_argnums_names():
     assert per_example_grad(loss, 1)(rows, w, b).tolist() == (b[:, None] * rows).tolist()
     assert per_example_grad(loss, -2)(rows, w, b).tolist() == (b[:, None] * rows).tolist()
     assert per_example_grad(lambda x, b, w: loss(x, w, b), -1)(rows, b, w).tolist() == (b[:, None] * rows).tolist()
+
+
+I4 = np.eye(4)
+SQUARES = {
+    "the identity": I4,
+    "a permutation": I4[[1, 0, 2, 3]],
+    "the identity but for its last row": np.vstack([I4[:3], 2 * I4[3:]]),
+    "the identity and one number more": I4 + np.eye(4, k=1) * [0, 0, 0, 3],
+    "the identity in float32": I4.astype("f4"),
+    "rational": exact.asarray(np.eye(4, dtype=int).astype(object)),
+}
+
+
+@pytest.mark.parametrize("name", SQUARES)
+def test_vectors_times_one_matrix_are_the_loop_also_where_they_are_unit_vectors(name):
+    vectors, a = SQUARES[name], np.arange(12.0).reshape(4, 3) - 5
+    a = exact.asarray(a) if name == "rational" else a
+    for f in (lambda v: v @ a, lambda v: a.T @ v, lambda v: v[None] @ a, lambda v: a.T @ v[:, None]):
+        found, expected = vmap(f)(vectors), [f(v) for v in vectors]
+        assert found.dtype == expected[0].dtype
+        assert all((one == other).all() for one, other in zip(found, expected, strict=True))
+        assert not np.shares_memory(getattr(found, "data", found), getattr(a, "data", a))
+    rows = jacrev(lambda w: a.T @ w)(vectors[0])
+    assert (rows == a.T).all()

@@ -12,7 +12,7 @@ from refgrad.autodiff.core import Primitive
 from refgrad.autodiff.domains import case, real
 from refgrad.autodiff.primitive import unbroadcast
 from refgrad.autodiff.rules.elementwise import mul
-from refgrad.autodiff.rules.shape import transpose
+from refgrad.autodiff.rules.shape import reshape, transpose
 from refgrad.backend import shape_of
 from refgrad.typing import Array
 
@@ -43,9 +43,26 @@ def _vjp(i: int, g: Array, y: Array, a: Array, b: Array) -> Array:
 
 
 def _batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
-    # a column times a row is elementwise, in half the time of one product of matrices for each example
-    product = mul if shape_of(args[0])[-1] == 1 else matmul
-    return product.align(size, mapped, args, params)
+    a, b = args
+    if shape_of(a)[-1] == 1:  # a column times a row is elementwise, in half the time of a product for each example
+        return mul.align(size, mapped, args, params)
+    # vectors of all examples times one matrix that they share: one product of matrices, in a third of the time
+    if not mapped[1] and len(shape_of(a)) == 3 and shape_of(a)[1] == 1 and len(shape_of(b)) == 2:
+        rows = _rows(reshape(a, shape=(size, shape_of(a)[2])), b)
+        return reshape(rows, shape=(size, 1, shape_of(b)[1]))
+    if not mapped[0] and len(shape_of(b)) == 3 and shape_of(b)[2] == 1 and len(shape_of(a)) == 2:
+        rows = _rows(reshape(b, shape=(size, shape_of(b)[1])), matrix_transpose(a))
+        return reshape(rows, shape=(size, shape_of(a)[0], 1))
+    return matmul.align(size, mapped, args, params)
+
+
+def _rows(a: Array, b: Array) -> Array:
+    """``a @ b``; of all unit vectors, in which a Jacobian or a Hessian begins, it is b as it stands."""
+    n = shape_of(a)[0]
+    units = type(a) is np.ndarray and a.shape == (n, n) and a.dtype == b.dtype and a[0, 0] == 1
+    if units and np.count_nonzero(a[0]) == 1 and np.count_nonzero(a) == n and bool((a.diagonal() == 1).all()):
+        return b
+    return matmul(a, b)
 
 
 matmul: Primitive = Primitive(
