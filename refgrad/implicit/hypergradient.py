@@ -39,10 +39,8 @@ from refgrad.linalg import (
     Stopped,
     all_finite,
     conjugate_gradient,
+    factorise,
     norm,
-    require_invertible,
-    require_positive_definite,
-    solve,
 )
 from refgrad.tree import ravel
 from refgrad.typing import Array, ScalarFunction, Tree
@@ -189,13 +187,10 @@ def _system(
     if solver == "cg":
         goal = 1e-10 if rtol is None else rtol
         return lambda b: conjugate_gradient(lambda v: hvp(lambda x: inner_at(x, phi), w, v), b, rtol=goal)
-    h = hessian(inner_at)(w, phi)
-    require_invertible(h, "hypergradient: the Hessian of inner")
-    if definite:
-        require_positive_definite(h, "hypergradient: the Hessian of inner (definite=False allows a saddle)")
+    solve = factorise(hessian(inner_at)(w, phi), "hypergradient: the Hessian of inner", definite=definite)
 
     def solve_within(b: Array) -> Solution:
-        solution = solve(h, b)
+        solution = solve(b)
         goal = math.inf if rtol is None else rtol
         if not solution.residual <= goal:
             raise NotConverged(

@@ -11,12 +11,12 @@
 from __future__ import annotations
 
 from refgrad.linalg.cg import Solution, conjugate_gradient
-from refgrad.linalg.dense import require_invertible, require_positive_definite, solve
+from refgrad.linalg.dense import factorise, require_invertible, require_positive_definite, solve
 from refgrad.linalg.implicit_solve import implicit_solve
 from refgrad.linalg.norms import all_finite, inner, norm, relative_residual
 from refgrad.linalg.stop import Stopped
 
 __all__ = [
-    "Solution", "Stopped", "all_finite", "conjugate_gradient", "implicit_solve", "inner", "norm",
+    "Solution", "Stopped", "all_finite", "conjugate_gradient", "factorise", "implicit_solve", "inner", "norm",
     "relative_residual", "require_invertible", "require_positive_definite", "solve",
 ]  # fmt: skip

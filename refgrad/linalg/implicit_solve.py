@@ -23,7 +23,7 @@ from refgrad.autodiff.several_results import check_captured
 from refgrad.backend import of
 from refgrad.errors import InvalidInput, NotConverged, ShapeError
 from refgrad.linalg.cg import Solution, conjugate_gradient
-from refgrad.linalg.dense import require_invertible, solve
+from refgrad.linalg.dense import factorise
 from refgrad.linalg.norms import norm, relative_residual
 from refgrad.linalg.stop import Stopped
 from refgrad.numpy import zeros_like
@@ -133,8 +133,7 @@ def solve_with(
         matrix = jacrev(operator)(b)
         if matrix.shape != (b.shape[0], b.shape[0]):
             raise ShapeError(f"{what}: expected as many equations as unknowns, got a matrix of shape {matrix.shape}")
-        require_invertible(matrix, f"{what}: the operator")
-        found = solve(matrix, b)
+        found = factorise(matrix, f"{what}: the operator")(b)
         _require_linear(operator, matrix, found.value, what)
     elif callable(solver):
         x = solver(operator, b)

@@ -12,7 +12,7 @@ from refgrad import exact
 from refgrad.contracts.implicit.bilevel import QuadraticBilevel, probe
 from refgrad.errors import IndefiniteHessian, InvalidInput, NotConverged, SingularMatrix
 from refgrad.implicit import hypergradient
-from refgrad.linalg import conjugate_gradient, norm
+from refgrad.linalg import conjugate_gradient, factorise, norm, require_invertible, require_positive_definite
 
 BOTH = pytest.mark.parametrize("solver", ["dense", "cg"])
 
@@ -153,6 +153,74 @@ def test_an_inner_problem_that_is_not_solved_is_an_error_with_its_distance(solve
         hypergradient(problem.inner, problem.outer, w + 1, phi, solver=solver)
     rough = hypergradient(problem.inner, problem.outer, w + 1, phi, solver=solver, inner_rtol=2.0)
     assert abs(rough.inner_distance - 3**0.5) < 1e-12
+
+
+def test_the_usual_problem_takes_one_factorisation_and_no_spectrum(monkeypatch):
+    def refuse(*args, **options):
+        raise AssertionError("not needed")
+
+    for name in ("inv", "solve", "svd", "eigvals", "eigvalsh", "eigh"):
+        monkeypatch.setattr(np.linalg, name, refuse)
+    rng = np.random.default_rng(0)
+    X, c = rng.normal(size=(40, 6)), rng.normal(size=6)
+    for sign, definite in ((1.0, True), (1.0, False), (-1.0, False)):
+        A = X.T @ X * sign
+        w = np.ones(6)
+        inner = lambda w, phi: w @ (A @ w) / 2 - w @ (A @ phi)
+        result = hypergradient(inner, lambda w, phi: w @ c, w, w, definite=definite)
+        assert np.abs(result.value - c).max() <= 1e-13
+        assert 0 < result.residual <= 1e-14
+
+
+def verdict(f):
+    try:
+        f()
+    except (SingularMatrix, IndefiniteHessian) as error:
+        return type(error)
+    return None
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", ["definite", "symmetric", "any", "definite and badly scaled", "badly scaled"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_factorisation_refuses_just_what_the_checks_refuse(dtype, kind, seed):
+    rng = np.random.default_rng(seed)
+    n, eps, verdicts = 6, np.finfo(dtype).eps, set()
+    for power in np.linspace(0, 1.4, 15):  # condition numbers up to beyond 1 / eps
+        left, right = (np.linalg.qr(rng.normal(size=(n, n)))[0] for _ in range(2))
+        spectrum = np.geomspace(1, eps**power, n)
+        if kind == "symmetric":
+            spectrum[1] *= -1
+        a = left @ np.diag(spectrum) @ (right if "any" in kind or kind == "badly scaled" else left.T)
+        if "badly" in kind:
+            scale = 2.0 ** rng.integers(-40, 40, n) if dtype is np.float64 else 2.0 ** rng.integers(-9, 9, n)
+            a = scale[:, None] * a * scale
+        a = a.astype(dtype)
+        for definite in (False, True) if kind not in ("any", "badly scaled") else (False,):
+
+            def checks(a=a, definite=definite):
+                require_invertible(a, "a")
+                if definite:
+                    require_positive_definite(a, "a")
+
+            found = verdict(lambda a=a, definite=definite: factorise(a, "a", definite=definite))
+            assert found is verdict(checks)
+            verdicts.add(found)
+            if found is None:
+                b = rng.normal(size=n).astype(dtype)
+                solution = factorise(a, "a", definite=definite)(b)
+                truth = a.astype(np.longdouble) @ solution.value - b
+                scale_of_truth = np.abs(a.astype(np.longdouble)) @ np.abs(solution.value) + np.abs(b)
+                assert np.all(np.abs(truth) <= 8 * n * eps * scale_of_truth.max())
+                assert solution.value.dtype == dtype
+    assert {None, SingularMatrix} <= verdicts
+
+
+@pytest.mark.parametrize("definite", [True, False])
+def test_what_is_no_matrix_of_numbers_is_refused_as_singular(definite):
+    for a in ([[np.nan, 0.0], [0.0, 1.0]], [[np.inf, 0.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 1.0]]):
+        with np.errstate(all="ignore"), pytest.raises(SingularMatrix):
+            factorise(np.array(a), "a", definite=definite)
 
 
 def test_conjugate_gradients_report_what_they_did():
