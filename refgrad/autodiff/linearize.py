@@ -20,7 +20,7 @@ __all__ = ["Run", "linearize"]
 def push(
     trace: ReverseTrace, nodes: Sequence[ReverseTracer], inputs: Sequence[ReverseTracer], tangents: Sequence[Any]
 ) -> dict[int, Any]:
-    """The tangents of `nodes`, the earliest first, by their number, given those of `inputs`; none, or None, for zero."""
+    """The tangents of `nodes`, the earliest first, by their number, given those of `inputs`; None for zero."""
     trace.check_uses()
     watch = trace.watch
     found: dict[int, Any] = {node.number: v for node, v in zip(inputs, tangents, strict=True) if v is not None}
