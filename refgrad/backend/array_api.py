@@ -51,6 +51,9 @@ class ArrayAPI(Backend):
     def sinc(self, x: Array, n: int) -> Array:  # type: ignore[override]
         return self.xp.asarray(NUMPY.sinc(np.asarray(x), n))
 
+    def euclidean_norm(self, *arrays: Array, axis: tuple[int, ...], keepdims: bool) -> Array:  # type: ignore[override]
+        return self.xp.asarray(NUMPY.euclidean_norm(*map(np.asarray, arrays), axis=axis, keepdims=keepdims))
+
     def exp2(self, x: Array) -> Array:
         return self.xp.exp(x * math.log(2))
 

@@ -340,9 +340,10 @@ class Backend:
         """The factor R, upper triangular, of ``a = Q R``."""
         return self.xp.linalg.qr(a)[1]
 
-    def euclidean_norm(self, x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
-        """The square root of the sum of squares over `axis`."""
-        return self.sqrt(self.sum(x * x, axis, keepdims))
+    def euclidean_norm(self, x: Array, e: Array = 0, *, axis: tuple[int, ...], keepdims: bool) -> Array:
+        """The square root of the sum of squares over `axis` and e."""
+        squares = self.sum(x * x, axis, True) + e
+        return self.sqrt(squares if keepdims else self.reshape(squares, _without_axes(shape_of(x), axis)))
 
     def ratio(self, a: Array, b: Array) -> Array:
         """``a / b``, but 0 where both are 0, and NaN where b alone is."""

@@ -30,13 +30,15 @@ class CuPy(Backend):
 
     where = staticmethod(cupy.where)
     matmul = staticmethod(cupy.matmul)
-    sinc = staticmethod(numpy_text.sinc)  # of NumPy's names, which CuPy's arrays take as their own
+    # of NumPy's names, which CuPy's arrays take as their own
+    euclidean_norm = staticmethod(numpy_text.norm)
+    sinc = staticmethod(numpy_text.sinc)
 
     def erf(self, x: Array) -> Array:
-        return special.erf(x)
+        return special.erf(x).astype(x.dtype)
 
     def erfc(self, x: Array) -> Array:
-        return special.erfc(x)
+        return special.erfc(x).astype(x.dtype)
 
     def sech_squared(self, x: Array, h: Array) -> Array:
         e = cupy.exp(-cupy.abs(x))  # everywhere: to ask first where h is nearly 1 would wait for the device
@@ -47,7 +49,7 @@ class CuPy(Backend):
         return cupy.where(cupy.isnan(y) & (a == a) & (b == b), 0, y)
 
     def lgamma(self, x: Array) -> Array:
-        return special.gammaln(x)
+        return special.gammaln(x).astype(x.dtype)
 
     def xlogy(self, x: Array, y: Array) -> Array:
         return special.xlogy(x, y)

@@ -33,6 +33,7 @@ class NumPy(Backend):
     put_along_axis_add = staticmethod(numpy_text.put_along_axis_add)
     recurrence = staticmethod(numpy_text.recurrence)
     cofactor = staticmethod(numpy_text.cofactor)
+    euclidean_norm = staticmethod(numpy_text.norm)
     ratio = staticmethod(numpy_text.ratio)
     sinc = staticmethod(numpy_text.sinc)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
-    "broadcast_to", "cofactor", "cosine", "fold", "least_squares", "logistic", "logsumexp", "pad", "put_along_axis_add",
+    "broadcast_to", "cast", "cofactor", "cosine", "fold", "least_squares", "logistic", "logsumexp", "norm", "pad",
+    "put_along_axis_add",
     "ratio", "recurrence", "scatter_add", "sech_squared", "sinc", "softplus", "solve_triangular", "sum_to", "weigh",
     "windows",
 ]  # fmt: skip
@@ -20,6 +21,11 @@ def broadcast_to(x, shape):
     y = np.empty(shape, np.asarray(x).dtype)
     y[...] = x
     return y
+
+
+def cast(y, x):
+    """`y` in the dtype of `x`, which SciPy's functions do not always keep."""
+    return y.astype(getattr(x, "dtype", y.dtype))
 
 
 def logistic(x):
@@ -61,7 +67,7 @@ def weigh(a, b):
     """``a * b`` with ``0 * inf = 0``: what has no weight does not count, however large it is."""
     with np.errstate(invalid="ignore", over="ignore"):
         y = a * b
-    if np.isnan(np.min(y, initial=0)):
+    if np.isnan(np.minimum.reduce(y, axis=None, initial=0)):
         y = np.where(np.isnan(y) & (a == a) & (b == b), np.zeros_like(y), y)
     return y
 
@@ -75,7 +81,7 @@ def sinc(x, n):
     z = np.where(near, np.ones_like(x), x)
     before, y = np.cos(z), np.sin(z) / z
     for m in range(n):
-        before, y = y, ((2 * m + 1) * y - before) / (z * z)
+        before, y = y, ((2 * m + 1) * y - before) / z / z
     z = np.where(near, x, np.zeros_like(x))
     term = series = np.ones_like(z)
     for m in range(1, n + 1):
@@ -91,6 +97,20 @@ def logsumexp(x, axis, keepdims):
     top = np.max(x, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, np.zeros_like(top))
     y = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
+    return y if keepdims else np.squeeze(y, axis=axis)
+
+
+def norm(x, e=0, *, axis, keepdims=False):
+    """``sqrt(sum(x * x) + e)`` over axes; where squares leave the range, of x by a power of two larger or smaller."""
+    with np.errstate(over="ignore"):
+        y = np.sqrt(np.sum(x * x, axis=axis, keepdims=True) + e)
+    kind = np.finfo(y.dtype)
+    good = (y > (float(kind.tiny) / float(kind.eps)) ** 0.5) & np.isfinite(y)
+    if not np.all(good):
+        top = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
+        power = np.ldexp(np.ones_like(y), np.where(np.isfinite(top), np.frexp(top)[1] - 1, 0))
+        z = x / power
+        y = np.where(good, y, np.sqrt(np.sum(z * z, axis=axis, keepdims=True) + e / power / power) * power)
     return y if keepdims else np.squeeze(y, axis=axis)
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from refgrad import backend
+from refgrad.autodiff.core import primal
+from refgrad.autodiff.rules import norm as norms
 from refgrad.autodiff.rules import shape as rules
+from refgrad.autodiff.rules.elementwise import stop_gradient
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
 from refgrad.numpy.conversion import asarray, floating, ones_like
-from refgrad.numpy.elementwise import isnan, sqrt, where
+from refgrad.numpy.elementwise import exp2, floor, isfinite, isnan, log2, sqrt, where
 from refgrad.numpy.reductions import axes_of, max, mean, min, sum
-from refgrad.numpy.shapes import transpose
+from refgrad.numpy.shapes import squeeze, transpose
 from refgrad.typing import Array, Axes
 
 __all__ = ["average", "nanmean", "nansum", "ptp", "std", "var"]
@@ -34,19 +38,41 @@ def var(
     x = asarray(x)
     axes = axes_of(x, axis, "var")
     centred = x - mean(x, axes, keepdims=True)
-    count = math.prod(tuple(shape_of(x)[a] for a in axes)) - (ddof if correction is None else correction)
-    return sum(centred * centred, axes, keepdims=keepdims) / (count if count > 0 else 0)
+    count = _freedom(x, axes, ddof if correction is None else correction)
+    return sum(centred * centred, axes, keepdims=keepdims) / count
 
 
 def std(
     x: Any, axis: Axes = None, *, ddof: float = 0, correction: float | None = None, keepdims: bool = False
 ) -> Array:
-    """The square root of `var`. Where several elements are all equal, its derivative is NaN; of one alone, 0."""
+    """The square root of `var`, also where that leaves the range.
+
+    Where several elements are all equal, its derivative is NaN; of one alone, 0.
+    """
     x = asarray(x)
-    y = var(x, axis, ddof=ddof, correction=correction, keepdims=keepdims)
-    if math.prod(shape_of(x)[a] for a in axes_of(x, axis, "std")) == 1 and not (ddof or correction):
-        return y  # 0, whatever the element is
-    return sqrt(y)
+    axes = axes_of(x, axis, "std")
+    if math.prod(shape_of(x)[a] for a in axes) == 1 and not (ddof or correction):
+        return var(x, axes, keepdims=keepdims)  # 0, whatever the element is
+    centred = x - mean(x, axes, keepdims=True)
+    size = _size(centred, axes)
+    z = centred / size
+    count = _freedom(x, axes, ddof if correction is None else correction)
+    y = sqrt(sum(z * z, axes, keepdims=True) / count) * size
+    return y if keepdims else squeeze(y, axes)
+
+
+def _freedom(x: Array, axes: tuple[int, ...], correction: float) -> float:
+    """The number of elements over `axes` less `correction`, not below 0."""
+    count = math.prod(tuple(shape_of(x)[a] for a in axes)) - correction
+    return count if count > 0 else 0
+
+
+def _size(x: Array, axes: tuple[int, ...]) -> Any:
+    """A power of two near the length of x over `axes`, as a constant; 1 where that is 0, or x exact."""
+    if backend.of(primal(x)).exact:
+        return 1
+    y = stop_gradient(norms.norm(x, axis=axes, keepdims=True))
+    return exp2(floor(log2(where(isfinite(y) & (y > 0), y, 1))))
 
 
 def ptp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:

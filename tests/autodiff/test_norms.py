@@ -109,3 +109,21 @@ def test_the_gradient_of_singular_values_is_an_outer_product_of_singular_vectors
     t = np.random.default_rng(1).normal(size=(5, 2))
     expected = 4 * (t @ x.T @ x + x @ t.T @ x + x @ x.T @ t)
     assert np.abs(hvp(f, x, t) - expected).max() <= 4096 * ROUNDOFF * s[0] ** 2 * np.abs(t).max()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_lengths_and_their_gradients_are_the_same_bits_at_every_power_of_two(dtype):
+    kind = np.finfo(dtype)
+    x = np.array([[1.75, -0.625], [0.5, 1.25]], dtype)
+    functions = {
+        "norm": rnp.linalg.norm,
+        "of rows": lambda x: rnp.sum(rnp.linalg.norm(x, axis=1)),
+        "hypot": lambda x: rnp.sum(rnp.hypot(x[0], x[1])),
+        "std": rnp.std,
+    }
+    for name, f in functions.items():
+        value, slope = f(x), grad(f)(x)
+        for k in range(kind.minexp + kind.nmant, kind.maxexp - 3):
+            z = np.ldexp(x, k)
+            assert f(z) == np.ldexp(value, k), (name, k)
+            assert (grad(f)(z) == slope).all(), (name, k)

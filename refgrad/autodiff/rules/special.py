@@ -36,7 +36,7 @@ erf: Primitive = elementwise(
     "erf",
     lambda xp, x: xp.erf(x),
     d=[lambda t, y, x: weigh(_bell(x), t)],
-    source="special.erf({0})",
+    source="cast(special.erf({0}), {0})",
     cases=(case(real(2, 3)), case(real())),
 )
 
@@ -44,7 +44,7 @@ erfc: Primitive = elementwise(
     "erfc",
     lambda xp, x: xp.erfc(x),
     d=[lambda t, y, x: -weigh(_bell(x), t)],
-    source="special.erfc({0})",
+    source="cast(special.erfc({0}), {0})",
     cases=(case(real(2, 3)), case(real())),
 )
 
@@ -52,7 +52,7 @@ lgamma: Primitive = elementwise(
     "lgamma",
     lambda xp, x: xp.lgamma(x),
     d=[lambda t, y, x: t * polygamma(x, n=0)],
-    source="special.gammaln({0})",
+    source="cast(special.gammaln({0}), {0})",
     cases=(case(positive(2, 3)), case(positive())),
 )
 
@@ -60,8 +60,7 @@ polygamma: Primitive = elementwise(
     "polygamma",
     lambda xp, x, n: xp.polygamma(n, x),
     d=[lambda t, y, x, n: t * polygamma(x, n=n + 1)],
-    # SciPy's is float64 whatever it is given
-    source="special.polygamma({n}, {0}).astype({0}.dtype)",
+    source="cast(special.polygamma({n}, {0}), {0})",
     cases=(case(positive(2, 3), n=0), case(positive(3), n=1), case(positive(), n=3)),
 )
 
@@ -89,7 +88,7 @@ xlogy: Primitive = elementwise(
     "xlogy",
     lambda xp, x, y: xp.xlogy(x, y),
     d=[lambda t, z, x, y: t * log(y), lambda t, z, x, y: t * _over(x, y)],
-    source="special.xlogy({0}, {1})",
+    source="cast(special.xlogy({0}, {1}), {0} * {1})",
     cases=_LOGARITHMS,
 )
 
@@ -97,6 +96,6 @@ xlog1py: Primitive = elementwise(
     "xlog1py",
     lambda xp, x, y: xp.xlog1py(x, y),
     d=[lambda t, z, x, y: t * log1p(y), lambda t, z, x, y: t * _over(x, 1 + y)],
-    source="special.xlog1py({0}, {1})",
+    source="cast(special.xlog1py({0}, {1}), {0} * {1})",
     cases=_LOGARITHMS,
 )

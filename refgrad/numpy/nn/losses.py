@@ -16,7 +16,7 @@ from typing import Any
 from refgrad import backend
 from refgrad.autodiff.core import primal
 from refgrad.autodiff.rules import shape as rules
-from refgrad.autodiff.rules.elementwise import join
+from refgrad.autodiff.rules.elementwise import join, weigh
 from refgrad.backend import shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy.conversion import asarray, floating, ones_like
@@ -41,7 +41,8 @@ def huber(prediction: Any, target: Any, *, delta: Any = 1, reduction: str = "mea
     """
     r = _fitting(prediction, target, "huber")
     size = where(r < 0, -r, r)  # abs has a kink at 0, where huber has none
-    loss = where(size <= delta, r * r / 2, delta * (2 * size - delta) / 2)
+    inside = where(size <= delta, r, 0)  # no square of a large residual, whose derivative is weighed with 0
+    loss = where(size <= delta, inside * inside / 2, delta * (size - number_like(r, 1) * delta / 2))
     return _reduce(join(loss, lambda: size - delta), reduction)
 
 
@@ -124,7 +125,7 @@ def binary_cross_entropy(logits: Any, targets: Any, *, reduction: str = "mean") 
         The mean is over all elements.
     """
     x, t = _same_shape(logits, targets, "binary_cross_entropy")
-    return _reduce(t * softplus(-x) + (1 - t) * softplus(x), reduction)
+    return _reduce(weigh(t, softplus(-x)) + weigh(1 - t, softplus(x)), reduction)
 
 
 def gaussian_nll(mean: Any, target: Any, variance: Any, *, full: bool = False, reduction: str = "mean") -> Array:
@@ -140,7 +141,7 @@ def gaussian_nll(mean: Any, target: Any, variance: Any, *, full: bool = False, r
         The mean is over all elements.
     """
     residual, variance = _fitting(mean, target, "gaussian_nll"), asarray(variance)
-    terms = log(variance) + residual * residual / variance
+    terms = log(variance) + residual / variance * residual
     if full:
         terms = terms + log(8 * arctan(number_like(residual, 1)))  # 2 pi
     return _reduce(terms / 2, reduction)
@@ -158,7 +159,9 @@ def poisson_nll(log_rate: Any, target: Any, *, full: bool = False, reduction: st
         The mean is over all elements.
     """
     x, t = _same_shape(log_rate, target, "poisson_nll")
-    losses = exp(x) - t * x
+    # beyond 1000 the rate is infinite in every format: no infinity is taken from that
+    finite = x if backend.of(primal(x)).exact else where(x > 1000, 1000, x)
+    losses = exp(x) - weigh(t, finite)
     return _reduce(losses + lgamma(t + ones_like(x)) if full else losses, reduction)
 
 

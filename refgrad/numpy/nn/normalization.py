@@ -12,12 +12,17 @@ References
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
+
 from refgrad.autodiff.rules import shape as rules
+from refgrad.autodiff.rules.norm import norm
 from refgrad.backend import shape_of
 from refgrad.errors import ShapeError
-from refgrad.numpy.conversion import asarray, floating
+from refgrad.numpy.conversion import asarray, astype, floating
+from refgrad.numpy.creation import number_like
 from refgrad.numpy.elementwise import sqrt
 from refgrad.numpy.reductions import axes_of, mean
 from refgrad.numpy.statistics import var
@@ -42,14 +47,16 @@ def layer_norm(x: Any, gain: Any = None, bias: Any = None, *, axis: Axes = -1, e
     [ba2016]_
     """
     x = asarray(x)
-    y = (x - mean(x, axis, keepdims=True)) / sqrt(var(x, axis, keepdims=True) + epsilon)
-    return _scale_and_shift(y, gain, bias)
+    z = _wide(x)
+    y = _by_root(z - mean(z, axis, keepdims=True), axes_of(x, axis, "layer_norm"), epsilon)
+    return _scale_and_shift(_narrow(y, x), gain, bias)
 
 
 def rms_norm(x: Any, gain: Any = None, *, axis: Axes = -1, epsilon: Any = 1e-5) -> Array:
     """``gain * x / sqrt(mean(x**2) + epsilon)``, with the mean over `axis` of each example [zhang2019]_."""
     x = floating(x)
-    return _scale_and_shift(x / sqrt(mean(x * x, axis, keepdims=True) + epsilon), gain, None)
+    z = _wide(x)
+    return _scale_and_shift(_narrow(_by_root(z, axes_of(x, axis, "rms_norm"), epsilon), x), gain, None)
 
 
 def batch_norm(
@@ -100,10 +107,30 @@ def batch_norm(
             raise ShapeError(f"batch_norm: expected {what} of shape ({aligned[place]},), got {shape_of(v)}")
         return rules.reshape(v, shape=aligned)
 
-    m, v = (mean(x, others), var(x, others)) if statistics is None else map(asarray, statistics)
-    y = (x - spread(m, "a mean")) / sqrt(spread(v, "a variance") + epsilon)
+    z = _wide(x)
+    m, v = (mean(z, others), var(z, others)) if statistics is None else map(asarray, statistics)
+    z = z - spread(m, "a mean")
+    y = _by_root(z, others, epsilon) if statistics is None else z / sqrt(spread(v, "a variance") + epsilon)
+    y = _narrow(y, x)
+    m, v = _narrow(m, x), _narrow(v, x)
     gain, bias = (None if p is None else spread(asarray(p), "gain and bias") for p in (gain, bias))
     return _scale_and_shift(y, gain, bias), m, v
+
+
+def _by_root(x: Array, axes: tuple[int, ...], epsilon: Any) -> Array:
+    """``x / sqrt(mean(x**2) + epsilon)`` over axes, also where the squares leave the range."""
+    count = math.prod(shape_of(x)[a] for a in axes)
+    return x / (norm(x, count * epsilon, axis=axes, keepdims=True) / sqrt(number_like(x, count)))
+
+
+def _wide(x: Array) -> Array:
+    """x, in float32 if it is of float16, where the square of 256 is infinite."""
+    return astype(x, np.float32) if getattr(getattr(x, "dtype", None), "char", "") == "e" else x
+
+
+def _narrow(y: Array, x: Array) -> Array:
+    """What was computed from ``_wide(x)``, in the dtype of x."""
+    return y if _wide(x) is x else astype(y, x.dtype)
 
 
 def _scale_and_shift(y: Array, gain: Any, bias: Any) -> Array:
