@@ -45,6 +45,8 @@ each = {"reduction": "none"}
 quarters = lambda x: like(x, "1/4", (4,))
 
 RECIPES = {
+    "acosh": rnp.acosh,
+    "arccosh": rnp.arccosh,
     "batch_norm": lambda x: nn.batch_norm(rnp.reshape(x, (4, 1)), **EPSILON(x))[0],
     "binary_cross_entropy": lambda x: nn.binary_cross_entropy(x, quarters(x), **each),
     "conv1d": lambda x: nn.conv1d(line(x), like(x, "1", (1, 1, 2))),
@@ -71,6 +73,7 @@ RECIPES = {
     "pow": lambda x: rnp.pow(rnp.abs(x), like(x, "3/2", (4,))),
     "power": lambda x: rnp.power(x, 3),
     "rms_norm": lambda x: nn.rms_norm(x, **EPSILON(x)),
+    "svd": lambda x: linalg.svd(square(x), compute_uv=False),
     "where": lambda x: rnp.where(x > 0, x, x * x),
 }
 EXEMPT = {
@@ -80,6 +83,8 @@ EXEMPT = {
     "sinc": "in test_accuracy_grid; sin(pi x) beyond 100 is that of another angle",
     "dot_product_attention": "the scores, products of two numbers, are what leaves the range",
     "eigh": "the eigenvectors of a matrix with equal eigenvalues have no derivative",
+    "float_power": "NumPy's is float64 whatever it is given",
+    "lstsq": "products of inverses are what leaves the range",
     "solve": "products of two inverses are what leaves the range",
     "qr": "products of the whole matrix and its factors are what leaves the range",
     "cumprod": "partial products of its derivatives are what leaves the range",

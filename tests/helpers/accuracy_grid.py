@@ -213,6 +213,8 @@ def ratios(case, xs):
             moved = [[[e * (1 + s * unit) for e in x] for x, s in zip(plain, step, strict=True)] for step in steps]
             base, near = series(case.truth, plain), [series(case.truth, x) for x in moved]
             for k, place in enumerate(places):
+                if not base[0][k].is_finite():  # outside the domain
+                    result[:, place] = np.nan
                 for j in np.flatnonzero(result[:, place] == -1):
                     others = [n[j][k] for n in near]
                     result[j, place] = ratio(found[j][place], base[j][k], others, unit, floor[place], largest)
