@@ -125,6 +125,7 @@ class Backend:
     where: Callable[[Array, Array, Array], Array]
     matmul: Callable[[Array, Array], Array]
     cofactor: Callable[..., Array]
+    euclidean_norm: Callable[..., Array]
     least_squares: Callable[[Array, Array], Array]
 
     def isnan(self, x: Array) -> Array:
@@ -152,7 +153,7 @@ class Backend:
         top = self.amax(x, axis, True)
         top = self.where(self.isfinite(top), top, self.zeros_like(top))
         y = self.log(self.sum(self.exp(x - top), axis, True)) + top
-        return y if keepdims else self.reshape(y, _without_axes(shape_of(x), axis))
+        return y if keepdims else self.reshape(y, tuple(n for i, n in enumerate(shape_of(x)) if i not in axis))
 
     def logistic(self, x: Array) -> Array:
         """``1 / (1 + exp(-x))`` without overflow, accurate for large negative x."""
@@ -209,7 +210,8 @@ class Backend:
     def windows(self, x: Array, shape: Shape, strides: Shape, dilation: Shape) -> Array:
         """Windows of `shape` over the last axes of `x`: their places, then what is in them."""
         lead = len(shape_of(x)) - len(shape)
-        places = _places(shape_of(x)[lead:], shape, strides, dilation)
+        spans = zip(shape_of(x)[lead:], shape, strides, dilation, strict=True)
+        places = tuple((n - d * (w - 1) - 1) // s + 1 for n, w, s, d in spans)
         y = self.zeros((*shape_of(x)[:lead], *places, *shape), x)
         for offset in itertools.product(*map(range, shape)):
             y[(..., *offset)] = x[(..., *_window_slices(offset, places, strides, dilation))]
@@ -340,11 +342,6 @@ class Backend:
         """The factor R, upper triangular, of ``a = Q R``."""
         return self.xp.linalg.qr(a)[1]
 
-    def euclidean_norm(self, x: Array, e: Array = 0, *, axis: tuple[int, ...], keepdims: bool) -> Array:
-        """The square root of the sum of squares over `axis` and e."""
-        squares = self.sum(x * x, axis, True) + e
-        return self.sqrt(squares if keepdims else self.reshape(squares, _without_axes(shape_of(x), axis)))
-
     def ratio(self, a: Array, b: Array) -> Array:
         """``a / b``, but 0 where both are 0, and NaN where b alone is."""
         nothing = b == 0
@@ -394,16 +391,7 @@ def shape_of(x: Array) -> Shape:
         return ()
 
 
-def _places(size: Shape, shape: Shape, strides: Shape, dilation: Shape) -> Shape:
-    """The number of windows along each axis."""
-    return tuple((n - d * (w - 1) - 1) // s + 1 for n, w, s, d in zip(size, shape, strides, dilation, strict=True))
-
-
 def _window_slices(offset: Shape, places: Shape, strides: Shape, dilation: Shape) -> tuple[slice, ...]:
     """Where the elements at `offset` of all windows lie."""
     spans = zip(offset, places, strides, dilation, strict=True)
     return tuple(slice(o * d, o * d + s * (m - 1) + 1, s) for o, m, s, d in spans)
-
-
-def _without_axes(shape: Shape, axis: tuple[int, ...]) -> Shape:
-    return tuple(n for i, n in enumerate(shape) if i not in axis)

@@ -111,7 +111,7 @@ def norm(x, e=0, *, axis, keepdims=False):
         power = np.ldexp(np.ones_like(y), np.where(np.isfinite(top), np.frexp(top)[1] - 1, 0))
         z = x / power
         y = np.where(good, y, np.sqrt(np.sum(z * z, axis=axis, keepdims=True) + e / power / power) * power)
-    return y if keepdims else np.squeeze(y, axis=axis)
+    return y if keepdims else np.squeeze(y, axis=axis)[()]
 
 
 def sum_to(x, shape):

@@ -4,9 +4,9 @@
 >>> from refgrad.implicit import hypergradient
 >>> inner = lambda w, lam: np.sum((w - 3.0) ** 2) / 2 + lam[0] * np.sum(w**2) / 2  # w* = 3 / (1 + lam)
 >>> outer = lambda w, lam: np.sum((w - 1.0) ** 2) / 2
->>> result = hypergradient(inner, outer, np.array([1.5]), np.array([1.0]))
->>> float(result.value[0])  # (w* - 1) dw*/dlam = 0.5 * (-3/4)
--0.375
+>>> result = hypergradient(inner, outer, np.array([0.75]), np.array([3.0]))
+>>> float(result.value[0])  # (w* - 1) dw*/dlam = -1/4 * (-3/16)
+0.046875
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ OURS_FIRST = {
     "matrix_norm": "a square that leaves the range of the dtype is ours to mend",
     "matrix_transpose": "as NumPy's, in half the time",
     "norm": "as matrix_norm",
+    "std": "as matrix_norm",
     "vector_norm": "as matrix_norm",
 }
 """Functions that are ours on plain arrays too, and why; what they do not take is then for NumPy's."""

@@ -29,6 +29,7 @@ import numpy as np
 
 from refgrad.autodiff.core import PRIMITIVES
 from refgrad.autodiff.record import Atom, Constant, Equation, Variable
+from refgrad.staging.atoms import Span, dtype_of, long_axes, shape_of, span_of, summed_axes
 from refgrad.staging.program import Program
 from refgrad.staging.simplify import hand_on_name, key_of, simplify
 from refgrad.typing import Shape
@@ -37,9 +38,6 @@ __all__ = ["rearrange"]
 
 MOST_FACTORS = 64
 """A product of more is taken as it is: each ``t = t * t`` doubles the number of factors."""
-
-Span = tuple[int, ...]
-"""Axes along which a factor is not the same all over, in ascending order."""
 
 Side = tuple[list[Atom], Span, Span]
 """Factors, the axes that their product spans, and those of them that stay."""
@@ -139,19 +137,19 @@ class _Rewriter:
             return Constant(np.reshape(np.asarray(x.value, dtype), shape))
         while x in self.made and self.made[x].primitive.name == "reshape":
             x = self.made[x].inputs[0]
-        return x if _shape(x) == shape else self._new("reshape", [x], shape, dtype, shape=shape)
+        return x if shape_of(x) == shape else self._new("reshape", [x], shape, dtype, shape=shape)
 
     def _transpose(self, x: Atom, axes: tuple[int, ...], dtype: Any) -> Atom:
         if axes == tuple(range(len(axes))):
             return x
-        return self._new("transpose", [x], tuple(_shape(x)[a] for a in axes), dtype, axes=axes)
+        return self._new("transpose", [x], tuple(shape_of(x)[a] for a in axes), dtype, axes=axes)
 
     def _contraction(self, equation: Equation) -> Atom | None:
         """A sum of products of factors that do not span all axes, as products of matrices, one after the other."""
         x, y = equation.inputs[0], equation.output
         if not isinstance(x, Variable) or x.dtype != y.dtype or y.type is not np.ndarray:
             return None
-        total = self._contract(x, _summed_axes(equation), x)
+        total = self._contract(x, summed_axes(equation), x)
         return None if total is None else self._reshape(total, y.shape, x.dtype)
 
     def _contract(self, terms: Atom, summed: Span, x: Variable) -> Atom | None:
@@ -163,7 +161,7 @@ class _Rewriter:
             made = self.made.get(term)
             parts: tuple[Atom, ...] = ()
             if made is not None and made.primitive.name in ("add", "sub"):
-                parts = made.inputs if all(_shape(a) == x.shape for a in made.inputs) else ()
+                parts = made.inputs if all(shape_of(a) == x.shape for a in made.inputs) else ()
             missing = [a for a in parts if a not in totals]
             if missing:
                 pending.append(missing[0])
@@ -173,15 +171,15 @@ class _Rewriter:
                 total = self._contract_product(term, summed, x)
             else:
                 both = [totals[a] for a in parts]
-                total = self._new(made.primitive.name, both, _shape(both[0]), x.dtype)
+                total = self._new(made.primitive.name, both, shape_of(both[0]), x.dtype)
             if total is None:
                 return None
             totals[term] = total
         return totals[terms]
 
     def _contract_product(self, terms: Atom, summed: Span, x: Variable) -> Atom | None:
-        factors = [(f, _span(f, x.shape)) for f in self._factors(terms)]
-        if not summed or any(_dtype(f) not in (None, x.dtype) for f, _ in factors):
+        factors = [(f, span_of(f, x.shape)) for f in self._factors(terms)]
+        if not summed or any(dtype_of(f) not in (None, x.dtype) for f, _ in factors):
             return None
         remaining = set(summed)
         while remaining:
@@ -192,7 +190,7 @@ class _Rewriter:
             remaining -= done
         kept = tuple(a for a in range(len(x.shape)) if a not in summed)
         total = self._product([f for f, _ in factors], kept, x)
-        return total if _shape(total) == tuple(x.shape[a] for a in kept) else None
+        return total if shape_of(total) == tuple(x.shape[a] for a in kept) else None
 
     def _step(
         self, factors: list[tuple[Atom, Span]], remaining: set[int], x: Variable
@@ -260,15 +258,15 @@ class _Rewriter:
             return self._factors(made.inputs[0]) * made.params["n"]
         if made is not None and made.primitive.name == "reshape" and made.inputs[0] in self.made:
             inside = self._factors(made.inputs[0])
-            if len(inside) > 1 and _long(_shape(made.inputs[0])) == _long(_shape(x)):
-                return [self._spread(f, _shape(made.inputs[0]), _shape(x)) for f in inside]
+            if len(inside) > 1 and long_axes(shape_of(made.inputs[0])) == long_axes(shape_of(x)):
+                return [self._spread(f, shape_of(made.inputs[0]), shape_of(x)) for f in inside]
         return [x]
 
     def _spread(self, factor: Atom, given: Shape, wanted: Shape) -> Atom:
         """A factor of an array whose axes of length 1 are others now."""
-        own = (1,) * (len(given) - len(_shape(factor))) + tuple(_shape(factor))
+        own = (1,) * (len(given) - len(shape_of(factor))) + tuple(shape_of(factor))
         lengths = iter(n for n, whole in zip(own, given, strict=True) if whole != 1)
-        return self._reshape(factor, tuple(1 if n == 1 else next(lengths) for n in wanted), _dtype(factor))
+        return self._reshape(factor, tuple(1 if n == 1 else next(lengths) for n in wanted), dtype_of(factor))
 
     def _sides(
         self, factors: Sequence[tuple[Atom, Span]]
@@ -291,13 +289,13 @@ class _Rewriter:
         """The product of factors, as an array with `axes` of those of `x`."""
         total: Atom | None = None
         for factor in factors:
-            lead = len(x.shape) - len(_shape(factor))
-            shape = tuple(_shape(factor)[a - lead] if a >= lead else 1 for a in axes)
-            term = self._reshape(factor, shape, x.dtype) if _shape(factor) else factor
+            lead = len(x.shape) - len(shape_of(factor))
+            shape = tuple(shape_of(factor)[a - lead] if a >= lead else 1 for a in axes)
+            term = self._reshape(factor, shape, x.dtype) if shape_of(factor) else factor
             if total is None:
                 total = term
             else:
-                total = self._new("mul", [total, term], np.broadcast_shapes(_shape(total), _shape(term)), x.dtype)
+                total = self._new("mul", [total, term], np.broadcast_shapes(shape_of(total), shape_of(term)), x.dtype)
         assert total is not None
         return total
 
@@ -327,46 +325,46 @@ class _Rewriter:
         if first.primitive.name != "matmul":
             return None
         (p, q), (s, r) = first.inputs, second.inputs
-        if any(len(_shape(a)) != 2 for a in (p, q, r, s)):
+        if any(len(shape_of(a)) != 2 for a in (p, q, r, s)):
             return None
-        if p is s and _shape(q) == _shape(r) and isinstance(p, Variable):
-            total = self._new(name, [q, r], _shape(q), y.dtype)
+        if p is s and shape_of(q) == shape_of(r) and isinstance(p, Variable):
+            total = self._new(name, [q, r], shape_of(q), y.dtype)
             return self._new("matmul", [p, total], y.shape, y.dtype)
-        if q is r and _shape(p) == _shape(s) and isinstance(q, Variable):
-            total = self._new(name, [p, s], _shape(p), y.dtype)
+        if q is r and shape_of(p) == shape_of(s) and isinstance(q, Variable):
+            total = self._new(name, [p, s], shape_of(p), y.dtype)
             return self._new("matmul", [total, q], y.shape, y.dtype)
         return None
 
     def _sum_of_terms(self, equation: Equation, first: Equation, second: Equation) -> Atom | None:
         """``sum(a) + sum(b) = sum(a + b)``."""
         a, b, y = first.inputs[0], second.inputs[0], equation.output
-        if _shape(a) != _shape(b) or _dtype(a) != y.dtype or _dtype(b) != y.dtype:
+        if shape_of(a) != shape_of(b) or dtype_of(a) != y.dtype or dtype_of(b) != y.dtype:
             return None
-        total = self._new(equation.primitive.name, [a, b], _shape(a), y.dtype)
+        total = self._new(equation.primitive.name, [a, b], shape_of(a), y.dtype)
         return self._new(first.primitive.name, [total], y.shape, y.dtype, **first.params)
 
     def _common_divisor(self, equation: Equation, first: Equation, second: Equation) -> Atom | None:
         """``a / n + b / n = (a + b) / n``."""
         (a, n), (b, m), y = first.inputs, second.inputs, equation.output
-        if key_of(n) != key_of(m) or _shape(a) != y.shape or _shape(b) != y.shape or _dtype(a) != _dtype(b):
+        if key_of(n) != key_of(m) or shape_of(a) != y.shape or shape_of(b) != y.shape or dtype_of(a) != dtype_of(b):
             return None
-        total = self._new(equation.primitive.name, [a, b], y.shape, _dtype(a))
+        total = self._new(equation.primitive.name, [a, b], y.shape, dtype_of(a))
         return self._new("div", [total, n], y.shape, y.dtype)
 
     def _one_product(self, equation: Equation) -> Atom | None:
         """A stack of matrices times one matrix: the rows of all of them at once."""
         (a, b), y = equation.inputs, equation.output
-        if not isinstance(a, Variable) or len(a.shape) < 3 or len(_shape(b)) != 2 or y.nbytes == 0:
+        if not isinstance(a, Variable) or len(a.shape) < 3 or len(shape_of(b)) != 2 or y.nbytes == 0:
             return None
         rows = self._reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]), a.dtype)
-        product = self._new("matmul", [rows, b], (_shape(rows)[0], y.shape[-1]), y.dtype)
+        product = self._new("matmul", [rows, b], (shape_of(rows)[0], y.shape[-1]), y.dtype)
         return self._reshape(product, y.shape, y.dtype)
 
     def _one_reshape(self, equation: Equation) -> Atom | None:
         """Two reshapes in a row as one; a transpose that moves only axes of length 1 is a reshape."""
         x, y = equation.inputs[0], equation.output
         if equation.primitive.name == "transpose":
-            long = [a for a in equation.params["axes"] if _shape(x)[a] != 1]
+            long = [a for a in equation.params["axes"] if shape_of(x)[a] != 1]
             return self._reshape(x, y.shape, y.dtype) if long == sorted(long) else None
         if x in self.made and self.made[x].primitive.name == "reshape":
             return self._reshape(x, y.shape, y.dtype)
@@ -381,31 +379,3 @@ class _Rewriter:
 
 def _is_zero(constant: Constant) -> bool:
     return type(constant.value) is int and constant.value == 0
-
-
-def _long(shape: Shape) -> list[int]:
-    return [n for n in shape if n != 1]
-
-
-def _summed_axes(equation: Equation) -> tuple[int, ...]:
-    given = _shape(equation.inputs[0])
-    if equation.primitive.name == "sum":
-        return tuple(equation.params["axis"])
-    shape = equation.params["shape"]
-    extra = len(given) - len(shape)
-    return tuple(i for i, n in enumerate(given) if i < extra or (shape[i - extra] == 1 and n != 1))
-
-
-def _span(factor: Atom, shape: Shape) -> Span:
-    """The axes of `shape` along which a factor is not the same all over."""
-    own = _shape(factor)
-    lead = len(shape) - len(own)
-    return tuple(lead + i for i, n in enumerate(own) if n != 1)
-
-
-def _shape(a: Atom) -> Shape:
-    return a.shape if isinstance(a, Variable) else np.shape(a.value)
-
-
-def _dtype(a: Atom) -> Any:
-    return a.dtype if isinstance(a, Variable) else getattr(a.value, "dtype", None)

@@ -32,6 +32,7 @@ ROUNDED = {
     "numpy.linalg.matrix_norm": "no square leaves the range",
     "numpy.linalg.norm": "no square leaves the range",
     "numpy.linalg.vector_norm": "no square leaves the range",
+    "numpy.std": "no square leaves the range",
 }
 """Functions that are NumPy's but for roundings, and why."""
 

@@ -127,13 +127,13 @@ def test_the_work_is_bounded_and_what_has_no_other_row_agrees_with_grad(monkeypa
     assert jacrev(root)(np.array([0.0, 0.25])).tolist() == [[0, 0], [0, 1]]  # what is not chosen has derivative 0
     monkeypatch.setattr(rows, "MOST_PASSES", 2)
     a = np.array([[1.0, 2.0, 3.0, 4.0, 5.0], [nan] * 5])
-    four, five = (jacrev(lambda x, n=n: a[:, :n] @ x)(np.ones(n)) for n in (4, 5))
+    four, five = (jacrev(lambda x, n=n: np.sum(a[:, :n] * x, axis=1))(np.ones(n)) for n in (4, 5))
     assert four[0].tolist() == [1, 2, 3, 4]  # as many columns as two passes of two rows take
     assert np.isnan(five).all()
     monkeypatch.setattr(rows, "MOST_PASSES", 1)
-    assert np.isnan(jacrev(lambda x: a[:, :3] @ x)(np.ones(3))).all()
+    assert np.isnan(jacrev(lambda x: np.sum(a[:, :3] * x, axis=1))(np.ones(3))).all()
     monkeypatch.setattr(rows, "MOST_PASSES", 3)
-    assert jacrev(lambda x: a @ x)(np.ones(5))[0].tolist() == [1, 2, 3, 4, 5]
+    assert jacrev(lambda x: np.sum(a * x, axis=1))(np.ones(5))[0].tolist() == [1, 2, 3, 4, 5]
 
 
 def test_where_a_value_decides_nothing_the_entries_are_those_of_reverse_mode():

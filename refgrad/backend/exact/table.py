@@ -305,6 +305,11 @@ class ElementBackend(Backend):
     def zeros(self, shape: Shape, like: Array = None, **others: Any) -> Array:
         return self.array(np.full(shape, self.field.zero, object))
 
+    def euclidean_norm(self, x: Array, e: Array = 0, *, axis: tuple[int, ...], keepdims: bool) -> Array:
+        squares = self.sum(x * x, axis, True) + e
+        kept = tuple(n for i, n in enumerate(shape_of(x)) if i not in axis)
+        return self.sqrt(squares if keepdims else self.reshape(squares, kept))
+
     def copy(self, x: Array) -> Array:
         return type(x)(x.data.copy()) if hasattr(x, "data") else x
 
