@@ -35,6 +35,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 
 import numpy as np
@@ -42,7 +43,7 @@ import numpy as np
 from refgrad import numpy as rnp
 from refgrad.backend import Backend
 from refgrad.linalg import Stopped
-from refgrad.multitask.result import MinNorm, gap, require_gradients
+from refgrad.multitask.result import MinNorm, gap, gap_at, require_gradients
 from refgrad.typing import Array
 
 __all__ = ["mgda_direction", "min_norm"]
@@ -80,7 +81,8 @@ def min_norm(J: Array) -> MinNorm:
     else:
         weights, steps = _nonnegative_least_squares(J, xp)
         stopped = Stopped.OPTIMAL
-    return MinNorm(weights, weights @ J, gap(J, weights), steps, stopped)  # eq: min-norm
+    v = weights @ J  # eq: min-norm
+    return MinNorm(weights, v, gap_at(J, v), steps, stopped)
 
 
 def mgda_direction(J: Array) -> Array:
@@ -150,28 +152,36 @@ def _affine(rows: Array, xp: Backend) -> Array:
 
 def _nonnegative_least_squares(J: Array, xp: Backend) -> tuple[Array, int]:
     """``argmin_{x >= 0} |[J^T / s; 1^T] x - [0; 1]|``, divided by its sum, is the minimiser for every scale s > 0."""
+    from scipy.linalg.lapack import dgeqrf
     from scipy.optimize import nnls
 
     matrix = np.asarray(J.get() if hasattr(J, "get") else J, float)
-    size = float(np.abs(matrix).max()) or 1.0
+    magnitudes = np.abs(matrix)
+    size = float(magnitudes.max()) or 1.0
     matrix = matrix / size
-    reduced: np.ndarray = np.linalg.qr(matrix.T, mode="r")  # type: ignore[assignment]
-    system = np.vstack([reduced, np.ones(len(matrix))])
-    solution, _ = nnls(system, np.append(np.zeros(len(reduced)), 1.0))
+    factors, *_ = dgeqrf(matrix.T, lwork=64 * len(matrix))
+    reduced = factors[: len(matrix)]  # R, and below it what makes Q
+    system, target = np.ones((len(reduced) + 1, len(matrix))), np.zeros(len(reduced) + 1)
+    np.multiply(reduced, np.tri(*reduced.shape[::-1]).T, out=system[:-1])
+    target[-1] = 1.0
+    solution, _ = nnls(system, target)
     weights = solution / solution.sum()
-    weights = _refine(matrix, weights)
+    weights = _refine(matrix, weights, lambda weights: (weights / 2) @ magnitudes / size)
     return xp.astype(xp.xp.asarray(weights), J.dtype), int(np.count_nonzero(weights))
 
 
-def _refine(J: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _refine(J: np.ndarray, weights: np.ndarray, half_sum: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Wolfe's steps from `weights` until no row is shorter than v beyond rounding; the weights of the smallest gap."""
     best = weights
     for _ in range(2 * len(J)):
         v = weights @ J
-        excess = (v - J) @ v
-        rounding = 2.0**-50 * (np.abs(v - J) @ np.abs(v))
-        entering = int(np.argmax(excess - rounding))
-        if excess[entering] <= rounding[entering]:
+        apart = v - J
+        excess = apart @ v
+        # of weights and v, sums of K terms that may cancel, and of products, which are not added one after the other
+        rounding = (len(J) + 8) * 2.0**-52 * (np.abs(apart, out=apart) @ half_sum(weights))
+        beyond = excess - rounding
+        entering = int(beyond.argmax())
+        if beyond[entering] <= 0:
             return weights
         weights = _towards_affine_minimiser(J, weights, entering)
         if gap(J, weights) < gap(J, best):

@@ -11,7 +11,7 @@ from refgrad.errors import InvalidInput, NoDerivative, ShapeError
 from refgrad.linalg import Stopped, all_finite
 from refgrad.typing import Array, Scalar
 
-__all__ = ["Aggregate", "MinNorm", "gap", "require_gradients"]
+__all__ = ["Aggregate", "MinNorm", "gap", "gap_at", "require_gradients"]
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,13 @@ def gap(J: Array, weights: Array) -> Scalar:
     weights : array, shape (K,)
         In the simplex; the bound does not hold outside.
     """
-    v = weights @ J
+    return gap_at(J, weights @ J)
+
+
+def gap_at(J: Array, v: Array) -> Scalar:
+    """The gap of weights of which v is the direction."""
     # from the differences v - g_k, whose products with v are small where the gap is
-    return rnp.max((v - J) @ v)  # eq: min-norm-gap
+    return ((v - J) @ v).max()  # eq: min-norm-gap
 
 
 def require_gradients(J: Array, what: str) -> Backend:

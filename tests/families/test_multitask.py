@@ -93,11 +93,47 @@ def test_the_largest_and_smallest_floats_are_no_trouble():
     assert min_norm(np.array([[1e308, 1.0], [-1e308, 1.0]])).weights.tolist() == [0.5, 0.5]
     assert min_norm(np.array([[5e-324, 0.0], [0.0, 5e-324]])).weights.tolist() == [0.5, 0.5]
 
+    largest, smallest = np.finfo(float).max, 5e-324
+    for size in (largest, smallest, smallest * 3):
+        for rows in (np.ones((3, 4)), np.eye(3), [[1.0, 0], [-1, 0], [0, 1]]):
+            with np.errstate(over="ignore", invalid="ignore"):  # of the gap, a square
+                result = min_norm(np.array(rows) * size)
+            truth = min_norm(np.array(rows)).weights @ np.array(rows)
+            assert np.abs(result.weights @ np.array(rows) - truth).max() <= 1e-14
+
+
+@pytest.mark.parametrize("kind", ["random", "small beside its rows", "zero inside", "shifted"])
+@pytest.mark.parametrize("shape", [(3, 12), (10, 40), (10, 1000)])
+def test_where_rounding_is_all_that_is_left_no_system_is_solved(kind, shape, monkeypatch):
+    rng = np.random.default_rng(sum(shape))
+    J = rng.normal(size=shape)
+    if kind == "small beside its rows":
+        J = J - J.mean(axis=0) + 1e-6 * rng.normal(size=shape[1])
+    elif kind == "zero inside":
+        J = J[:, :2] - J[:, :2].mean(axis=0)
+    elif kind == "shifted":
+        J = J + rng.normal(size=shape[1])
+    solved, lstsq = [], np.linalg.lstsq
+    monkeypatch.setattr(np.linalg, "lstsq", lambda *args, **options: solved.append(args) or lstsq(*args, **options))
+    weights = min_norm(J).weights
+    assert len(solved) <= 1
+    found = true_gap(exact.asarray(J), exact.asarray(weights) / exact.asarray(weights).sum())
+    assert found <= exact.asarray(2.0**-53) * 8 * len(J) * exact.asarray(np.max(np.sum(J * J, axis=1)))
+
 
 def test_three_nearly_parallel_gradients_keep_their_digits():
     # the point (1, 0, 0) is inside a triangle of size 1e-8; the residual of the least squares alone cannot see where
     J = np.array([[1.0, 1e-8, 0.0], [1.0, -1e-8, 1e-8], [1.0, 0.0, -2e-8]])
     assert np.abs(min_norm(J).weights - [0.4, 0.4, 0.2]).max() < 1e-7
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_gradients_of_very_different_length_keep_their_digits(seed):
+    # the least squares alone leave up to 1e-6
+    rng = np.random.default_rng(seed)
+    J = rng.normal(size=(5, 8)) * 10.0 ** rng.uniform(-6, 6, (5, 1))
+    truth = min_norm(exact.asarray(J)).direction.astype(float)
+    assert np.linalg.norm(min_norm(J).direction - truth) <= 5e-14 * np.linalg.norm(truth)
 
 
 def test_known_exact_points():
