@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from refgrad import backend
 from refgrad.autodiff.core import primal
 from refgrad.autodiff.rules import norm as norms
@@ -58,7 +60,8 @@ def std(
     z = centred / size
     count = _freedom(x, axes, ddof if correction is None else correction)
     y = sqrt(sum(z * z, axes, keepdims=True) / count) * size
-    return y if keepdims else squeeze(y, axes)
+    y = y if keepdims else squeeze(y, axes)
+    return y[()] if type(y) is np.ndarray and not y.ndim else y  # a number, as NumPy's
 
 
 def _freedom(x: Array, axes: tuple[int, ...], correction: float) -> float:
