@@ -248,9 +248,8 @@ class Primitive:
 
     def refuse_kinks(self, y: Array, xs: Sequence[Array], params: dict[str, Any]) -> None:
         """Raise `Kink` if `xs` are exact numbers and there is no derivative at an element of them."""
-        if self.kink is None or not backend.of(*map(primal, xs)).exact:
-            return
-        if np.any(primal(self.kink(y, *xs, **params))):
+        assert self.kink is not None
+        if backend.of(*map(primal, xs)).exact and np.any(primal(self.kink(y, *xs, **params))):
             raise Kink(
                 f"{self.name}: exact numbers lie where it has no derivative, and a derivative by convention would be "
                 "no truth. Move the point, choose a branch with where(condition, a, b), or take floats, whose "

@@ -54,7 +54,8 @@ class ForwardTrace(Trace):
         else:
             y = primitive.impl(*values)
         if primitive.jvp is None:
-            primitive.refuse_kinks(y, values, params)
+            if primitive.kink is not None:
+                primitive.refuse_kinks(y, values, params)
             return y
         if not real and type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
             raise complex_result(primitive)

@@ -94,7 +94,8 @@ class ReverseTrace(Trace):
         else:  # an operator, which costs less than one more call
             y = primitive.impl(*values)
         if primitive.vjp is None:
-            primitive.refuse_kinks(y, values, params)
+            if primitive.kink is not None:
+                primitive.refuse_kinks(y, values, params)
             return y
         if captured >= 0:  # only what is captured can make a result complex, or change
             if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
