@@ -7,10 +7,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bench.measure import microseconds, table
-from bench.networks import agree, classifier, cross_entropy, cross_entropy_gradient, rounding_of_the_gradient
+from bench.measure import microseconds, summarise, table
+from bench.networks import (
+    agree,
+    classifier,
+    cross_entropy,
+    cross_entropy_gradient,
+    deep_square_loss,
+    meta_gradient,
+    regression,
+    rounding_of_the_gradient,
+    tasks_of,
+)
 
 from refgrad import grad, stage
+from refgrad.meta import maml_gradient
 
 pytestmark = pytest.mark.bench
 
@@ -98,3 +109,38 @@ def test_the_gradient_of_a_large_network_by_all_engines(dtype):
         assert agree(found, truth, bounds), name
     times = microseconds({"NumPy by hand": lambda: cross_entropy_gradient(p, X, Y), **engines}, rounds=30, inner=2)
     table(f"gradient, MLP 784-256-10, batch 128, {np.dtype(dtype)}", times, dict.fromkeys(engines, "NumPy by hand"))
+
+
+def test_the_meta_gradient_of_twenty_five_tasks_by_jax():
+    jax = pytest.importorskip("jax")
+    jnp = jax.numpy
+    p, support, query = regression(np.random.default_rng(0), (1, 40, 40, 1), 25, 10, np.float32)
+    tasks = tasks_of(support, query)
+
+    def loss(p, batch):
+        (A, a, B, b, C, c), (X, Y) = p, batch
+        residual = jnp.tanh(jnp.tanh(X @ A + a) @ B + b) @ C + c - Y
+        return jnp.mean(residual * residual)
+
+    def adapted(p, support, query):
+        for _ in range(5):
+            p = tuple(a - 0.01 * g for a, g in zip(p, jax.grad(loss)(p, support), strict=True))
+        return loss(p, query)
+
+    compiled = jax.jit(jax.grad(lambda p, s, q: jnp.mean(jax.vmap(adapted, (None, 0, 0))(p, s, q))))
+    ours = lambda p, tasks: maml_gradient(deep_square_loss, p, tasks, 0.01, 5)
+    staged = stage(ours, p, tasks)
+    runs = {
+        "JAX, jit and vmap": lambda: jax.block_until_ready(compiled(tuple(map(jnp.asarray, p)), support, query)),
+        "NumPy by hand": lambda: meta_gradient(p, support, query, 0.01, 5),
+        "maml_gradient": lambda: ours(p, tasks),
+        "maml_gradient, staged": lambda: staged(p, tasks),
+    }
+    expected = runs["NumPy by hand"]()
+    for f in runs.values():  # two stable methods in float32, on sums of some thousand terms
+        pairs = zip(f(), expected, strict=True)
+        assert all(np.linalg.norm(np.asarray(a) - b) <= 1e-5 * np.linalg.norm(b) for a, b in pairs)
+    times = microseconds(runs, rounds=20, inner=2)
+    table("meta-gradient, 25 tasks, 5 steps, float32", times, dict.fromkeys(list(runs)[1:], "JAX, jit and vmap"))
+    for name, wanted in (("maml_gradient", "<= 3"), ("maml_gradient, staged", "<= 1.5")):
+        summarise(f"25 tasks, {name}", times[name] / times["JAX, jit and vmap"], "x JAX", wanted)
