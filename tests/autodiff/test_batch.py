@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from helpers.bits import same_bits
 from helpers.sampling import IRRATIONAL, MATRICES, arguments
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import refgrad.numpy as rnp
-from refgrad import exact, grad, hessian, hvp, jacfwd, jacrev, jvp, per_example_grad, vjp, vmap
+from refgrad import exact, grad, hessian, hvp, jacfwd, jacrev, jvp, per_example_grad, stage, vjp, vmap
 from refgrad.autodiff.core import PRIMITIVES
 from refgrad.errors import BatchedValue, EscapedTracer, InvalidInput, NoDerivative, ShapeError
 
@@ -466,3 +467,15 @@ def test_vectors_times_one_matrix_are_the_loop_also_where_they_are_unit_vectors(
         assert not np.shares_memory(getattr(found, "data", found), getattr(a, "data", a))
     rows = jacrev(lambda w: a.T @ w)(vectors[0])
     assert (rows == a.T).all()
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_unit_vectors_times_a_matrix_have_the_bits_and_the_layout_of_a_product(transposed):
+    a = np.array([[-0.0, 1.0, -2.0], [3.0, -0.0, 0.0], [-1.0, 5.0, 0.5], [0.0, -0.0, 7.0]])
+    f = lambda a: vmap(lambda v: v @ (a.T if transposed else a))(np.eye(3 if transposed else 4))
+    found = f(a)
+    assert same_bits(found, np.eye(3) @ a.T if transposed else np.eye(4) @ a)
+    assert same_bits(found, stage(f)(a))
+    assert found.flags.c_contiguous
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(f(a * [np.inf, 1.0, 1.0])).sum() > np.isnan(a * [np.inf, 1.0, 1.0]).sum()

@@ -57,12 +57,17 @@ def _batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[
 
 
 def _rows(a: Array, b: Array) -> Array:
-    """``a @ b``; of all unit vectors, in which a Jacobian or a Hessian begins, it is b as it stands."""
-    n = shape_of(a)[0]
-    units = type(a) is np.ndarray and a.shape == (n, n) and a.dtype == b.dtype and a[0, 0] == 1
-    if units and np.count_nonzero(a[0]) == 1 and np.count_nonzero(a) == n and bool((a.diagonal() == 1).all()):
-        return b
+    """``a @ b``; of all unit vectors, in which a Jacobian or a Hessian begins, b itself."""
+    if type(a) is type(b) is np.ndarray and a.dtype == b.dtype and _is_identity(a) and np.isfinite(b).all():
+        return np.add(b, 0, order="C")  # in the layout of a product, and -0.0 as in its sums
     return matmul(a, b)
+
+
+def _is_identity(a: np.ndarray) -> bool:
+    n = len(a)
+    if a.shape != (n, n) or n == 0 or a[0, 0] != 1 or np.count_nonzero(a[0]) != 1:
+        return False
+    return np.count_nonzero(a) == n and bool((a.diagonal() == 1).all())
 
 
 matmul: Primitive = Primitive(
