@@ -94,7 +94,8 @@ def fisher_diagonal(
 
     def of_example(x: Tree) -> Tree:
         f, pullback = vjp(lambda t: _row(logits, t, x), theta)
-        # rows u with sum u u^T = F of the logits: diag(p) - p p^T, or the identity
+        # rows u with sum u u^T = F of the logits: diag(p) - p p^T, or the identity. A sum of squares: the mean square
+        # minus the squared mean cancels where the model is sure
         rows = _units(f)
         if likelihood == "categorical":
             root = rnp.exp(rnp.nn.log_softmax(f) / 2)
