@@ -17,7 +17,7 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
-from types import CodeType, FunctionType, MethodType
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ import numpy as np
 from refgrad import backend
 from refgrad.autodiff.arguments import name_of
 from refgrad.autodiff.core import primal, watching
+from refgrad.autodiff.variables import is_library, value_at, variables
 from refgrad.errors import HiddenState, NoDerivative, Undecided
 from refgrad.tree import flatten
 from refgrad.typing import Tree
@@ -191,8 +192,7 @@ def _role(x: Any) -> str:
 
 def _is_ours(f: Any) -> bool:
     """Whether a function is one of a library, and holds none that it was given."""
-    libraries = ("refgrad.", "numpy.", "scipy.")
-    return isinstance(f, FunctionType) and f.__closure__ is None and str(f.__module__).startswith(libraries)
+    return isinstance(f, FunctionType) and f.__closure__ is None and is_library(f)
 
 
 def _call_of(kind: type) -> Any:
@@ -219,18 +219,4 @@ def _named(f: Any) -> Iterator[tuple[str, Any]]:
         return
     yield from ((f"a default of {f.__name__}", value) for value in f.__defaults__ or ())
     yield from (f.__kwdefaults__ or {}).items()
-    for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
-        try:
-            yield name, cell.cell_contents
-        except ValueError:  # not assigned yet
-            continue
-    for name in _globals_of(f.__code__):
-        if name in f.__globals__:
-            yield name, f.__globals__[name]
-
-
-@cache
-def _globals_of(code: CodeType) -> frozenset[str]:
-    """The names that a piece of code, or one inside it, looks up."""
-    inner = [_globals_of(c) for c in code.co_consts if isinstance(c, CodeType)]
-    return frozenset(code.co_names).union(*inner)
+    yield from ((name, value_at(name, place)) for name, place in variables(f))

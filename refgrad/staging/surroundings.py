@@ -12,22 +12,19 @@ What changes while the function is recorded, such as a counter, is the function'
 from __future__ import annotations
 
 import ast
-import dis
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
+from functools import partial
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from refgrad.autodiff.arguments import name_of
+from refgrad.autodiff.variables import Place, is_library, value_at, variables
 from refgrad.errors import ChangedValue
 from refgrad.tree import flatten
 
 __all__ = ["Outside", "surroundings", "unchanged"]
-
-LIBRARIES = {"refgrad", "numpy", "scipy"}
-"""Functions of these are not looked into."""
 
 
 class Outside:
@@ -45,13 +42,13 @@ class Outside:
 
     __slots__ = ("name", "place", "reader", "recorded")
 
-    def __init__(self, name: str, reader: str, place: CellType | dict[str, Any]) -> None:
+    def __init__(self, name: str, reader: str, place: Place) -> None:
         self.name, self.reader, self.place = name, reader, place
         self.recorded = self.value()
 
     def value(self) -> Any:
         """What it is now."""
-        return self.place.get(self.name) if isinstance(self.place, dict) else self.place.cell_contents
+        return value_at(self.name, self.place)
 
     def test(self, held: Callable[[Any, str], ast.expr]) -> str:
         """The expression that is true as long as it is the same object."""
@@ -75,7 +72,7 @@ def surroundings(f: Callable[..., Any]) -> list[Outside]:
     """The variables that f reads from around it, with their values."""
     found: dict[Any, Outside] = {}
     for reader in _functions(f):
-        for name, place in _variables(reader):
+        for name, place in variables(reader):
             outside = Outside(name, name_of(reader), place)
             if not _is_fixed(name, outside.recorded):
                 found.setdefault((id(place), name), outside)
@@ -100,10 +97,10 @@ def _functions(f: Callable[..., Any]) -> Iterator[FunctionType]:
             pending += [g.func, *g.args, *g.keywords.values()]
         elif isinstance(g, MethodType):
             pending.append(g.__func__)
-        elif isinstance(g, FunctionType) and not _is_library(g):
+        elif isinstance(g, FunctionType) and not is_library(g):
             yield g
-            for name, place in _variables(g):
-                h = place.get(name) if isinstance(place, dict) else place.cell_contents
+            for name, place in variables(g):
+                h = value_at(name, place)
                 if isinstance(place, CellType) or getattr(_core(h), "__globals__", None) is g.__globals__:
                     pending.append(h)
         if hasattr(g, "__wrapped__"):
@@ -117,37 +114,12 @@ def _core(f: Any) -> Any:
     return f
 
 
-def _variables(f: FunctionType) -> Iterator[tuple[str, CellType | dict[str, Any]]]:
-    """The names that a function reads from around it and that are bound, each with its place."""
-    for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
-        try:
-            cell.cell_contents  # noqa: B018  (raises if it is empty)
-        except ValueError:
-            continue
-        yield name, cell
-    for name in _globals_read(f.__code__):
-        if name in f.__globals__:
-            yield name, f.__globals__
-
-
-@lru_cache(maxsize=1024)
-def _globals_read(code: CodeType) -> tuple[str, ...]:
-    """The global names that a piece of code reads, that of functions inside included; ``x.T`` does not read T."""
-    names = [i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
-    inner = [name for c in code.co_consts if isinstance(c, CodeType) for name in _globals_read(c)]
-    return tuple(dict.fromkeys([*names, *inner]))
-
-
 def _is_fixed(name: str, value: Any) -> bool:
     """Whether a name stands for what nobody binds anew: a module, or what a library calls by the same name."""
     own = getattr(value, "__name__", None) == name
     return isinstance(value, ModuleType) or (
-        own and (isinstance(value, (type, BuiltinFunctionType, np.ufunc)) or _is_library(value))
+        own and (isinstance(value, (type, BuiltinFunctionType, np.ufunc)) or is_library(value))
     )
-
-
-def _is_library(f: Any) -> bool:
-    return str(getattr(f, "__module__", "")).partition(".")[0] in LIBRARIES
 
 
 def _equal(a: Any, b: Any) -> bool:
