@@ -76,12 +76,6 @@ def _polygamma(x: Any, n: int) -> Any:
     return arb.nan() if _is_pole_of_gamma(x) else acb(x).polygamma(n).real
 
 
-def _logaddexp(a: Any, b: Any) -> Any:
-    # true whichever is larger; with the larger one before the logarithm no digits of a small sum are lost
-    a, b = (b, a) if a.mid() > b.mid() else (a, b)
-    return b + (a - b).exp().log1p()
-
-
 def _sinc(x: Any, n: int) -> Any:
     if abs(x) > 1:  # by the recurrence in n, [dlmf]_, 10.51.1, for the series in x^2 has large terms
         before, y = x.cos(), x.sin() / x
@@ -109,7 +103,6 @@ FUNCTIONS_OF_BALLS: dict[str, Callable[..., Any]] = {
     "xlogy": lambda x, y: x if x.is_zero() else x * y.log(),
     "xlog1py": lambda x, y: x if x.is_zero() else x * y.log1p(),
     "lgamma": _lgamma,
-    "logaddexp": _logaddexp,
     "polygamma": _polygamma,
     "sinc": _sinc,
 }
@@ -363,6 +356,12 @@ class BallBackend(ExactNamespace):
 
     def isnan(self, x: Any) -> Any:
         return lift(lambda e: bool(e.is_nan()), self._data(x)).astype(bool)
+
+    def logaddexp(self, a: Any, b: Any) -> Any:
+        # true whichever is larger; with the larger one before the logarithm no digits of a small sum are lost
+        a, b = self.asarray(a), self.asarray(b)
+        first = lift(lambda a, b: bool(a.mid() > b.mid()), a.data, b.data).astype(bool)
+        return self.where(first, a, b) + self.log1p(self.exp(self.where(first, b - a, a - b)))
 
     def logsumexp(self, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
         # any shift is right; the middle of the maximum has no radius to add to the result's

@@ -116,6 +116,9 @@ class ElementBackend(Backend):
         a, b = self.asarray(a), self.asarray(b)
         return self.sqrt(a * a + b * b)
 
+    def logaddexp(self, a: Array, b: Array) -> Array:
+        return self.log(self.exp(a) + self.exp(b))
+
     def logaddexp2(self, a: Array, b: Array) -> Array:
         return self.log2(self.exp2(a) + self.exp2(b))
 
