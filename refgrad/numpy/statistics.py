@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from refgrad import backend
 from refgrad.autodiff.core import primal
 from refgrad.autodiff.rules import norm as norms
@@ -59,9 +57,7 @@ def std(
     size = _size(centred, axes)
     z = centred / size
     count = _freedom(x, axes, ddof if correction is None else correction)
-    y = sqrt(sum(z * z, axes, keepdims=True) / count) * size
-    y = y if keepdims else squeeze(y, axes)
-    return y[()] if type(y) is np.ndarray and not y.ndim else y  # a number, as NumPy's
+    return sqrt(sum(z * z, axes, keepdims=keepdims) / count) * (size if keepdims else squeeze(size, axes))
 
 
 def _freedom(x: Array, axes: tuple[int, ...], correction: float) -> float:
@@ -73,7 +69,7 @@ def _freedom(x: Array, axes: tuple[int, ...], correction: float) -> float:
 def _size(x: Array, axes: tuple[int, ...]) -> Any:
     """A power of two near the length of x over `axes`, as a constant; 1 where that is 0, or x exact."""
     if backend.of(primal(x)).exact:
-        return 1
+        return ones_like(sum(x, axes, keepdims=True))
     y = stop_gradient(norms.norm(x, axis=axes, keepdims=True))
     return exp2(floor(log2(where(isfinite(y) & (y > 0), y, 1))))
 

@@ -119,8 +119,8 @@ def batch_norm(
 
 def _by_root(x: Array, axes: tuple[int, ...], epsilon: Any) -> Array:
     """``x / sqrt(mean(x**2) + epsilon)`` over axes, also where the squares leave the range."""
-    count = math.prod(shape_of(x)[a] for a in axes)
-    return x / (norm(x, count * epsilon, axis=axes, keepdims=True) / sqrt(number_like(x, count)))
+    count = number_like(x, math.prod(shape_of(x)[a] for a in axes))
+    return x / (norm(x, count * epsilon, axis=axes, keepdims=True) / sqrt(count))
 
 
 def _wide(x: Array) -> Array:
