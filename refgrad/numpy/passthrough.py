@@ -38,10 +38,10 @@ OURS: set[type] = set()
 OURS_FIRST = {
     "astype": "of Python's numbers too, and of NumPy's an array of shape (), staged or not",
     "broadcast_to": "as NumPy's, in half the time",
-    "cholesky": "of the symmetric part, where NumPy reads one triangle",
-    "eigh": "of the symmetric part",
-    "eigvalsh": "of the symmetric part",
+    "eigh": "what does not converge is an error of ours",
+    "eigvalsh": "as eigh",
     "kron": "as NumPy's, in less time",
+    "lstsq": "with names for its parts",
     "matrix_norm": "a square that leaves the range of the dtype is ours to mend",
     "matrix_transpose": "as NumPy's, in half the time",
     "norm": "as matrix_norm",
