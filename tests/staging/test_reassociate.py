@@ -73,8 +73,8 @@ def test_the_fisher_diagonals_of_the_package_form_no_gradient_of_an_example():
 def test_the_expectation_over_labels_needs_no_loop():
     p, X = network(np.random.default_rng(0))
     names = [e.primitive.name for e in rearrange(simplify(record(variance_of_jacobians, (p, X), {}))).equations]
-    # forward, means and mean squares over labels of both layers, one product per layer; V for all labels is V
-    assert names.count("matmul") == 2 + 4 + 2
+    # forward, V for all labels at once, means and mean squares over labels of both layers, one product per layer
+    assert names.count("matmul") == 2 + 1 + 4 + 2
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
