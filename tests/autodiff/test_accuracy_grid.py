@@ -1,7 +1,7 @@
 """Derivatives are as accurate as values: every elementwise rule, at orders 0, 1 and 2, over the whole range of floats.
 
 The rules come from the table of primitives, so a new one is held to it without a word here. What is worst of each is
-printed by the bench, on a finer grid: ``python -m pytest tests/bench/test_accuracy.py -s``.
+printed by the bench, on a finer grid: ``python -m pytest -m bench tests/bench/test_accuracy.py -s``.
 """
 
 from __future__ import annotations
