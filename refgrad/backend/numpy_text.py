@@ -106,8 +106,8 @@ def norm(x, e=0, *, axis, keepdims=False):
         y = np.sqrt(np.sum(x * x, axis=axis, keepdims=True) + e)
     kind = np.finfo(y.dtype)
     good = (y > (float(kind.tiny) / float(kind.eps)) ** 0.5) & np.isfinite(y)
-    if not np.all(good):
-        top = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
+    if np.size(x) and not np.all(good):
+        top = np.max(np.abs(x), axis=axis, keepdims=True)
         power = np.ldexp(np.ones_like(y), np.where(np.isfinite(top), np.frexp(top)[1] - 1, 0))
         z = x / power
         y = np.where(good, y, np.sqrt(np.sum(z * z, axis=axis, keepdims=True) + e / power / power) * power)

@@ -148,8 +148,9 @@ tanh: Primitive = elementwise(
 
 
 def _slope_of_sech_squared(t: Array, y: Array, x: Array, h: Array) -> Array:
-    # a gate that is shut lets no infinity through; where h is known, the way of all networks, that would be dear
-    return t * (-2 * (h * y)) if shape_of(h) else weigh(-2 * (tanh(x) * y), t)
+    slope = -2 * (tanh(x) * y)
+    # a gate that is shut lets no infinity through; to see to that is dear, and tanh, of which h is known, is no gate
+    return t * slope if shape_of(h) else weigh(slope, t)
 
 
 sech_squared: Primitive = elementwise(
@@ -159,7 +160,7 @@ sech_squared: Primitive = elementwise(
     source="sech_squared({0}, {1})",
     cases=(case(real(2, 3), beyond()), case(real(), beyond())),
 )
-"""``1 / cosh(x)^2``, for h = tanh(x) by 1 - h^2 as long as that has digits left; a number for h says nothing of x."""
+"""``1 / cosh(x)^2``, for h = tanh(x) by 1 - h^2 as long as that has digits left; h may also be a number beyond 1."""
 
 sqrt: Primitive = elementwise(
     "sqrt", lambda xp, x: xp.sqrt(x), d=[lambda t, y, x: t / (2 * y)], source="np.sqrt({0})", cases=(case(positive(3)),)
