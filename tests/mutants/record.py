@@ -59,7 +59,7 @@ class Record:
         any of the file. The most likely to notice a change come first, as many as take the seconds `at_once`.
         """
         file, first, last = str(mutant.spec.module_path), mutant.spec.start_pos[0], mutant.spec.end_pos[0]
-        whole = range(1, 1 + max(self.lines.get(file, {0: []})))
+        whole = range(1, 1 + max(self.lines.get(file) or {0: []}))
         for lines in (range(first, last + 1), _statement(file, first), whole):
             found = self.reached(file, lines) - {""}
             if found:
