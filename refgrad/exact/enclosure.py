@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -106,7 +107,8 @@ def evaluate(f: Callable[..., Tree], *args: Tree, bits: int = _BITS) -> Enclosur
         raise
     except ZeroDivisionError as error:
         if "ball" not in TABLES:
-            raise OutsideDomain(f"evaluate: {error}") from error
+            said = re.sub(r"Fraction\((.+), (.+)\)", r"there is no \1 / \2", str(error))
+            raise OutsideDomain(f"evaluate: the result does not exist, for {said}") from error
     except (NotRational, Undecided):
         pass
     from refgrad.backend.exact.balls import BALLS

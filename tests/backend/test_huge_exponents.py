@@ -12,12 +12,14 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from flint import arb, ctx
 
 import refgrad.numpy as rnp
 from refgrad import check_derivatives, exact, grad
 from refgrad.errors import Inconclusive, InvalidInput, NotRational
 from refgrad.linalg.norms import norm
+
+flint = pytest.importorskip("flint", reason="balls need python-flint")
+arb, ctx = flint.arb, flint.ctx
 
 FAR = Fraction(2) ** 8192
 

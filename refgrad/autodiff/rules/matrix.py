@@ -36,9 +36,8 @@ def _jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array]) -> Array:
 
 def _vjp(i: int, g: Array, y: Array, a: Array, b: Array) -> Array:
     left, right, x = (g, matrix_transpose(b), a) if i == 0 else (matrix_transpose(a), g, b)
-    plain = (
-        type(left) is np.ndarray is type(right)
-    )  # as nearly always, and then the primitive is as dear as the product
+    # as nearly always, and then the primitive is as dear as the product
+    plain = type(left) is np.ndarray is type(right)
     return unbroadcast(left @ right if plain else matmul.apply(left, right), x)
 
 
