@@ -11,6 +11,7 @@ import pytest
 
 import refgrad.numpy as rnp
 from refgrad import check_derivatives, exact, value_of
+from refgrad.autodiff import check
 from refgrad.autodiff.core import PRIMITIVES, Primitive
 from refgrad.errors import InvalidInput, NoDerivative, NotFinite, WrongDerivative
 
@@ -301,3 +302,10 @@ def test_a_function_of_chance_is_refused():
     with pytest.raises(InvalidInput, match="random"):
         check_derivatives(lambda x: np.sum(x * generator.random(2)), np.array([1.0, 2.0]))
     assert check_derivatives(lambda x: np.sum(x * np.random.default_rng(0).random(2)), np.array([1.0, 2.0])).compared
+
+
+def test_a_number_in_a_message_is_exact_if_that_is_short_and_else_the_middle_of_its_interval():
+    assert check._number_text((Fraction(2, 3), Fraction(2, 3))) == "2/3"
+    assert check._number_text((Fraction(1, 4), Fraction(1, 2))) == "0.375"
+    long = Fraction(1, 3**90)
+    assert check._number_text((long, long)) == repr(float(long))
