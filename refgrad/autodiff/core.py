@@ -164,7 +164,7 @@ class Primitive:
     batch      ``batch(size, mapped, args, params)``: the operation for every example at once; see `Batching`
     source     the operation as a NumPy expression
     cases      domains from which the tests draw arguments
-    kink       ``kink(y, *xs, **params)``: where there is no derivative, as a mask; None if there is one everywhere
+    kink       ``kink(y, *xs, **params)``: where there is no derivative, as a mask; its docstring says where that is
     =========  ==================================================================================================
 
     Rules are written with primitives, operators and integer literals only. Hence they nest to any order, keep float32
@@ -250,9 +250,10 @@ class Primitive:
         """Raise `Kink` if `xs` are exact numbers and there is no derivative at an element of them."""
         assert self.kink is not None
         if backend.of(*map(primal, xs)).exact and np.any(primal(self.kink(y, *xs, **params))):
+            where = f" ({self.kink.__doc__})" if self.kink.__doc__ else ""
             raise Kink(
-                f"{self.name}: exact numbers lie where it has no derivative, and a derivative by convention would be "
-                "no truth. Move the point, choose a branch with where(condition, a, b), or take floats, whose "
+                f"{self.name}: exact numbers lie where it has no derivative{where}, and a derivative by convention would "
+                "be no truth. Move the point, choose a branch with where(condition, a, b), or take floats, whose "
                 "conventions are those of refgrad.autodiff.conventions"
             )
 
