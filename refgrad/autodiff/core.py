@@ -215,12 +215,7 @@ class Primitive:
             if top.watch is not None:
                 return top.watch.call(top, self, args, params)
             return top.process(self, args, params)
-        if not self.needs_table:
-            return self.impl(*args, **params)
-        # NumPy first: asking the type table costs as much as a small addition
-        plain = type(args[0]) is ndarray is type(args[-1]) and len(args) <= 2
-        xp = NUMPY if plain else backend.of(*args)
-        return self.impl(xp, *args, **params)
+        return self.evaluate(args, params)
 
     __call__ = apply
 
@@ -229,8 +224,7 @@ class Primitive:
         if not self.needs_table:
             return self.impl(*args, **params)
         # NumPy first: asking the type table costs as much as a small addition
-        plain = type(args[0]) is ndarray is type(args[-1]) and len(args) <= 2
-        xp = NUMPY if plain else backend.of(*args)
+        xp = NUMPY if len(args) == 1 and type(args[0]) is ndarray else backend.of(*args)
         return self.impl(xp, *args, **params)
 
     def _guard(self, jvp: Callable[..., Array], vjp: Callable[..., Array]) -> tuple[Callable[..., Array], ...]:
@@ -252,8 +246,8 @@ class Primitive:
         if backend.of(*map(primal, xs)).exact and np.any(primal(self.kink(y, *xs, **params))):
             where = f" ({self.kink.__doc__})" if self.kink.__doc__ else ""
             raise Kink(
-                f"{self.name}: exact numbers lie where it has no derivative{where}, and a derivative by convention would "
-                "be no truth. Move the point, choose a branch with where(condition, a, b), or take floats, whose "
+                f"{self.name}: exact numbers lie where it has no derivative{where}, and one by convention would be "
+                "no truth. Move the point, choose a branch with where(condition, a, b), or take floats, whose "
                 "conventions are those of refgrad.autodiff.conventions"
             )
 

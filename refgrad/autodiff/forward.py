@@ -47,19 +47,14 @@ class ForwardTrace(Trace):
                 plain = False
             elif type(a) not in IMMUTABLE:
                 real = False
-        if not plain:
-            y = primitive.apply(*values, **params)
-        elif primitive.needs_table or params:
-            y = primitive.evaluate(values, params)
-        else:
-            y = primitive.impl(*values)
+        y = primitive.evaluate(values, params) if plain else primitive.apply(*values, **params)
         if primitive.jvp is None:
             if primitive.kink is not None:
                 primitive.refuse_kinks(y, values, params)
             return y
         if not real and type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
             raise complex_result(primitive)
-        tangent = primitive.jvp(y, values, tangents, **params) if params else primitive.jvp(y, values, tangents)
+        tangent = primitive.jvp(y, values, tangents, **params)
         return y if tangent is None else ForwardTracer(self, y, tangent)
 
 

@@ -87,12 +87,7 @@ class ReverseTrace(Trace):
                 plain = False
             elif type(a) not in IMMUTABLE:
                 captured = i
-        if not plain:
-            y = primitive.apply(*values, **params)
-        elif primitive.needs_table or params:
-            y = primitive.evaluate(values, params)
-        else:  # an operator, which costs less than one more call
-            y = primitive.impl(*values)
+        y = primitive.evaluate(values, params) if plain else primitive.apply(*values, **params)
         if primitive.vjp is None:
             if primitive.kink is not None:
                 primitive.refuse_kinks(y, values, params)
@@ -145,7 +140,7 @@ def pull(
         rule = node.primitive.vjp if watch is None else watch.pull(node)  # type: ignore[union-attr]
         y, values, params = node.value, node.values, node.params
         for i, a in node.parents:
-            term = rule(i, g, y, *values, **params) if params else rule(i, g, y, *values)  # type: ignore[misc]
+            term = rule(i, g, y, *values, **params)  # type: ignore[misc]
             if term is not None:
                 number = a.number
                 sums[number] = sums[number] + term if number in sums else term
@@ -198,7 +193,7 @@ def vjp_at(
     named = f if named is None else named
     xs, in_structure = real_leaves(primals, f"{what}({name_of(named)}): argument ")
     trace = ReverseTrace("vjp", f)
-    inputs = [ReverseTracer(trace, hold(x)) for x in xs]
+    inputs = [ReverseTracer(trace, x) for x in xs]
     try:
         out = f(*in_structure.unflatten(inputs))
         if has_aux:

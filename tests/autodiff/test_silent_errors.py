@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import refgrad.numpy as rnp
-from refgrad import exact, grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, value_of, vjp
+from refgrad import exact, grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, value_of, vjp, vmap
 from refgrad.errors import EscapedTracer, InvalidInput, NoDerivative, ShapeError
 from refgrad.numpy.dispatch import apply_ufunc
 
@@ -29,6 +29,15 @@ def test_a_cast_to_integers_is_refused():
 def test_a_complex_constant_is_refused(transformation):
     with pytest.raises(NoDerivative, match="complex"):
         transformation(lambda x: rnp.sum(abs(x * (1 + 1j))))(X)
+
+
+@pytest.mark.parametrize("c", [1j, np.complex128(1j), np.array(1j), np.array([1j, 2j])])
+@pytest.mark.parametrize("transformation", [grad, lambda f: lambda x: jvp(f, (x,), (x,)), lambda f: vmap(f)])
+def test_a_complex_result_is_refused_at_once_also_where_its_real_part_is_taken(transformation, c):
+    # whose derivative would be real: only the operation itself can tell
+    for f in (lambda x: rnp.sum(rnp.real(x * c * c)), lambda x: rnp.sum(rnp.real(c + x))):
+        with pytest.raises(NoDerivative, match=r"(mul|add): expected real numbers, got a complex result"):
+            transformation(f)(np.ones((2, 2)))
 
 
 @pytest.mark.trap(22)
