@@ -83,8 +83,7 @@ def verify(
     sweep.require_packages()
     if isinstance(contract, str):
         contract = contracts.get(contract)
-    if isinstance(contract, Family):
-        contract, params = contract.choose(params or {})
+    contract, params = _chosen(contract, params or {})
     _check(backend, dtype, max_examples, timeout)
     check_options(contract, vary, promise)
     subject = _subject(target, contract, backend, dtype, dict(params or {}), timeout)
@@ -100,6 +99,14 @@ def verify(
         example = counterexample(run, finding)
         test = regression_test(run, finding, example) if example else None
         return _report(run, finding, {"counterexample": example, "regression_test": test})
+
+
+def _chosen(contract: Contract | Family, params: Mapping[str, Any]) -> tuple[Contract, dict[str, Any]]:
+    """The contract with the options and conventions among `params`, and the rest of them."""
+    left = dict(params)
+    if isinstance(contract, Family):
+        contract, left = contract.choose(left)
+    return contract.choose(left)
 
 
 def assert_conforms(target: str | Callable[..., Any], contract: str | Contract | Family, **options: Any) -> None:

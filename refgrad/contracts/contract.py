@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from refgrad.contracts.tools.answer import Answer, Variant
+from refgrad.contracts.wide import Wide
 from refgrad.errors import UsageError
 from refgrad.typing import Array
 
@@ -22,9 +23,11 @@ class Problem:
     ----------
     kind : str
         ``"crisp"`` (small integers and halves: isolates errors of method), ``"rough"`` (full mantissas: measures
-        rounding), ``"ill_conditioned"`` or ``"degenerate"``.
+        rounding), ``"ill_conditioned"``, ``"degenerate"`` or ``"wide"`` (the sizes and shapes that people use; its
+        truth is an enclosure).
     inputs : dict
-        Nested lists of floats and ints, by the contract's argument names. Every float is exact in float32.
+        Nested lists of floats and ints, by the contract's argument names. Those of crisp problems are exact in float32;
+        a run in float32 rounds all the others before anything is computed from them.
     """
 
     kind: str
@@ -113,7 +116,8 @@ class Contract:
         ``arguments(inputs, framework)``: the positional arguments in the framework's arrays.
     quantity : callable
         What should be computed: takes those arguments, as exact arrays, and returns the `Answer`. The variants are
-        given the same arrays, so that neither may change them.
+        given the same arrays, so that neither may change them. Written as plain arithmetic and made with `measured`,
+        it serves float64 arrays as well, as its attribute ``plain``.
     shape : callable
         ``shape(inputs)``: the shape of the output.
     variants : tuple of Variant
@@ -135,7 +139,15 @@ class Contract:
     example : str
         Source of a NumPy function that conforms, to begin from.
     options : dict
-        For a member of a `Family`: the choices that make it this one.
+        For a member of a `Family`, and for a contract with conventions: the choices that make it this one.
+    wide : Wide or None
+        Problems of the sizes and shapes that people use, and what a pass covers; see `refgrad.contracts.wide`.
+    products : callable or None
+        Without arguments: the variants that deviate in two ways, which are tried when no single one fits.
+    conventions : dict of str to tuple
+        What may be declared with ``--param``, the contract's own choice first, such as ``reduction`` mean or sum.
+    declared : callable or None
+        ``declared(**choices)``: the contract for other conventions.
     """
 
     name: str
@@ -157,6 +169,28 @@ class Contract:
     parameters: Mapping[str, str] = field(default_factory=dict)
     example: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    wide: Wide | None = None
+    products: Callable[[], Sequence[Variant]] | None = None
+    conventions: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    declared: Callable[..., Contract] | None = None
+
+    def choose(self, params: Mapping[str, Any]) -> tuple[Contract, dict[str, Any]]:
+        """The contract with the conventions that `params` declare, and the params that are left for the subject.
+
+        Raises
+        ------
+        UsageError
+            If a convention is declared that is none of those that there are.
+        """
+        chosen = {name: params[name] for name in self.conventions if name in params}
+        for name, value in chosen.items():
+            if value not in self.conventions[name]:
+                raise UsageError(
+                    f"{self.name} has the convention {name}, one of {', '.join(map(str, self.conventions[name]))}; got "
+                    f"{value!r}"
+                )
+        left = {k: v for k, v in params.items() if k not in chosen}
+        return (self.declared(**chosen), left) if chosen and self.declared is not None else (self, left)
 
 
 @dataclass(frozen=True)

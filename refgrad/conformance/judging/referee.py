@@ -24,7 +24,8 @@ from refgrad.backend import of
 from refgrad.contracts.contract import Contract, Problem
 from refgrad.contracts.tools.answer import Answer, NotApplicable, Variant
 from refgrad.contracts.tools.losses import EXACT_TABLE
-from refgrad.errors import Inconclusive, SingularMatrix, Undecided
+from refgrad.errors import Inconclusive, NotRational, SingularMatrix, Undecided
+from refgrad.tree import flatten
 from refgrad.typing import Array
 
 __all__ = ["MARGIN", "ExactFramework", "Judgement", "Referee", "Truth", "fractions", "key", "quotient"]
@@ -250,7 +251,8 @@ class Referee:
             return Fraction(0)
         own = self.contract.quantity if self.contract.unit is None else self._unit
         function = own if variant is None else variant.answer
-        near = (_evaluate(function, self.arguments(problem, pattern)) for pattern in range(PATTERNS))
+        wide = problem.kind == "wide"
+        near = (_evaluate(function, self.arguments(problem, pattern), wide) for pattern in range(PATTERNS))
         middles = [there.middle.tolist() for there in near if there is not None]
         smallest = accuracy.SMALLEST[self.dtype]
         return accuracy.attainable(base.middle.tolist(), middles, self.unit, base.magnitude, smallest)
@@ -258,7 +260,7 @@ class Referee:
     def _remember(self, problem: Problem, name: str, function: Callable[..., Answer]) -> Truth | None:
         place = (key(problem), name)
         if place not in self._truths:
-            self._truths[place] = _evaluate(function, self.arguments(problem))
+            self._truths[place] = _evaluate(function, self.arguments(problem), problem.kind == "wide")
         return self._truths[place]
 
     def _is_rounded(self, problem: Problem, value: np.ndarray, y: np.ndarray, error: Fraction) -> bool:
@@ -270,8 +272,12 @@ class Referee:
         return all(_nearest(v, exactly, low, high, self.dtype) for v, exactly, low, high in every)
 
 
-def _evaluate(function: Callable[..., Answer], arguments: tuple[Any, ...]) -> Truth | None:
+def _evaluate(function: Callable[..., Answer], arguments: tuple[Any, ...], wide: bool = False) -> Truth | None:
+    """The bounds of an answer; None where it has none. Those of wide problems come from balls at once."""
+
     def together(*given: Any) -> Array:
+        if wide and any(isinstance(leaf, exact.ExactArray) for leaf in flatten(given)[0]):
+            raise NotRational("rational numbers of a wide problem grow without bound")
         # one array, so that the precision asked for is relative to the magnitude: a true zero is no difficulty
         answer = function(*given)
         xp = of(answer.value)

@@ -112,7 +112,7 @@ class Run:
 
     def sweep(self) -> None:
         """Run the planned problems; with few failures, look for more of them."""
-        problems = list(sweep.problems(self.referee.contract, self.planned, self.seed))
+        problems = list(sweep.problems(self.referee.contract, self.planned, self.seed, dtype=self.referee.dtype))
         if self.vary:
             self._settings(problems)
             return
@@ -120,7 +120,7 @@ class Run:
         failing = sum(r.judgement.verdict == "failed" for r in self.records)
         if 0 < failing < ENOUGH:
             kinds = tuple({r.problem.kind for r in self.records if r.judgement.verdict == "failed"})
-            more = list(sweep.problems(self.referee.contract, self.planned, self.seed + 1, kinds))
+            more = list(sweep.problems(self.referee.contract, self.planned, self.seed + 1, kinds, self.referee.dtype))
             self.planned += len(more)
             self._over(more, self.planned)
 

@@ -86,7 +86,7 @@ def regression_test(run: Run, finding: Finding, example: Mapping[str, Any]) -> s
 
 def _shrunk(run: Run, seen: list[Problem], predicate: Callable[[Problem], bool]) -> Problem:
     """The smallest problem for which `predicate` holds, of the simplest kind that was seen to fail."""
-    kind = next(k for k in sweep.SHARES if any(p.kind == k for p in seen))
+    kind = next(k for k in sweep.KINDS if any(p.kind == k for p in seen))
 
     def guarded(problem: Problem) -> bool:
         try:
@@ -94,7 +94,7 @@ def _shrunk(run: Run, seen: list[Problem], predicate: Callable[[Problem], bool])
         except StopRun:
             return False
 
-    found = sweep.smallest(run.referee.contract, kind, guarded, run.seed)
+    found = sweep.smallest(run.referee.contract, kind, guarded, run.seed, run.referee.dtype)
     return found if found is not None else min((p for p in seen if p.kind == kind), key=_size)
 
 

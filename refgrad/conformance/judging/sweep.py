@@ -6,36 +6,72 @@ import contextlib
 import importlib
 import random
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from refgrad.backend.exact.array import TABLES
 from refgrad.contracts.contract import Contract, Problem
+from refgrad.contracts.wide import Numbers, Wide
 from refgrad.errors import MissingExtra
 
-__all__ = ["SHARES", "problems", "require_packages", "smallest"]
+__all__ = ["KINDS", "SHARES", "problems", "require_packages", "rounded", "smallest"]
 
 SHARES = {"crisp": 5, "rough": 3, "ill_conditioned": 1, "degenerate": 1}
-"""The kinds in the order of the sweep, with their shares."""
+"""The kinds that are drawn, in the order of the sweep, with their shares; the wide ones come after them."""
+
+KINDS = (*SHARES, "wide")
 
 _TRIES, _CALLS = 200, 400
 _CONSTANTS = ("_get_local_constants", "CONSTANTS_CACHE", "GLOBAL_CONSTANTS")
 
 
-def problems(contract: Contract, count: int, seed: int, kinds: tuple[str, ...] = tuple(SHARES)) -> Iterator[Problem]:
+def problems(
+    contract: Contract, count: int, seed: int, kinds: tuple[str, ...] = KINDS, dtype: str = "float64"
+) -> Iterator[Problem]:
     """About `count` problems, those of each kind together, the crisp ones first; the same for the same seed.
 
-    A strategy with fewer different problems than its share gives what it has.
+    A strategy with fewer different problems than its share gives what it has. Of 100 problems `wide.COUNT` are wide, of
+    50 or more as well: every end of every range is among them.
     """
+    wide = _wide(contract, count, seed) if "wide" in kinds else []
     offered = [k for k in SHARES if k in kinds and k in contract.problems]
     total = sum(SHARES[k] for k in offered)
-    left = count
+    left = count - len(wide)
     for place, kind in enumerate(offered):
-        share = left if place == len(offered) - 1 else min(left, max(1, count * SHARES[kind] // total))
+        share = left if place == len(offered) - 1 else min(left, max(1, (count - len(wide)) * SHARES[kind] // total))
         left -= share
-        yield from _draw(contract.problems[kind](), share, seed)
+        yield from (rounded(problem, dtype) for problem in _draw(contract.problems[kind](), share, seed))
+    yield from (rounded(problem, dtype) for problem in wide)
 
 
-def smallest(contract: Contract, kind: str, fails: Callable[[Problem], bool], seed: int) -> Problem | None:
+def rounded(problem: Problem, dtype: str) -> Problem:
+    """The problem whose numbers are those of `problem` in `dtype`; itself for float64."""
+    return problem if dtype == "float64" else replace(problem, inputs=_rounded(problem.inputs))
+
+
+def _rounded(values: Any) -> Any:
+    if isinstance(values, float):
+        return float(np.float32(values))
+    if isinstance(values, Mapping):
+        return {name: _rounded(value) for name, value in values.items()}
+    return [_rounded(v) for v in values] if isinstance(values, (list, tuple)) else values
+
+
+def _wide(contract: Contract, count: int, seed: int) -> list[Problem]:
+    """The wide problems among `count`; of few problems the largest and some mixed ones."""
+    if contract.wide is None or "ball" not in TABLES:
+        return []
+    every = contract.wide.inputs(seed)
+    chosen = every if count >= 50 else every[1 : 1 + count * len(every) // 100]
+    return [Problem("wide", inputs) for inputs in chosen]
+
+
+def smallest(
+    contract: Contract, kind: str, fails: Callable[[Problem], bool], seed: int, dtype: str = "float64"
+) -> Problem | None:
     """The smallest problem of one kind that Hypothesis finds for the predicate `fails`; None if it finds none.
 
     The predicate is asked at most 400 times; what Hypothesis tries after that counts as passing.
@@ -53,11 +89,22 @@ def smallest(contract: Contract, kind: str, fails: Callable[[Problem], bool], se
 
     with _quiet_hypothesis(), contextlib.suppress(errors.NoSuchExample, errors.Unsatisfiable):
         settings = _settings(_TRIES, (hypothesis.Phase.generate, hypothesis.Phase.shrink))
-        found: Problem = hypothesis.find(
-            contract.problems[kind](), predicate, settings=settings, random=random.Random(seed)
-        )
+        strategy = _widely(contract.wide) if kind == "wide" and contract.wide is not None else contract.problems[kind]()
+        strategy = strategy.map(lambda problem: rounded(problem, dtype))
+        found: Problem = hypothesis.find(strategy, predicate, settings=settings, random=random.Random(seed))
         return found
     return None
+
+
+def _widely(wide: Wide) -> Any:
+    """A strategy of wide problems: the smallest and simplest first, with small integers for numbers."""
+    from hypothesis import strategies as st
+
+    def build(properties: dict[str, Any], plain: bool, seed: int) -> Problem:
+        return Problem("wide", wide.build(Numbers(random.Random(seed), plain), **properties))
+
+    choices = {name: st.sampled_from(tuple(values)) for name, values in wide.ranges.items()}
+    return st.builds(build, st.fixed_dictionaries(choices), st.sampled_from((True, False)), st.integers(0, 2**16))
 
 
 def _draw(strategy: Any, count: int, seed: int) -> list[Problem]:

@@ -9,11 +9,12 @@ ExactArray([1, 1])
 from __future__ import annotations
 
 from refgrad.contracts.tools.answer import Answer, NotApplicable, Variant
+from refgrad.contracts.tools.axes import Choice, products, singles
 from refgrad.contracts.tools.losses import EXACT_TABLE, Quadratic, Quartic, Table
 from refgrad.contracts.tools.solve import checked_solve
-from refgrad.contracts.tools.terms import Terms, terms
+from refgrad.contracts.tools.terms import Measured, Terms, measured, settled, terms
 
 __all__ = [
-    "EXACT_TABLE", "Answer", "NotApplicable", "Quadratic", "Quartic", "Table", "Terms", "Variant", "checked_solve",
-    "terms",
+    "EXACT_TABLE", "Answer", "Choice", "Measured", "NotApplicable", "Quadratic", "Quartic", "Table", "Terms", "Variant",
+    "checked_solve", "measured", "products", "settled", "singles", "terms",
 ]  # fmt: skip

@@ -47,6 +47,9 @@ class Variant:
         Where it was seen, or where it is the method itself.
     answer : callable
         Takes the contract's arguments, as exact arrays, and returns an `Answer` or raises `NotApplicable`.
+    declare : str
+        For a convention that may be declared: the options of the command line that do, such as
+        ``--param reduction=sum``.
     """
 
     name: str
@@ -54,3 +57,4 @@ class Variant:
     meaning: str
     references: tuple[str, ...]
     answer: Callable[..., Answer]
+    declare: str = ""

@@ -105,6 +105,8 @@ class Loss(Protocol):
 class Quartic:
     """``mean_n (x_n . theta - y_n)^4 / 4``: the *mean* over the batch, with the factor 1/4.
 
+    Powers, not products: on `Terms` a power is one term, whose size is not that of what cancelled inside it.
+
     Its Hessian depends on theta, so that a Hessian taken at the wrong iterate, or two applied in the wrong order,
     change the answer.
 
@@ -121,19 +123,19 @@ class Quartic:
     def __call__(self, theta: Array, batch: Any) -> Scalar:
         X, y = batch
         r = X @ theta - y
-        return self.xp.sum(r * r * r * r) / (4 * y.shape[0])
+        return self.xp.sum(r**4) / (4 * y.shape[0])
 
     def grad(self, theta: Array, batch: Any) -> Array:
         """``mean_n r_n^3 x_n`` with ``r_n = x_n . theta - y_n``, shape (d,)."""
         X, y = batch
         r = X @ theta - y
-        return X.T @ (r * r * r) / y.shape[0]
+        return X.T @ r**3 / y.shape[0]
 
     def hvp(self, theta: Array, batch: Any, v: Array) -> Array:
         """``mean_n 3 r_n^2 (x_n . v) x_n``, shape (d,)."""
         X, y = batch
         r = X @ theta - y
-        return X.T @ (3 * r * r * (X @ v)) / y.shape[0]
+        return X.T @ (3 * r**2 * (X @ v)) / y.shape[0]
 
     def third(self, theta: Array, batch: Any, u: Array) -> Array:
         """``mean_n 6 r_n (x_n . u)^2 x_n``, shape (d,): the third derivative by theta, twice along `u`."""
