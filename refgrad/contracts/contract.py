@@ -83,6 +83,8 @@ class Failure:
         What was found, for the reader of the test.
     field : str or None
         The attribute of a result object that holds the output.
+    came : str or None
+        The dtype that came, if it is that which is wrong.
     """
 
     import_line: str
@@ -95,6 +97,7 @@ class Failure:
     got: Sequence[float] | None
     comment: str
     field: str | None = None
+    came: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 from refgrad.contracts.contract import Contract, Failure
 from refgrad.contracts.inline import Written, definitions
 from refgrad.errors import UsageError
 
-__all__ = ["Dialect", "expected_values", "regression", "test_source"]
+__all__ = ["Dialect", "expected_values", "regression", "shows", "test_source"]
 
 
 IMPORTS = {
@@ -135,6 +139,30 @@ def regression(contract: Contract, failure: Failure) -> str | None:
     return test_source(dialect, failure, "_".join(map(str, (contract.name, *contract.options.values()))), body)
 
 
+def shows(contract: Contract, failure: Failure) -> bool:
+    """Whether the test fails on the output that came and passes on the truth, both replayed on NumPy arrays."""
+    source = regression(contract, replace(failure, import_line="", framework="numpy"))
+    if source is None or failure.got is None:
+        return False
+    shape = contract.shape(failure.problem.inputs)
+
+    def passes(values: Sequence[float], dtype: str) -> bool:
+        output: Any = np.array(values, dtype).reshape(shape)
+        result = SimpleNamespace(**{failure.field: output}) if failure.field else output
+        scope: dict[str, Any] = {"subject": lambda *arguments: result}
+        exec(compile(source, "<regression test>", "exec"), scope)
+        (test,) = (value for name, value in scope.items() if name.startswith("test_"))
+        try:
+            test()
+        except AssertionError:
+            return False
+        return True
+
+    came = failure.came or failure.dtype
+    came = came if came in np.sctypeDict else "float16"  # bfloat16, which NumPy has not
+    return passes(expected_values(failure.truth), failure.dtype) and not passes(failure.got, came)
+
+
 def _arguments(contract: Contract, failure: Failure, dialect: Dialect) -> list[str]:
     """The statements that define the names in the contract's signature; raises where one of them cannot be written."""
     call = ast.parse(contract.signature, mode="eval").body
@@ -177,11 +205,13 @@ def test_source(dialect: Dialect, failure: Failure, title: str, body: Iterable[s
     if failure.got is not None:
         notes += textwrap.wrap(f"It returned {[float(value) for value in failure.got]}.", 110)
     lines = [f"# {note}" for note in notes]
+    output = f"result.{failure.field}" if failure.field else "result"
     for statement in body:
         if statement == "VALUES":
-            output = f"result.{failure.field}" if failure.field else "result"
             statement = f"values = {output}.tolist() if hasattr({output}, 'tolist') else [float(x) for x in {output}]"
         lines += statement.splitlines()
+        if failure.came is not None and statement.startswith("result = "):
+            lines.append(f"assert str({output}.dtype).endswith({failure.dtype!r}), {output}.dtype")
     identifier = re.sub(r"\W", "_", failure.name)
     function = f"def test_{identifier}_computes_the_{title}():\n" + textwrap.indent("\n".join(lines), "    ")
     return f"{dialect.imports}\n{failure.import_line}\n\n\n{function}\n"

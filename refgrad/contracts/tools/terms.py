@@ -18,6 +18,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Sequence
+from types import FunctionType, ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -240,7 +241,7 @@ class Measured:
     ----------
     plain : callable
         The formula. Arrays among its arguments may lie in lists, tuples and dicts, and in the attributes of objects
-        that are handed in, such as a loss.
+        that are handed in, such as a loss; what a function has captured stays as it is.
     """
 
     def __init__(self, plain: Callable[..., Array]) -> None:
@@ -272,8 +273,11 @@ def _rounded(x: Any) -> Any:
         return type(x)(map(_rounded, x))
     if isinstance(x, dict):
         return {name: _rounded(value) for name, value in x.items()}
-    if type(x).__module__.startswith("refgrad.contracts.") and hasattr(x, "__dict__"):
-        other = copy.copy(x)
-        vars(other).update({name: _rounded(value) for name, value in vars(x).items()})
-        return other
-    return x
+    if not hasattr(x, "__dict__") or isinstance(x, (type, FunctionType, ModuleType, Backend)):
+        return x
+    attributes = {name: _rounded(value) for name, value in vars(x).items()}
+    if all(value is attributes[name] for name, value in vars(x).items()):
+        return x
+    other = copy.copy(x)
+    vars(other).update(attributes)
+    return other
