@@ -15,7 +15,7 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from refgrad.errors import MissingExtra, UsageError
@@ -124,6 +124,8 @@ def _verify_options(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, metavar="N")
     add("--max-examples", type=int, default=100, metavar="N", help="problems in the sweep (default 100)")
     add("--timeout", type=float, default=10.0, metavar="S", help="seconds for each call (default 10)")
+    add("--budget", type=float, metavar="S", help="seconds for the whole run; what ran by then is graded")
+    add("--strict", action="store_true", help="make a failure of what it refuses, such as tasks of unequal sizes")
     parser.set_defaults(run=_verify)
 
 
@@ -140,6 +142,8 @@ def _verify(options: argparse.Namespace) -> int:
         folder = os.path.dirname(options.json) or "."
         if os.path.isdir(options.json) or not os.access(folder, os.W_OK):
             raise UsageError(f"--json: cannot write {options.json}: name a file in a folder that exists")
+        with suppress(FileNotFoundError):  # a report from before would read as this run's if it were interrupted
+            os.unlink(options.json)
     twice = set(dict(options.param)) & set(dict(options.vary))
     if twice:
         raise UsageError(f"--param and --vary both set {', '.join(sorted(twice))}; leave one of them out")
@@ -155,6 +159,8 @@ def _verify(options: argparse.Namespace) -> int:
             max_examples=options.max_examples,
             seed=options.seed,
             timeout=options.timeout,
+            budget=options.budget,
+            strict=options.strict,
             progress=progress,
         )
     show(report, Console(highlight=False))
@@ -251,7 +257,6 @@ def _contracts(options: argparse.Namespace) -> int:
 
     sweep.require_packages()
     from refgrad import contracts
-    from refgrad.contracts.contract import Family
 
     if options.name is None:
         known = contracts.contracts()
@@ -260,9 +265,13 @@ def _contracts(options: argparse.Namespace) -> int:
             print(textwrap.fill(f"{name:{width}}  {contract.summary}", 110, subsequent_indent=" " * (width + 2)))
         return 0
     found, params = contracts.get(options.name), dict(options.param)
-    if params and not isinstance(found, Family):
-        raise UsageError(f"{found.name} is one contract: it has no options, and got {', '.join(params)}")
-    _describe(found.choose(params)[0] if params and isinstance(found, Family) else found)
+    if not params:
+        _describe(found)
+        return 0
+    member, left = found.choose(params)
+    if left:
+        raise UsageError(f"{found.name} has no option or convention {', '.join(left)}")
+    _describe(member)
     return 0
 
 
@@ -281,6 +290,12 @@ def _describe(contract: Contract | Family) -> None:
         _paragraph(f"{name:8} {meaning}", hanging=" " * 9)
     if isinstance(contract, Contract) and contract.certificate:
         _paragraph(f"iterative subjects are judged by their {contract.certificate}: see --vary and --promise")
+    if isinstance(contract, Contract):
+        for name, allowed in contract.conventions.items():
+            _paragraph(f"--param {name}=... declares a convention: {' or '.join(map(str, allowed))}", hanging=" " * 9)
+        if contract.wide is not None:
+            covered = ", ".join(_range(name, values) for name, values in contract.wide.ranges.items())
+            _paragraph(f"covers   {covered}", hanging=" " * 9)
     if contract.example:
         print("\n  A NumPy function that conforms, to begin from\n")
         print(textwrap.indent(contract.example, "    "))
@@ -298,6 +313,12 @@ def _describe(contract: Contract | Family) -> None:
     print(f"\n  Choices; refgrad contracts {contract.name}{stated} shows one in full")
     for choice, meaning in contract.members.items():
         _paragraph(f"{choice}: {meaning}", "    ", "  ")
+
+
+def _range(name: str, values: Sequence[Any]) -> str:
+    """One property of a contract's problems, and what a pass covers of it."""
+    words = f"{values[0]} to {values[-1]}" if isinstance(values, range) else ", ".join(map(str, values))
+    return f"{name.replace('_', ' ')} {words}"
 
 
 def _paragraph(text: str, indent: str = "  ", hanging: str = "") -> None:

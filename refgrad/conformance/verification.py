@@ -15,10 +15,11 @@ from refgrad import __version__, contracts
 from refgrad.accuracy import LIMIT, UNIT_ROUNDOFF
 from refgrad.conformance.judging import sweep
 from refgrad.conformance.judging.certificate import check_options
+from refgrad.conformance.judging.finding import Finding, exit_code
 from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Run
 from refgrad.conformance.judging.shrink import counterexample, regression_test
-from refgrad.conformance.judging.verdict import Finding, exit_code, find
+from refgrad.conformance.judging.verdict import find
 from refgrad.conformance.report.report import Report
 from refgrad.conformance.subject import targets
 from refgrad.conformance.subject.process import ChildSubject, LocalSubject, NotRunnable, Subject
@@ -42,6 +43,8 @@ def verify(
     max_examples: int = 100,
     seed: int = 0,
     timeout: float = 10.0,
+    budget: float | None = None,
+    strict: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """What `target` computes, judged by `contract` on exact truth.
@@ -70,6 +73,11 @@ def verify(
         Equal seeds give equal runs.
     timeout : float
         Seconds for each call in a child process; importing has a limit of its own, 60 seconds.
+    budget : float, optional
+        Seconds for all of the sweep and the search for a smallest input; what ran by then is graded.
+    strict : bool
+        Whether it is a failure to raise on all problems of one group that the contract names, such as tasks of unequal
+        sizes, and only there. Otherwise the rest is graded, and the report says what is refused.
     progress : callable, optional
         Called as ``progress(done, planned)``.
 
@@ -84,20 +92,25 @@ def verify(
     if isinstance(contract, str):
         contract = contracts.get(contract)
     contract, params = _chosen(contract, params or {})
-    _check(backend, dtype, max_examples, timeout)
+    _check(backend, dtype, max_examples, timeout, budget)
     check_options(contract, vary, promise)
     subject = _subject(target, contract, backend, dtype, dict(params or {}), timeout)
-    run = Run(subject, Referee(contract, dtype, seed), max_examples, seed, vary, promise, progress)
+    run = Run(subject, Referee(contract, dtype, seed), max_examples, seed, vary, promise, progress, budget)
     with subject:
         try:
             subject.start()
         except NotRunnable as error:
             finding = Finding("not-run", f"{subject.name} could not be run: {error}")
             return _report(run, finding, {"outcomes": {error.kind: 1}})
-        run.sweep()
-        finding = find(run)
-        example = counterexample(run, finding)
-        test = regression_test(run, finding, example) if example else None
+        try:
+            run.sweep()
+            finding = find(run, strict)
+            example = counterexample(run, finding)
+            test = regression_test(run, finding, example) if example else None
+        except KeyboardInterrupt:
+            done = len(run.records) + len(run.troubles)
+            finding = Finding("interrupted", f"interrupted after {done} of {run.planned} problems")
+            return _report(run, finding, {})
         return _report(run, finding, {"counterexample": example, "regression_test": test})
 
 
@@ -114,7 +127,7 @@ def assert_conforms(target: str | Callable[..., Any], contract: str | Contract |
     verify(target, contract, **options).raise_for_failure()
 
 
-def _check(backend: str, dtype: str, max_examples: int, timeout: float) -> None:
+def _check(backend: str, dtype: str, max_examples: int, timeout: float, budget: float | None) -> None:
     if backend not in _BACKENDS:
         raise UsageError(f"expected a backend, one of {', '.join(_BACKENDS)}; got {backend!r}")
     if dtype not in UNIT_ROUNDOFF:
@@ -123,6 +136,8 @@ def _check(backend: str, dtype: str, max_examples: int, timeout: float) -> None:
         raise UsageError(
             f"expected a number of examples >= 0 and a finite timeout > 0 seconds; got {max_examples} and {timeout}"
         )
+    if budget is not None and not 0 < budget < math.inf:
+        raise UsageError(f"expected a budget, a finite number of seconds > 0; got {budget}")
 
 
 def _subject(
@@ -152,6 +167,13 @@ def _subject(
     return ChildSubject(contract, target, backend, dtype, params, timeout=timeout)
 
 
+def _covered(run: Run) -> dict[str, list[Any]]:
+    """For each property of the problems that were judged, what they cover."""
+    wide = run.referee.contract.wide
+    judged = [r.problem.inputs for r in run.records if r.judgement.verdict != "unknown"]
+    return {} if wide is None else wide.covered(judged)
+
+
 def _report(run: Run, finding: Finding, more: Mapping[str, Any]) -> Report:
     subject, contract = run.subject, run.referee.contract
     judged = [(r.problem, r.judgement) for r in run.records if r.judgement.verdict != "unknown"]
@@ -174,6 +196,9 @@ def _report(run: Run, finding: Finding, more: Mapping[str, Any]) -> Report:
         "numbers": {"worst_ratio": finite, "limit": LIMIT, "calls": subject.calls},
         "certificate": finding.certificate,
         "advice": finding.advice,
+        "refuses": finding.refuses,
+        "covered": _covered(run),
+        "mutated": sorted(run.mutated),
         "seed": run.seed,
         "isolation": subject.isolation,
         "environment": {

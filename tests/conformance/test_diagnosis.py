@@ -7,7 +7,8 @@ import pytest
 
 from refgrad.accuracy import UNIT_ROUNDOFF
 from refgrad.conformance import verify
-from refgrad.conformance.judging.diagnosis import constant_factor, diagnose
+from refgrad.conformance.judging.diagnosis import diagnose
+from refgrad.conformance.judging.factor import constant_factor
 from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Candidates, Record
 from refgrad.contracts.contract import Problem

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
-from refgrad.accuracy import LIMIT
-from refgrad.conformance.judging.referee import Referee, fractions
+from refgrad.conformance.judging.groups import in_common
+from refgrad.conformance.judging.referee import Referee, key
 from refgrad.conformance.judging.run import Record
 from refgrad.contracts.tools.answer import Variant
 
-__all__ = ["Diagnosis", "constant_factor", "diagnose"]
+__all__ = ["ENOUGH", "Diagnosis", "Partial", "diagnose", "failures", "partial"]
 
 ENOUGH = 3
 
@@ -76,7 +73,7 @@ def diagnose(referee: Referee, records: Sequence[Record], among: Sequence[Varian
     list of Diagnosis
         Those that explain the most: a formula for two tasks gives way to one that fits all failures.
     """
-    failing = [r for r in records if r.judgement.verdict == "failed"]
+    failing = failures(records)
     passing = [r for r in records if r.judgement.verdict == "passed"]
     found = []
     for variant in among:
@@ -90,57 +87,56 @@ def diagnose(referee: Referee, records: Sequence[Record], among: Sequence[Varian
         else:
             if evidence >= min(ENOUGH, max(1, len(failing))):
                 against = sum(referee.matches(r.problem, r.value, variant) is False for r in passing)
-                found.append(
-                    Diagnosis(
-                        variant.name,
-                        variant.formula,
-                        variant.meaning,
-                        variant.references,
-                        evidence,
-                        len(failing),
-                        silent,
-                        against,
-                        variant,
-                    )
-                )
+                found.append(_diagnosis(variant, evidence, len(failing), silent, against))
     fewest = min((d.silent for d in found), default=0)
     return [d for d in found if d.silent == fewest]
 
 
-def constant_factor(referee: Referee, records: Sequence[Record]) -> Diagnosis | None:
-    """The constant c, if every output is c times the truth: a missing or extra factor that has no name."""
-    values = [r for r in records if r.judgement.verdict != "unknown" and referee.contract.error is None]
-    failing = [r for r in values if r.judgement.verdict == "failed"]
-    truths = [referee.truth(r.problem) for r in failing]
-    if len(failing) < ENOUGH or any(t is None for t in truths):
-        return None
-    largest = [(max(abs(m) for m in t.middle), r, t) for r, t in zip(failing, truths, strict=True) if t is not None]
-    _, record, truth = max(largest, key=lambda item: item[0])
-    i = int(np.argmax([abs(float(m)) for m in truth.middle]))
-    if not truth.middle[i]:
-        return None
-    measured = fractions(record.value).ravel()[i] / truth.middle[i]
-    factor = measured.limit_denominator(64)
-    slack = LIMIT * referee.attainable(record.problem) / abs(truth.middle[i])
-    if abs(factor - measured) > (1 + abs(factor)) * slack:
-        factor = measured
-    if factor in (0, 1) or not all(_fits_scaled(referee, r, factor) for r in values):
-        return None
-    number = str(factor) if factor.denominator <= 64 else f"{float(factor):.6g}"
+@dataclass(frozen=True)
+class Partial:
+    """A formula that fits some of the failures, which have something in common.
+
+    Attributes
+    ----------
+    diagnosis : Diagnosis
+        With the number of failures that it reproduces.
+    where : str
+        What these have in common and the other failures have not.
+    rest : list of Record
+        The other failures.
+    """
+
+    diagnosis: Diagnosis
+    where: str
+    rest: list[Record]
+
+
+def partial(referee: Referee, records: Sequence[Record], among: Sequence[Variant]) -> Partial | None:
+    """The variant that fits the most failures of those that fit all failures with something in common."""
+    failing, best = failures(records), None
+    passing = [r for r in records if r.judgement.verdict == "passed"]
+    for variant in among:
+        fits = [r for r in failing if referee.matches(r.problem, r.value, variant)]
+        if len(fits) < ENOUGH:
+            continue
+        rest = [r for r in failing if not any(r is f for f in fits)]
+        if not rest or (best is not None and len(rest) >= len(best.rest)):
+            continue
+        where = in_common(referee.contract, [r.problem for r in fits], [r.problem for r in rest])
+        evidence = sum(referee.differs(r.problem, variant) for r in fits)
+        if where is None or evidence < ENOUGH:
+            continue
+        against = sum(referee.matches(r.problem, r.value, variant) is False for r in passing)
+        best = Partial(_diagnosis(variant, len(fits), len(failing), 0, against), where, rest)
+    return best
+
+
+def failures(records: Sequence[Record]) -> list[Record]:
+    """The failures, those that are cheap to judge first."""
+    return sorted((r for r in records if r.judgement.verdict == "failed"), key=lambda r: len(key(r.problem)))
+
+
+def _diagnosis(variant: Variant, evidence: int, failures: int, silent: int, against: int) -> Diagnosis:
     return Diagnosis(
-        "scaled",
-        f"{number} * f",
-        f"computes {number} times what the contract says, on every problem",
-        (),
-        len(failing),
-        len(failing),
+        variant.name, variant.formula, variant.meaning, variant.references, evidence, failures, silent, against, variant
     )
-
-
-def _fits_scaled(referee: Referee, record: Record, factor: Fraction) -> bool:
-    truth = referee.truth(record.problem)
-    if truth is None:
-        return False
-    y = fractions(record.value).ravel()
-    error = max((abs(v - factor * m) for v, m in zip(y, truth.middle, strict=True)), default=Fraction(0))
-    return error <= LIMIT * (1 + abs(factor)) * referee.attainable(record.problem)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -24,6 +24,7 @@ from refgrad.backend import of
 from refgrad.contracts.contract import Contract, Problem
 from refgrad.contracts.tools.answer import Answer, NotApplicable, Variant
 from refgrad.contracts.tools.losses import EXACT_TABLE
+from refgrad.contracts.tools.terms import Terms, terms
 from refgrad.errors import Inconclusive, NotRational, SingularMatrix, Undecided
 from refgrad.tree import flatten
 from refgrad.typing import Array
@@ -65,6 +66,21 @@ class ExactFramework:
         if self.signs is None:
             return values
         return Fraction(values) * (1 + self.signs.choice((-1, 1)) * self.relative)
+
+
+class FloatFramework:
+    """The numbers of a problem as `Terms` of float64: formulas in plain arithmetic give value and magnitude."""
+
+    xp: Any = EXACT_TABLE
+
+    def array(self, values: Any) -> Terms:
+        return terms(np.array(values, float))
+
+    def labels(self, values: Any) -> np.ndarray:
+        return np.array(values, np.int64)
+
+    def scalar(self, value: float) -> Terms:
+        return terms(np.array(value, float))
 
 
 @dataclass(frozen=True)
@@ -138,6 +154,7 @@ class Referee:
         self._arguments: dict[tuple[str, int | None], tuple[Any, ...]] = {}
         self._truths: dict[tuple[str, str], Truth | None] = {}
         self._attainable: dict[tuple[str, str], Fraction] = {}
+        self._rough: dict[tuple[str, str], tuple[np.ndarray, float] | None] = {}
 
     def arguments(self, problem: Problem, pattern: int | None = None) -> tuple[Any, ...]:
         """The exact arguments of a problem; with a pattern, each number a unit roundoff away."""
@@ -213,6 +230,8 @@ class Referee:
 
     def matches(self, problem: Problem, value: np.ndarray, variant: Variant) -> bool | None:
         """Whether an output is what `variant` gives, up to attainable error; None where the variant has no answer."""
+        if not self.plausible(problem, value, variant):
+            return False
         truth = self.truth(problem, variant)
         if truth is None or truth.low.size != value.size:
             return None
@@ -220,6 +239,34 @@ class Referee:
         if high <= LIMIT * self.floor(problem, variant):
             return True
         return low <= LIMIT * self.attainable(problem, variant)
+
+    def plausible(self, problem: Problem, value: np.ndarray, variant: Variant) -> bool:
+        """Whether floats leave open that `variant` gives this output: much cheaper than the truth, and never sure.
+
+        Only a formula in plain arithmetic can be evaluated in float64. It is ruled out by what is far more than the
+        rounding errors of any such evaluation.
+        """
+        plain = getattr(variant.answer, "plain", None)
+        if plain is None:
+            return True
+        place = (key(problem), variant.name)
+        if place not in self._rough:
+            arguments = self.contract.arguments(problem.inputs, FloatFramework())
+            try:
+                with np.errstate(all="ignore"):
+                    found = terms(plain(*arguments))
+                self._rough[place] = (
+                    np.asarray(found.value, float),
+                    np.max(np.asarray(found.magnitude, float), initial=0.0),
+                )
+            except Exception:  # the exact evaluation says what is the matter, if anything is
+                self._rough[place] = None
+        rough = self._rough[place]
+        if rough is None or rough[0].size != value.size or not np.isfinite(rough[0]).all():
+            return True
+        y, v = value.ravel(), rough[0].ravel()
+        slack = 1e-3 * max(np.max(np.abs(v), initial=0.0), np.max(np.abs(y), initial=0.0))
+        return bool(np.max(np.abs(y - v), initial=0.0) <= slack + 2**16 * float(self.unit) * rough[1])
 
     def apart(self, problem: Problem, variant: Variant) -> Fraction:
         """A lower bound of how far a variant's answer is from right; 0 where it has none that is known."""
@@ -255,7 +302,9 @@ class Referee:
         near = (_evaluate(function, self.arguments(problem, pattern), wide) for pattern in range(PATTERNS))
         middles = [there.middle.tolist() for there in near if there is not None]
         smallest = accuracy.SMALLEST[self.dtype]
-        return accuracy.attainable(base.middle.tolist(), middles, self.unit, base.magnitude, smallest)
+        found = accuracy.attainable(base.middle.tolist(), middles, self.unit, base.magnitude, smallest)
+        # where every term is zero, two roundings of a number of the size of the inputs are no error
+        return found if base.magnitude else max(found, self.unit**2 * _largest(problem.inputs))
 
     def _remember(self, problem: Problem, name: str, function: Callable[..., Answer]) -> Truth | None:
         place = (key(problem), name)
@@ -302,6 +351,15 @@ def _nearest(v: float, exactly: Fraction, low: Fraction, high: Fraction, dtype: 
         return False
     below, above = (Fraction(float(np.nextafter(kind(v), kind(side)))) for side in (-np.inf, np.inf))
     return bool((below + exactly) / 2 <= low and high <= (exactly + above) / 2)
+
+
+def _largest(values: Any) -> Fraction:
+    """The largest absolute value among nested lists and dicts of numbers."""
+    if isinstance(values, Mapping):
+        values = list(values.values())
+    if isinstance(values, (list, tuple)):
+        return max((_largest(v) for v in values), default=Fraction(0))
+    return abs(Fraction(values)) if isinstance(values, (int, float)) and math.isfinite(values) else Fraction(0)
 
 
 def quotient(error: Fraction, unit: Fraction) -> float:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging import sweep
 from refgrad.conformance.judging.certificate import Setting, relative
-from refgrad.conformance.judging.referee import Judgement, Referee
+from refgrad.conformance.judging.referee import Judgement, Referee, fractions
 from refgrad.conformance.subject.outcome import FATAL, Outcome
 from refgrad.conformance.subject.process import StopRun, Subject
 from refgrad.contracts.contract import Problem
@@ -22,6 +25,9 @@ __all__ = ["NOT_RUN", "Candidates", "Record", "Run", "Trouble"]
 NOT_RUN = ("raised", *FATAL)
 VARIED = 24
 ENOUGH = 3
+SEPARATING = 3
+REPEATED = 6
+"""Problems that are called again, twice each and in another order, when all others have been."""
 
 
 @dataclass
@@ -77,6 +83,8 @@ class Run:
     vary, promise : dict or None
         For iterative subjects; see `refgrad.conformance.verification.verify`.
     progress : callable or None
+    budget : float or None
+        Seconds for the sweep and for what is made of it.
 
     Attributes
     ----------
@@ -88,6 +96,12 @@ class Run:
         With `vary`, the certificates at each setting.
     stopped : bool
         Whether three crashes or timeouts in a row ended the run.
+    late : bool
+        Whether the budget ended the run.
+    stateful : str
+        What a later call on an input of before gave, if it was not the same; else empty.
+    mutated : set of str
+        Arguments that the subject has changed.
     """
 
     def __init__(
@@ -99,6 +113,7 @@ class Run:
         vary: Mapping[str, Sequence[float]] | None = None,
         promise: Mapping[str, float] | None = None,
         progress: Callable[[int, int], None] | None = None,
+        budget: float | None = None,
     ) -> None:
         self.subject, self.referee, self.seed = subject, referee, seed
         self.vary, self.promise = dict(vary or {}), dict(promise or {})
@@ -107,11 +122,16 @@ class Run:
         self.troubles: list[Trouble] = []
         self.candidates = Candidates(referee)
         self.settings: list[Setting] = []
-        self.stopped = False
+        self.stopped = self.late = False
+        self.stateful = ""
+        self.mutated: set[str] = set()
+        self.budget = budget
+        self._deadline = None if budget is None else time.monotonic() + budget
         self._progress = progress or (lambda done, planned: None)
 
     def sweep(self) -> None:
-        """Run the planned problems; with few failures, look for more of them."""
+        """Run the planned problems; with few failures, look for more of them; at last, repeat some calls."""
+        self._progress(0, self.planned)
         problems = list(sweep.problems(self.referee.contract, self.planned, self.seed, dtype=self.referee.dtype))
         if self.vary:
             self._settings(problems)
@@ -123,18 +143,63 @@ class Run:
             more = list(sweep.problems(self.referee.contract, self.planned, self.seed + 1, kinds, self.referee.dtype))
             self.planned += len(more)
             self._over(more, self.planned)
+        elif not failing:
+            self._separate()
+        self._repeat()
+
+    def out_of_time(self) -> bool:
+        """Whether the budget is used up."""
+        return self._deadline is not None and time.monotonic() > self._deadline
 
     def call(self, problem: Problem) -> Outcome:
-        """One call; a value that fails the contract, or is not finite, must come again the same."""
+        """One call; a value that fails the contract, or is not finite, must come again, as far as floats allow."""
         outcome = self.subject.call(problem.inputs)
+        self.mutated.update(outcome.mutated)
         if outcome.kind == "not_finite" or (outcome.value is not None and self._fails(problem, outcome)):
             again = self.subject.call(problem.inputs)
-            if not outcome.same_bits(again):
-                other = again.value.tolist() if again.value is not None else again.message or again.kind
-                first = outcome.value.tolist() if outcome.value is not None else outcome.message
-                message = f"two calls on the same input gave {first} and {other}"
+            if not self.same(problem, outcome, again):
+                message = f"two calls on the same input gave {_shown(outcome)} and {_shown(again)}"
                 return Outcome("nondeterministic", message, dtype=outcome.dtype)
         return outcome
+
+    def same(self, problem: Problem, one: Outcome, other: Outcome) -> bool:
+        """Whether two outcomes are of one kind, and values no further apart than rounding may put them."""
+        if one.same_bits(other):
+            return True
+        if one.value is None or other.value is None or {one.kind, other.kind} != {"value"}:
+            return False
+        apart = np.abs(fractions(one.value) - fractions(other.value)).ravel()
+        return max(apart, default=Fraction(0)) <= LIMIT * self.referee.attainable(problem)
+
+    def _repeat(self) -> None:
+        """Call some problems again, the last first and each twice: a subject that keeps state answers otherwise."""
+        records = [r for r in self.records if r.problem.kind != "wide"]
+        chosen = records[:: max(1, len(records) // REPEATED)][:REPEATED]
+        try:
+            for record in reversed(chosen):
+                for _ in range(2):
+                    if self.out_of_time():
+                        return
+                    first, later = Outcome("value", value=record.value), self.subject.call(record.problem.inputs)
+                    if not self.same(record.problem, first, later):
+                        self.stateful = (
+                            f"the same input gave {_shown(first)} at first and {_shown(later)} after other calls"
+                        )
+                        return
+        except StopRun:
+            self.stopped = True
+
+    def _separate(self) -> None:
+        """Run further problems until no variant agrees with the contract on all of them, or there is no hope."""
+        for attempt in range(1, SEPARATING + 1):
+            if not self.candidates.remaining or self.out_of_time() or not self.records or self.troubles:
+                return
+            count, seed = max(self.planned, VARIED), self.seed + attempt
+            drawn = sweep.problems(self.referee.contract, count, seed, dtype=self.referee.dtype)
+            alike = self.candidates.remaining
+            more = [p for p in drawn if any(self.referee.differs(p, v) for v in alike)][:ENOUGH]
+            self.planned += len(more)
+            self._over(more, self.planned)
 
     def outcomes(self) -> dict[str, int]:
         """How many problems ended in which outcome."""
@@ -153,6 +218,9 @@ class Run:
     def _over(self, problems: Sequence[Problem], total: int) -> None:
         try:
             for problem in problems:
+                if self.out_of_time():
+                    self.late = True
+                    return
                 outcome = self.call(problem)
                 if outcome.kind != "value" or outcome.value is None:
                     self.troubles.append(Trouble(problem, outcome))
@@ -173,7 +241,7 @@ class Run:
             self._over(problems, len(problems) * len(values))
             if self.records:
                 self.settings.append(Setting.of(value, self.gaps()))
-            if self.stopped or self.troubles:  # which another setting does not undo
+            if self.stopped or self.late or self.troubles:  # which another setting does not undo
                 return
 
     def gaps(self) -> list[float]:
@@ -186,3 +254,11 @@ class Run:
     def _fails(self, problem: Problem, outcome: Outcome) -> bool:
         assert outcome.value is not None
         return self.referee.judge(problem, outcome.value).verdict == "failed"
+
+
+def _shown(outcome: Outcome) -> str:
+    """The numbers of an outcome, few enough to be read, or what it was in place of them."""
+    if outcome.value is None:
+        return outcome.message or outcome.kind
+    numbers = [f"{v:.9g}" for v in outcome.value.ravel()[:6]]
+    return f"[{', '.join(numbers)}{', ...' if outcome.value.size > 6 else ''}]"

@@ -15,14 +15,14 @@ import numpy as np
 from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging import sweep
 from refgrad.conformance.judging.certificate import breaks, size
+from refgrad.conformance.judging.finding import Finding, exit_code
 from refgrad.conformance.judging.referee import Judgement, Truth, key
 from refgrad.conformance.judging.run import Run
-from refgrad.conformance.judging.verdict import Finding, exit_code
 from refgrad.conformance.subject import targets
 from refgrad.conformance.subject.outcome import FATAL, Outcome
 from refgrad.conformance.subject.process import StopRun
 from refgrad.contracts.contract import Failure, Problem
-from refgrad.contracts.regression import regression
+from refgrad.contracts.regression import regression, shows
 
 __all__ = ["counterexample", "regression_test"]
 
@@ -30,12 +30,12 @@ __all__ = ["counterexample", "regression_test"]
 def counterexample(run: Run, finding: Finding) -> dict[str, Any] | None:
     """The smallest failing input, what came and what is exact; None where nothing failed.
 
-    The keys are ``kind, inputs, outcome, message, got, got_hex, expected, error, attainable, measure, ratio, field``;
-    numbers that are not known are None.
+    The keys are ``kind, inputs, outcome, message, got, got_hex, expected, error, attainable, measure, ratio, field,
+    dtype``; numbers that are not known are None.
     """
     failing = [r.problem for r in run.records if r.judgement.verdict == "failed"]
-    if failing and _breaks_promise(run, finding):
-        breaking = [r.problem for r in run.records if _breaks(run, r.problem, r.value)]
+    breaking = [r.problem for r in run.records if _breaks(run, r.problem, r.value)] if run.promise else []
+    if breaking and _breaks_promise(run, finding):
         problem = _shrunk(run, breaking, lambda p: _breaks(run, p, run.subject.call(p.inputs).value))
     elif failing and exit_code(finding.grade) != 0:
         clear = [r.problem for r in run.records if r.judgement.clear]
@@ -80,8 +80,11 @@ def regression_test(run: Run, finding: Finding, example: Mapping[str, Any]) -> s
         tolerance = run.promise[str(contract.certificate)] * float(size(run.referee, problem))
     got = np.ravel(example["got"]).tolist()
     field = contract.result_field if example["field"] else None
-    failure = Failure(line, name, subject.framework, subject.dtype, problem, truth, tolerance, got, comment, field)
-    return regression(contract, failure)
+    came = example["dtype"] if example["outcome"] == "wrong_dtype" else None
+    failure = Failure(
+        line, name, subject.framework, subject.dtype, problem, truth, tolerance, got, comment, field, came
+    )
+    return regression(contract, failure) if shows(contract, failure) else None
 
 
 def _shrunk(run: Run, seen: list[Problem], predicate: Callable[[Problem], bool]) -> Problem:
@@ -90,7 +93,7 @@ def _shrunk(run: Run, seen: list[Problem], predicate: Callable[[Problem], bool])
 
     def guarded(problem: Problem) -> bool:
         try:
-            return predicate(problem)
+            return not run.out_of_time() and predicate(problem)
         except StopRun:
             return False
 
@@ -158,6 +161,7 @@ def _describe(run: Run, problem: Problem, outcome: Outcome) -> dict[str, Any]:
         "measure": referee.contract.certificate or "error",
         "ratio": _finite(referee.ratio(problem, judgement)) if judged else None,
         "field": outcome.field,
+        "dtype": outcome.dtype,
     }
 
 

@@ -30,7 +30,7 @@ class Report:
         ``exact``, ``accurate``, ``converging``, ``variant:NAME``, ``wrong``, ``unstable``, ``borderline``,
         ``inconclusive``, ``not-run`` or ``nothing-ran``.
     exit_code : int
-        0 conforms, 1 does not, 3 could not be run, 4 undecided, 5 nothing ran.
+        0 conforms, 1 does not, 3 could not be run, 4 undecided, 5 nothing ran, 130 interrupted.
     diagnosis : str or None
         The name of the formula that the subject computes instead; names joined by " or " if several fit.
     summary : str
@@ -55,6 +55,13 @@ class Report:
         Source of a test that runs without refgrad.
     advice : str
         What to do next.
+    refuses : str
+        The group of problems on which the subject raises, and only there; empty if it takes everything.
+    covered : dict of str to list
+        What the judged problems cover, generated from them: for each property the smallest and the largest number, or
+        every word.
+    mutated : list of str
+        Arguments that the subject has changed in place.
     seed : int
     isolation : str
         ``"process"``, or ``"none"`` for a function that only the calling process can reach.
@@ -82,6 +89,9 @@ class Report:
     counterexample: Mapping[str, Any] | None = None
     regression_test: str | None = None
     advice: str = ""
+    refuses: str = ""
+    covered: Mapping[str, Any] = field(default_factory=dict)
+    mutated: list[str] = field(default_factory=list)
     environment: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -170,7 +180,19 @@ def _counts(report: Report) -> list[str]:
     elif worst is not None:
         limit = report.numbers["limit"]
         lines.append(f"worst error {_short(worst)} times what floats allow (limit {limit}); seed {report.seed}")
+    if report.covered:
+        lines += _wrap("covered: " + ", ".join(_range(name, values) for name, values in report.covered.items()))
+    if report.mutated:
+        lines += _wrap(f"it changes its arguments in place: {', '.join(report.mutated)}")
     return lines
+
+
+def _range(name: str, values: Any) -> str:
+    """One property and what it covers."""
+    if any(isinstance(v, str) for v in values):
+        return f"{name} {', '.join(values)}"
+    low, high = (number(v) for v in values)
+    return f"{name} {low}" if low == high else f"{name} {low} to {high}"
 
 
 def _certificate(certificate: Any) -> list[str]:

@@ -38,6 +38,8 @@ class Outcome:
         The dtype that came back.
     field : bool
         Whether the output was the attribute of a result object.
+    mutated : tuple of str
+        Arguments that the call has changed.
     """
 
     kind: str
@@ -45,6 +47,7 @@ class Outcome:
     value: np.ndarray | None = None
     dtype: str = ""
     field: bool = False
+    mutated: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, reply: Mapping[str, Any], dtype: str) -> Outcome:

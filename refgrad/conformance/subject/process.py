@@ -110,6 +110,10 @@ class Subject(ABC):
         self.fatal = self.fatal + 1 if outcome.kind in FATAL else 0
         return outcome
 
+    def unused(self) -> tuple[str, ...]:
+        """The functions among the arguments that no call has used."""
+        return ()
+
     @abstractmethod
     def reply(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """The reply to one message ``call``."""

@@ -1,0 +1,105 @@
+"""A grade with its reasons, and the sentence for formulas that have a name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from refgrad import contracts
+from refgrad.conformance.judging.certificate import SCALES, Setting, rate
+from refgrad.conformance.judging.diagnosis import Diagnosis
+from refgrad.conformance.judging.referee import fractions, quotient
+from refgrad.conformance.judging.run import Record, Run
+
+__all__ = ["EXIT_CODES", "Finding", "certificate_of", "exit_code", "named", "relative_error"]
+
+EXIT_CODES = {
+    "exact": 0,
+    "accurate": 0,
+    "converging": 0,
+    "variant": 1,
+    "wrong": 1,
+    "unstable": 1,
+    "not-run": 3,
+    "borderline": 4,
+    "inconclusive": 4,
+    "nothing-ran": 5,
+    "interrupted": 130,
+}
+"""The exit code of each grade; ``variant:NAME`` counts as ``variant``. 2 is a usage error, which has no grade."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A grade with its reasons; the fields are those of `Report`."""
+
+    grade: str
+    summary: str
+    diagnosis: str | None = None
+    candidates: list[Diagnosis] = field(default_factory=list)
+    certificate: dict[str, Any] | None = None
+    advice: str = ""
+    refuses: str = ""
+
+
+def exit_code(grade: str) -> int:
+    """The exit code that belongs to a grade."""
+    return EXIT_CODES[grade.partition(":")[0]]
+
+
+def named(run: Run, fitting: list[Diagnosis]) -> Finding:
+    """The finding for formulas that fit every failure and that nothing speaks against."""
+    names = " or ".join(d.name for d in fitting)
+    first = fitting[0]
+    few = f" on the {first.reproduces} of {first.failures} failing problems where that is defined"
+    where = few if first.silent > first.reproduces else ""
+    sentence = f"computes {names}{where}, not {run.referee.contract.name}: {first.meaning.rstrip('.')}"
+    if len(fitting) > 1:
+        sentence = f"computes {names}, which agree on every failing problem, not {run.referee.contract.name}"
+    declare = first.variant.declare if first.variant is not None else ""
+    if declare:
+        advice = f"That is a convention; if it is yours, declare it:\nrefgrad verify {run.subject.name} --contract "
+        advice += f"{run.referee.contract.name} {declare}"
+    else:
+        advice = _declarer(run, first.name)
+    return Finding(f"variant:{first.name}", sentence, names, fitting, certificate_of(run), advice)
+
+
+def _declarer(run: Run, variant: str) -> str:
+    """The contract that declares the variant, if there is one."""
+    stem = variant.replace("-", "_")
+    for name in contracts.contracts():
+        if name != run.referee.contract.name and (name == stem or name.startswith(stem + "_")):
+            return f"If that is what it should compute:\nrefgrad verify {run.subject.name} --contract {name}"
+    return ""
+
+
+def certificate_of(run: Run) -> dict[str, Any] | None:
+    """The certificates of a run of an iterative subject, for the report; None if nothing was asked about them."""
+    contract = run.referee.contract
+    if contract.certificate not in SCALES or not run.records or not (run.vary or run.promise):
+        return None
+    left = Setting.of(0, run.gaps())
+    return {
+        "name": contract.certificate,
+        "scale": SCALES[contract.certificate][0],
+        "knob": next(iter(run.vary), None),
+        "settings": [{"value": s.value, "median": s.median, "worst": s.worst} for s in run.settings],
+        "rate": rate(run.settings) if run.settings else None,
+        "median": left.median,
+        "worst": left.worst,
+        "promise": run.promise.get(contract.certificate),
+    }
+
+
+def relative_error(run: Run, failing: Sequence[Record]) -> float:
+    """The largest of ``max_i |y_i - f_i| / max_i |f_i|`` over some failures; infinity where the truth is zero."""
+    worst = 0.0
+    for record in failing:
+        truth = run.referee.truth(record.problem)
+        if truth is not None:
+            _, high = truth.distance(fractions(record.value).ravel())
+            worst = max(worst, quotient(high, max((abs(m) for m in truth.middle), default=Fraction(0))))
+    return worst

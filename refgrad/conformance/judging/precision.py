@@ -1,0 +1,84 @@
+"""Rounding told from method: an error that falls with the precision, and single precision inside double."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from statistics import median
+from typing import Any
+
+from refgrad.conformance.judging import sweep
+from refgrad.conformance.judging.diagnosis import diagnose
+from refgrad.conformance.judging.finding import Finding, named
+from refgrad.conformance.judging.referee import Referee, quotient
+from refgrad.conformance.judging.run import Record, Run
+from refgrad.conformance.subject.process import StopRun
+from refgrad.contracts.tools.answer import Variant
+
+__all__ = ["in_single_precision", "rounding_driven", "two_precisions"]
+
+_PRECISION_PROBLEMS = 12
+
+
+_ROUNDING = 2.0**20  # between 1, where the method errs, and 2**29, where rounding does
+
+
+_SINGLE = 0.005  # of what single precision may leave off; what is much better is no single precision
+
+
+def two_precisions(run: Run, failing: Sequence[Record]) -> list[tuple[Any, Any]]:
+    """Errors in float32 and in float64 of the same failing problems."""
+    chosen = sorted(failing, key=lambda r: r.problem.kind != "rough")[:_PRECISION_PROBLEMS]
+    pairs = []
+    try:
+        for record in chosen:
+            problem, errors = sweep.rounded(record.problem, "float32"), []
+            for dtype in ("float32", "float64"):
+                outcome = run.subject.call(problem.inputs, dtype=dtype)
+                if outcome.kind != "value" or outcome.value is None:
+                    break
+                judgement = run.referee.judge(problem, outcome.value)
+                if dtype == run.referee.dtype and judgement.verdict != "failed":  # this call does not show the failure
+                    break
+                errors.append(judgement.high)
+            if len(errors) == 2:
+                pairs.append((errors[0], errors[1]))
+    except StopRun:
+        pass
+    return pairs
+
+
+def rounding_driven(errors: list[tuple[Fraction, Fraction]]) -> bool:
+    """Whether errors fall with the unit roundoff, from pairs (error in float32, error in float64).
+
+    Where rounding rules, their quotient is near 2**29; where the method does, near 1.
+    """
+    quotients = [quotient(single, double) for single, double in errors if single or double]
+    return bool(quotients) and median(quotients) >= _ROUNDING and min(quotients) >= 2**10
+
+
+def in_single_precision(run: Run, failing: list[Record], pairs: Sequence[Variant]) -> Finding | None:
+    """The formula that fits at the tolerance of float32, if what is off is what single precision leaves off."""
+    contract = run.referee.contract
+    if run.referee.dtype != "float64" or contract.error is not None:
+        return None
+    loose = Referee(contract, "float32", run.seed)
+    again = [Record(r.problem, r.value, loose.judge(r.problem, r.value)) for r in run.records]
+    advice = "If single precision is what it is meant to use, judge it so: --dtype float32."
+    if all(r.judgement.verdict == "passed" for r in again):
+        ratios = [loose.ratio(r.problem, loose.judge(r.problem, r.value)) for r in failing]
+        if median(ratios) < _SINGLE:
+            return None
+        return Finding(
+            "variant:single-precision",
+            f"computes {contract.name}, in single precision",
+            "single-precision",
+            advice=advice,
+        )
+    for among in (contract.variants, pairs):
+        fit = [d for d in diagnose(loose, again, among) if d.contradicted == 0]
+        if fit:
+            found = named(run, fit)
+            return replace(found, summary=f"{found.summary}, in single precision", advice=found.advice or advice)
+    return None

@@ -1,0 +1,65 @@
+"""What can be said of failures that no formula explains: how far off, on which problems, and what fits a part."""
+
+from __future__ import annotations
+
+from refgrad.accuracy import LIMIT
+from refgrad.conformance.judging.certificate import PLAUSIBLE, SCALES, Setting
+from refgrad.conformance.judging.diagnosis import Diagnosis, partial
+from refgrad.conformance.judging.finding import Finding, certificate_of, relative_error
+from refgrad.conformance.judging.groups import where
+from refgrad.conformance.judging.referee import MARGIN
+from refgrad.conformance.judging.run import Record, Run
+
+__all__ = ["unexplained"]
+
+
+def unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Finding:
+    """The finding where no formula explains all failures; `fitting` are those that passing problems speak against."""
+    contract = run.referee.contract
+    certificate = certificate_of(run)
+    share = f"{len(failing)} of {len(run.records)} problems"
+    if contract.certificate in SCALES and not (run.vary or run.promise):
+        left = Setting.of(0, run.gaps())
+        if left.worst <= PLAUSIBLE:
+            scale = SCALES[contract.certificate][0]
+            return Finding(
+                "inconclusive",
+                f"not accurate on {share}, and no known formula fits; the {contract.certificate} / {scale} is "
+                f"{left.worst:.2g} at worst, {left.median:.2g} in the median of these, as iteration leaves it",
+                candidates=fitting,
+                advice=(
+                    "If it is iterative, name its knob, --vary max_iters=100,1000,10000, to have the rate measured, "
+                    f"or state what it promises, --promise {contract.certificate}=1e-3."
+                ),
+            )
+    if not any(r.judgement.clear for r in failing):
+        return Finding(
+            "borderline",
+            f"misses the line of {LIMIT} times the attainable error on {share}, by less than a factor of {MARGIN}",
+            candidates=fitting,
+            certificate=certificate,
+        )
+    those = where(
+        contract, [r.problem for r in failing], [r.problem for r in run.records if r.judgement.verdict == "passed"]
+    )
+    largest = f"the largest relative error is {relative_error(run, failing):.2g}"
+    some = None if run.out_of_time() else partial(run.referee, run.records, contract.variants)
+    if some is not None:
+        count, first = len(some.rest), some.diagnosis
+        sentence = (
+            f"computes {first.name} on the {first.reproduces} of {first.failures} failing problems with {some.where}, "
+            f"and something else on the other {count}, where the largest relative error is "
+            f"{relative_error(run, some.rest):.2g}"
+        )
+        return Finding("wrong", sentence, candidates=[first], certificate=certificate)
+    if fitting:
+        first = fitting[0]
+        sentence = (
+            f"computes {first.name} on the {share} that fail, but {contract.name} on {first.contradicted} others "
+            "where the two differ"
+        )
+        return Finding("wrong", sentence + those, None, fitting, certificate)
+    sentence = (
+        f"computes something else than {contract.name} on {share}{those}; no known formula fits them all; {largest}"
+    )
+    return Finding("wrong", sentence, certificate=certificate)

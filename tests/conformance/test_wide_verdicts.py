@@ -1,0 +1,219 @@
+"""Verdicts on a contract with wide problems: what a pass covers, what a failure has in common, what a run refuses."""
+
+import time
+
+import numpy as np
+import pytest
+from sized_contract import PATH
+
+from refgrad.conformance.judging import sweep
+from refgrad.conformance.judging.referee import Referee
+from refgrad.conformance.judging.run import Run
+from refgrad.conformance.verification import verify
+
+pytest.importorskip("flint", reason="wide problems are judged by balls, which need python-flint")
+
+
+def right(theta, x, lr, steps):
+    return theta + steps * lr * x
+
+
+def report(function, **options):
+    return verify(lambda *arguments, **keywords: function(*arguments, **keywords), PATH, backend="numpy", **options)
+
+
+def test_a_pass_says_what_it_covered():
+    found = report(right)
+    assert found.exit_code == 0
+    assert found.covered == {"steps": [1, 6], "parameters": [1, 8], "lr": ["negative", "positive", "zero"]}
+    assert "covered: steps 1 to 6, parameters 1 to 8, lr negative, positive, zero" in str(found)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_wrong_at_large_sizes_alone_fails_and_the_report_says_where(seed):
+    found = report(lambda theta, x, lr, steps: right(theta, x, lr, min(steps, 4)), seed=seed)
+    assert found.grade == "wrong"
+    assert "with steps" in found.summary, found.summary
+
+
+def test_a_formula_that_fits_a_part_is_named_with_the_part_and_what_it_leaves():
+    def function(theta, x, lr, steps):
+        if steps == 2:
+            return right(theta, x, lr, 1)
+        return right(theta, x, lr, steps) if steps < 5 else np.full_like(theta, 0.125)
+
+    found = report(function)
+    assert found.grade == "wrong"
+    assert "computes one-step-fewer on the" in found.summary
+    assert "with steps = 2" in found.summary
+    assert "the largest relative error is" in found.summary
+
+
+def test_two_deviations_are_named_as_a_product():
+    found = report(lambda theta, x, lr, steps: 2 * (steps - 1) * lr * x)
+    assert found.diagnosis is None or "with" in found.diagnosis
+    found = report(lambda theta, x, lr, steps: theta + 2 * (steps - 1) * lr * x)
+    assert found.diagnosis == "one-step-fewer-with-doubled"
+
+
+@pytest.mark.parametrize(
+    ("factor", "name"),
+    [
+        (lambda x, steps: 3, "scaled"),
+        (lambda x, steps: 1 / len(x), "scaled"),
+        (lambda x, steps: steps, "scaled"),
+    ],
+)
+def test_a_factor_made_of_a_size_is_found(factor, name):
+    found = report(lambda theta, x, lr, steps: factor(x, steps) * right(theta, x, lr, steps))
+    assert found.diagnosis == name, found.summary
+
+
+def test_a_factor_on_a_variant_is_found():
+    found = report(lambda theta, x, lr, steps: steps * lr * x / len(x))
+    assert found.diagnosis == "1/parameters times move", found.summary
+
+
+def test_single_precision_inside_is_said():
+    found = report(lambda *given: right(*[np.float32(a) for a in given[:3]], given[3]).astype(np.float64))
+    assert (found.grade, found.exit_code) == ("variant:single-precision", 1)
+    found = report(lambda theta, x, lr, steps: right(*map(np.float32, (theta, x, lr)), steps - 1).astype(np.float64))
+    assert found.diagnosis == "one-step-fewer"
+    assert "in single precision" in found.summary
+
+
+def test_a_group_that_is_refused_is_said_and_strict_makes_it_a_failure():
+    def refusing(theta, x, lr, steps):
+        if lr <= 0:
+            raise ValueError("lr must be positive")
+        return right(theta, x, lr, steps)
+
+    found = report(refusing)
+    assert (found.exit_code, found.refuses) == (0, "lr negative or zero")
+    strict = report(refusing, strict=True)
+    assert strict.grade == "wrong"
+    assert "raises on" in strict.summary
+    assert "lr negative or zero" in strict.summary
+
+
+def test_raising_at_large_sizes_is_no_refusal():
+    def raising(theta, x, lr, steps):
+        if steps > 5:
+            raise ValueError("too long")
+        return right(theta, x, lr, steps)
+
+    found = report(raising)
+    assert (found.grade, found.refuses) == ("wrong", "")
+    assert "those with steps = 6" in found.summary
+
+
+def test_raising_beside_wrong_numbers_is_said_as_well():
+    def both(theta, x, lr, steps):
+        if len(x) > 6:
+            raise ValueError("too long")
+        return right(theta, x, lr, steps - 1)
+
+    found = report(both)
+    assert found.diagnosis == "one-step-fewer"
+    assert "it also raises on" in found.summary
+
+
+def test_the_last_bit_is_no_difference_between_two_calls():
+    calls = []
+
+    def noisy(theta, x, lr, steps):
+        calls.append(0)
+        return right(theta, x, lr, steps - 1) * (1 + 2.0**-52 * (len(calls) % 2))
+
+    assert report(noisy).diagnosis == "one-step-fewer"
+
+
+def test_different_numbers_for_the_same_input_are_a_difference():
+    calls = []
+
+    def random(theta, x, lr, steps):
+        calls.append(0)
+        return right(theta, x, lr, steps) * (1 + 0.1 * (len(calls) % 2))
+
+    assert report(random).outcomes.get("nondeterministic")
+
+
+@pytest.mark.parametrize("after", [1, 60])
+def test_state_between_calls_is_seen(after):
+    seen = {}
+
+    def remembering(theta, x, lr, steps):
+        key = (theta.tobytes(), x.tobytes(), lr, steps)
+        seen[key] = seen.get(key, 0) + 1
+        late = seen[key] > 1 if after == 1 else len(seen) > after
+        return right(theta, x, lr, steps) * (2 if late and seen[key] > 1 else 1)
+
+    found = report(remembering)
+    assert found.grade == "wrong"
+    assert "keeps state between calls" in found.summary
+
+
+def test_a_convention_is_declared_by_a_param_and_the_report_says_so():
+    move = lambda theta, x, lr, steps: steps * lr * x
+    found = report(move)
+    assert found.diagnosis == "move"
+    assert "--param output=move" in found.advice
+    assert report(move, params={"output": "move"}).exit_code == 0
+    with pytest.raises(ValueError, match="one of path, move"):
+        report(move, params={"output": "both"})
+
+
+def test_a_budget_ends_the_run_and_grades_what_ran():
+    def slow(theta, x, lr, steps):
+        time.sleep(0.2)
+        return right(theta, x, lr, steps)
+
+    found = report(slow, budget=8)
+    assert (found.grade, found.exit_code) == ("inconclusive", 4)
+    assert 0 < found.ran < found.planned
+    assert "--budget" in found.advice
+
+
+def test_an_interrupted_run_leaves_a_report():
+    calls = []
+
+    def interrupting(theta, x, lr, steps):
+        calls.append(0)
+        if len(calls) == 10:
+            raise KeyboardInterrupt
+        return right(theta, x, lr, steps)
+
+    found = report(interrupting)
+    assert (found.grade, found.exit_code, found.ran) == ("interrupted", 130, 9)
+
+
+def test_the_smallest_input_of_a_failure_at_large_sizes_is_small_and_readable():
+    found = report(lambda theta, x, lr, steps: right(theta, x, lr, min(steps, 4)))
+    inputs = found.counterexample["inputs"]
+    assert inputs["steps"] == 5
+    assert len(inputs["x"]) == 1
+    assert all(v == int(v) for v in inputs["x"])
+
+
+def test_problems_for_float32_are_exact_in_it():
+    for problem in sweep.problems(PATH, 60, 0, dtype="float32"):
+        numbers = [*problem.inputs["x"], *problem.inputs["theta"], problem.inputs["lr"]]
+        assert all(float(np.float32(v)) == v for v in numbers)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_variant_is_told_apart_in_every_run(seed):
+    referee = Referee(PATH, "float64", seed)
+    problems = list(sweep.problems(PATH, 100, seed))
+    for variant in PATH.variants:
+        assert sum(referee.differs(p, variant) for p in problems) >= 2
+
+
+def test_more_problems_are_run_while_a_variant_has_not_been_told_apart():
+    from refgrad.conformance.subject.process import LocalSubject
+
+    subject = LocalSubject(PATH, "right", "numpy", "float64", function=right)
+    run = Run(subject, Referee(PATH), 1, 0)  # the first problem is all zeros, on which the formulas agree
+    run.sweep()
+    assert run.candidates.remaining == []
+    assert run.planned > 1
