@@ -106,6 +106,16 @@ def array_api(session: nox.Session) -> None:
 
 
 @nox.session
+def seeds(session: nox.Session) -> None:
+    """The judge on twenty seeds: every variant and product named as itself, every right function accepted."""
+    session.install(*group("interop"))
+    install_wheel(session, "[verify,exact]")
+    session.run(
+        "pytest", "-m", "seeds", *(session.posargs or ["-n", "auto", "tests/conformance/seeds"]), env=ONE_THREAD
+    )
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measurements, as ratios in one run, never a test; ``-- --interop`` adds other engines."""
     with_others = "--interop" in session.posargs

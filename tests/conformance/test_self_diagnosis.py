@@ -1,14 +1,13 @@
 """The kit on itself: every variant, made a subject, is diagnosed as itself; the quantity, made a subject, is exact."""
 
-import numpy as np
 import pytest
+from helpers.subjects import Rounded
 
 from refgrad import contracts
 from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Run
 from refgrad.conformance.judging.verdict import find
-from refgrad.conformance.subject.process import LocalSubject
-from refgrad.contracts.contract import Family, Problem
+from refgrad.contracts.contract import Family
 from refgrad.contracts.operators import OPERATORS
 
 EXAMPLES = {"min_norm": 50, "mgda_direction": 50, "gradient": 60, "hvp": 60}
@@ -25,17 +24,6 @@ def members():
             for order in operator.orders:
                 member, _ = contract.choose({"op": operator.name, "order": order})
                 yield pytest.param(member, id=f"{operator.name}-{order}")
-
-
-class Rounded(LocalSubject):
-    """A subject that returns a formula's exact value, correctly rounded; the contract's where the formula has none."""
-
-    formula = None
-
-    def reply(self, message):
-        rounded = np.dtype(message["dtype"]).type
-        numbers = [float(rounded(float(v))).hex() for v in self.formula(Problem("", message["inputs"]))]
-        return {"kind": "value", "dtype": message["dtype"], "shape": message["shape"], "hex": numbers}
 
 
 @pytest.fixture(scope="module", params=members())

@@ -1,0 +1,92 @@
+"""Every formula is named as itself, and every right function accepted, on twenty seeds: nox -s seeds.
+
+The truths of a seed are computed once; the rounded answers of all variants and of all products of two are judged
+against them in one process.
+"""
+
+import numpy as np
+import pytest
+from helpers.subjects import Rounded, files, verdict
+
+from refgrad import contracts
+from refgrad.conformance.judging.finding import exit_code
+from refgrad.conformance.judging.referee import Referee
+from refgrad.conformance.judging.run import Run
+from refgrad.conformance.judging.verdict import find
+from refgrad.contracts.contract import Family
+from refgrad.contracts.operators import OPERATORS
+
+pytestmark = pytest.mark.seeds
+
+SEEDS = range(20)
+
+
+def members():
+    """Every contract, and every member of a family."""
+    for name, contract in contracts.contracts().items():
+        if not isinstance(contract, Family):
+            yield pytest.param(contract, id=name)
+            continue
+        for operator in OPERATORS.values():
+            for order in operator.orders:
+                member, _ = contract.choose({"op": operator.name, "order": order})
+                yield pytest.param(member, id=f"{operator.name}-{order}")
+
+
+def answers(referee, problems, variant):
+    """The rounded answer of a formula on each problem, by the problem's inputs."""
+    found = {}
+    for problem in problems:
+        truth = referee.truth(problem, variant) or referee.truth(problem)
+        if truth is not None:
+            found[repr(problem.inputs)] = [float(m) for m in truth.middle]
+    return found
+
+
+def alike(referee, problems, one, other):
+    """Whether two formulas answer alike on every problem."""
+    for problem in problems:
+        a, b = referee.truth(problem, one), referee.truth(problem, other)
+        if a is None or b is None:
+            continue
+        if np.any(abs(a.middle - b.middle) > 30 * referee.attainable(problem, one)):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("contract", members())
+def test_every_variant_and_every_product_is_named_as_itself(contract, seed):
+    from refgrad.conformance.judging import sweep
+
+    referee = Referee(contract, "float64", seed)
+    problems = list(sweep.problems(contract, 100, seed))
+    wrong = {}
+    for variant in (*contract.variants, *(contract.products() if contract.products else ())):
+        answer = answers(referee, problems, variant)
+        subject = Rounded(contract, "formula", "numpy", "float64")
+
+        def formula(problem, variant=variant, answer=answer):
+            known = answer.get(repr(problem.inputs))
+            truth = None if known else referee.truth(problem, variant) or referee.truth(problem)
+            return known or [float(m) for m in truth.middle]
+
+        subject.formula = formula
+        run = Run(subject, referee, 100, seed)
+        run.sweep()
+        found = find(run)
+        names = [d.name for d in found.candidates]
+        if variant.name in names or (exit_code(found.grade) == 0 and alike(referee, problems, variant, None)):
+            continue
+        known = {v.name: v for v in (*contract.variants, *(contract.products() if contract.products else ()))}
+        if names and all(n in known and alike(referee, problems, variant, known[n]) for n in names):
+            continue
+        wrong[variant.name] = (found.grade, found.summary[:200])
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("path", files("right"))
+def test_a_right_function_conforms(path, seed):
+    _, found = verdict(path, seed)
+    assert exit_code(found.grade) == 0, found

@@ -1,0 +1,87 @@
+"""The functions in tests/conformance/subjects/{right,wrong}/CONTRACT/, judged in this process.
+
+A file has one function, `subject`, and may have the constants DTYPE ("float32"), PARAMS (options of the contract and
+keywords for the subject) and REFUSES (words that the report has to say of what it does not take).
+"""
+
+import importlib.util
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from refgrad import contracts
+from refgrad.conformance.judging.referee import Referee
+from refgrad.conformance.judging.run import Run
+from refgrad.conformance.judging.verdict import find
+from refgrad.conformance.subject import frameworks
+from refgrad.conformance.subject.process import LocalSubject
+from refgrad.contracts.contract import Family, Problem
+
+
+class Rounded(LocalSubject):
+    """A subject that returns what `formula` gives for a problem, rounded to the dtype under test."""
+
+    formula = None
+
+    def reply(self, message):
+        rounded = np.dtype(message["dtype"]).type
+        # rational arithmetic on many numbers would not end
+        kind = "wide" if len(repr(message["inputs"])) > 1500 else ""
+        numbers = [float(rounded(float(v))).hex() for v in self.formula(Problem(kind, message["inputs"]))]
+        return {"kind": "value", "dtype": message["dtype"], "shape": message["shape"], "hex": numbers}
+
+
+FOLDER = Path(__file__).parent.parent / "conformance" / "subjects"
+NEEDED = ("torch", "jax")
+
+
+def files(kind):
+    """Every subject of one kind, with its contract's name for the test."""
+    found = sorted((FOLDER / kind).glob("*/*.py"))
+    return [pytest.param(path, id=f"{path.parent.name}-{path.stem}") for path in found]
+
+
+def load(path):
+    """The module in a file; skips where it needs a library that is not installed."""
+    for name in NEEDED:
+        if f"import {name}" in path.read_text():
+            pytest.importorskip(name, reason=f"the subject uses {name}, which the group interop brings")
+    name = f"{path.parent.name}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def referee(name, options, dtype, seed):
+    """One referee for all subjects of a contract, so that each truth is computed once."""
+    contract, _ = chosen(name, dict(options))
+    return Referee(contract, dtype, seed)
+
+
+def chosen(name, params):
+    """The contract of that name and those options, and the params that are the subject's own."""
+    contract = contracts.get(name)
+    if isinstance(contract, Family):
+        contract, params = contract.choose(params)
+    return contract.choose(params)
+
+
+def verdict(path, seed, examples=100):
+    """The finding on the subject in a file."""
+    module = load(path)
+    dtype, params = getattr(module, "DTYPE", "float64"), getattr(module, "PARAMS", {})
+    _, own = chosen(path.parent.name, params)
+    options = tuple(sorted((k, v) for k, v in params.items() if k not in own))
+    judge = referee(path.parent.name, options, dtype, seed)
+    backend = frameworks.choose(vars(module))
+    subject = LocalSubject(judge.contract, path.stem, backend, dtype, own, function=module.subject)
+    subject.start()
+    run = Run(subject, judge, examples, seed)
+    run.sweep()
+    return module, find(run)
