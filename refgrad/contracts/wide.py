@@ -28,10 +28,12 @@ class Numbers:
         For choices that are no numbers.
     plain : bool
         Whether the numbers are small integers, for an example that is to be read, or have full mantissas.
+    dtype : str
+        What the subject works in: how large and how small a scale may be.
     """
 
-    def __init__(self, rng: random.Random, plain: bool = False) -> None:
-        self.rng, self.plain = rng, plain
+    def __init__(self, rng: random.Random, plain: bool = False, dtype: str = "float64") -> None:
+        self.rng, self.plain, self.dtype = rng, plain, dtype
 
     def number(self, bound: float = 2.0) -> float:
         """A number between ``-bound`` and `bound`."""
@@ -68,12 +70,12 @@ class Wide:
     build: Callable[..., Mapping[str, Any]]
     measure: Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
-    def inputs(self, seed: int, count: int = COUNT) -> list[Mapping[str, Any]]:
+    def inputs(self, seed: int, count: int = COUNT, dtype: str = "float64") -> list[Mapping[str, Any]]:
         """`count` inputs: the smallest, the largest, and a random mixture of the ends and of what lies between."""
         rng = random.Random(f"wide {seed}")
         columns = {name: _column(rng, values, count) for name, values in self.ranges.items()}
         every = [{name: column[i] for name, column in columns.items()} for i in range(count)]
-        return [self.build(Numbers(rng), **properties) for properties in every]
+        return [self.build(Numbers(rng, dtype=dtype), **properties) for properties in every]
 
     def covered(self, inputs: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
         """What `inputs` cover: for each property the smallest and the largest number, or every word."""

@@ -36,7 +36,7 @@ def problems(
     A strategy with fewer different problems than its share gives what it has. Of 100 problems `wide.COUNT` are wide, of
     50 or more as well: every end of every range is among them.
     """
-    wide = _wide(contract, count, seed) if "wide" in kinds else []
+    wide = _wide(contract, count, seed, dtype) if "wide" in kinds else []
     offered = [k for k in SHARES if k in kinds and k in contract.problems]
     total = sum(SHARES[k] for k in offered)
     left = count - len(wide)
@@ -60,11 +60,11 @@ def _rounded(values: Any) -> Any:
     return [_rounded(v) for v in values] if isinstance(values, (list, tuple)) else values
 
 
-def _wide(contract: Contract, count: int, seed: int) -> list[Problem]:
+def _wide(contract: Contract, count: int, seed: int, dtype: str) -> list[Problem]:
     """The wide problems among `count`; of few problems the largest and some mixed ones."""
     if contract.wide is None or "ball" not in TABLES:
         return []
-    every = contract.wide.inputs(seed)
+    every = contract.wide.inputs(seed, dtype=dtype)
     chosen = every if count >= 50 else every[1 : 1 + count * len(every) // 100]
     return [Problem("wide", inputs) for inputs in chosen]
 
@@ -89,19 +89,19 @@ def smallest(
 
     with _quiet_hypothesis(), contextlib.suppress(errors.NoSuchExample, errors.Unsatisfiable):
         settings = _settings(_TRIES, (hypothesis.Phase.generate, hypothesis.Phase.shrink))
-        strategy = _widely(contract.wide) if kind == "wide" and contract.wide is not None else contract.problems[kind]()
+        strategy = _widely(contract.wide, dtype) if kind == "wide" and contract.wide is not None else contract.problems[kind]()
         strategy = strategy.map(lambda problem: rounded(problem, dtype))
         found: Problem = hypothesis.find(strategy, predicate, settings=settings, random=random.Random(seed))
         return found
     return None
 
 
-def _widely(wide: Wide) -> Any:
+def _widely(wide: Wide, dtype: str) -> Any:
     """A strategy of wide problems: the smallest and simplest first, with small integers for numbers."""
     from hypothesis import strategies as st
 
     def build(properties: dict[str, Any], plain: bool, seed: int) -> Problem:
-        return Problem("wide", wide.build(Numbers(random.Random(seed), plain), **properties))
+        return Problem("wide", wide.build(Numbers(random.Random(seed), plain, dtype), **properties))
 
     choices = {name: st.sampled_from(tuple(values)) for name, values in wide.ranges.items()}
     return st.builds(build, st.fixed_dictionaries(choices), st.sampled_from((True, False)), st.integers(0, 2**16))
