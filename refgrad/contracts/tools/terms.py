@@ -249,7 +249,8 @@ class Measured:
         functools.update_wrapper(self, plain)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Answer:
-        value = self.plain(*args, **kwargs)
+        alike = _in_balls if any(map(_is_ball, (*args, *kwargs.values()))) else lambda x: x
+        value = self.plain(*alike(args), **alike(kwargs))
         with np.errstate(all="ignore"):
             found = terms(self.plain(*_rounded(args), **_rounded(kwargs))).magnitude
         magnitude = np.broadcast_to(np.asarray(found, float), value.shape)
@@ -263,19 +264,37 @@ def measured(plain: Callable[..., Array]) -> Measured:
     return Measured(plain)
 
 
+def _is_ball(x: Any) -> bool:
+    return isinstance(x, exact.ElementArray) and not isinstance(x, exact.ExactArray)
+
+
+def _in_balls(x: Any) -> Any:
+    """Arguments with rationals as balls, once: in the attributes of an object each use would convert them again."""
+    return _mapped(x, lambda leaf: exact.balls(leaf) if isinstance(leaf, exact.ExactArray) else leaf)
+
+
 def _rounded(x: Any) -> Any:
     """Arguments with every array of numbers as `Terms` of float64."""
-    if isinstance(x, exact.ElementArray):
-        return terms(x.astype(float))
-    if isinstance(x, np.ndarray):
+
+    def leaf(x: Any) -> Any:
+        if isinstance(x, exact.ElementArray):
+            return terms(x.astype(float))
         return terms(x) if x.dtype.kind == "f" else x
+
+    return _mapped(x, leaf)
+
+
+def _mapped(x: Any, leaf: Callable[[Any], Any]) -> Any:
+    """`leaf` of every array in lists, tuples, dicts and the attributes of objects."""
+    if isinstance(x, (exact.ElementArray, np.ndarray)):
+        return leaf(x)
     if isinstance(x, (list, tuple)):
-        return type(x)(map(_rounded, x))
+        return type(x)(_mapped(value, leaf) for value in x)
     if isinstance(x, dict):
-        return {name: _rounded(value) for name, value in x.items()}
+        return {name: _mapped(value, leaf) for name, value in x.items()}
     if not hasattr(x, "__dict__") or isinstance(x, (type, FunctionType, ModuleType, Backend)):
         return x
-    attributes = {name: _rounded(value) for name, value in vars(x).items()}
+    attributes = {name: _mapped(value, leaf) for name, value in vars(x).items()}
     if all(value is attributes[name] for name, value in vars(x).items()):
         return x
     other = copy.copy(x)
