@@ -89,7 +89,9 @@ def smallest(
 
     with _quiet_hypothesis(), contextlib.suppress(errors.NoSuchExample, errors.Unsatisfiable):
         settings = _settings(_TRIES, (hypothesis.Phase.generate, hypothesis.Phase.shrink))
-        strategy = _widely(contract.wide, dtype) if kind == "wide" and contract.wide is not None else contract.problems[kind]()
+        strategy = (
+            _widely(contract.wide, dtype) if kind == "wide" and contract.wide is not None else contract.problems[kind]()
+        )
         strategy = strategy.map(lambda problem: rounded(problem, dtype))
         found: Problem = hypothesis.find(strategy, predicate, settings=settings, random=random.Random(seed))
         return found
