@@ -17,7 +17,7 @@ import numpy as np
 from refgrad.errors import MissingExtra, UsageError
 from refgrad.typing import Array
 
-__all__ = ["FRAMEWORKS", "NotAnArray", "choose", "framework", "to_numpy"]
+__all__ = ["FRAMEWORKS", "NotAnArray", "advice", "choose", "framework", "to_numpy"]
 
 FRAMEWORKS = ("torch", "jax", "cupy", "numpy")
 
@@ -207,6 +207,23 @@ def to_numpy(output: Any, field: str) -> tuple[np.ndarray, str]:
         if len({part.shape for part, _ in parts}) == 1:
             return np.stack([part for part, _ in parts]), min((name for _, name in parts), key=_width)
     raise NotAnArray(_describe(output))
+
+
+def advice(output: Any, shape: tuple[int, ...], field: str) -> str:
+    """What to return in place of `output`, if one element of it has the right shape; empty if none or several have."""
+    if not isinstance(output, (list, tuple, dict)):
+        return ""
+    items = output.items() if isinstance(output, dict) else enumerate(output)
+    fitting = [key for key, element in items if _shape(element, field) == shape]
+    kind = f"a {type(output).__name__} of {len(output)}"
+    return f": {kind}, return its element [{fitting[0]!r}]" if len(fitting) == 1 else f": {kind}"
+
+
+def _shape(element: Any, field: str) -> tuple[int, ...] | None:
+    try:
+        return to_numpy(element, field)[0].shape
+    except NotAnArray:
+        return None
 
 
 def _from_torch(output: Any) -> tuple[np.ndarray, str]:

@@ -1,24 +1,46 @@
 """One call of a subject, and what came of it.
 
 `evaluate` runs in the process that holds the subject, whether that is a child process or this one; its reply is
-plain data that goes through JSON. `Outcome.of` reads the reply on the judge's side.
+plain data that goes through JSON. `Outcome.of` reads the reply on the judge's side, and believes none of it.
 """
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Mapping
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from refgrad.conformance.subject.frameworks import NotAnArray, to_numpy
+from refgrad.conformance.subject.arguments import Arguments, names
+from refgrad.conformance.subject.frameworks import NotAnArray, advice, to_numpy
+from refgrad.conformance.subject.generators import seeded
+from refgrad.conformance.subject.places import said
 
-__all__ = ["FATAL", "Outcome", "evaluate"]
+__all__ = ["FATAL", "KINDS", "Outcome", "evaluate"]
 
-FATAL = ("timeout", "crashed")
+KINDS = {
+    "value": "returns a value",
+    "raised": "raises",
+    "timeout": "does not return",
+    "crashed": "kills its process",
+    "bad_reply": "writes into the conversation with the judge",
+    "not_finite": "returns NaN or infinity",
+    "wrong_shape": "returns the wrong shape",
+    "wrong_dtype": "returns the wrong dtype",
+    "not_an_array": "returns no array",
+    "graph_cut": "finds no gradient",
+    "nondeterministic": "returns different numbers for the same input",
+}
+"""The kinds of outcomes, and what a subject does that has one."""
+
+FATAL = ("timeout", "crashed", "bad_reply")
+"""Those after which the subject has to be started again."""
+
 _LONGEST = 2000
+_CUT = "the graph is cut (copy, .data, detach)"
 
 
 @dataclass(frozen=True)
@@ -28,18 +50,19 @@ class Outcome:
     Attributes
     ----------
     kind : str
-        ``"value"``, or what kept it from being one: ``"raised"``, ``"timeout"``, ``"crashed"``, ``"not_finite"``,
-        ``"wrong_shape"``, ``"wrong_dtype"``, ``"not_an_array"``, ``"nondeterministic"``.
+        ``"value"``, or what kept it from being one: one of `KINDS`.
     message : str
-        What happened, in a sentence; empty for a value.
+        What happened, in a sentence; for a value empty, or what is odd about it.
     value : array or None
         As float64, which holds every float32 exactly.
     dtype : str
         The dtype that came back.
     field : bool
         Whether the output was the attribute of a result object.
+    callables, used : tuple of str
+        The arguments that can be called, and those of them that were.
     mutated : tuple of str
-        Arguments that the call has changed.
+        The arguments that the call changed.
     """
 
     kind: str
@@ -47,22 +70,48 @@ class Outcome:
     value: np.ndarray | None = None
     dtype: str = ""
     field: bool = False
+    callables: tuple[str, ...] = ()
+    used: tuple[str, ...] = ()
     mutated: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, reply: Mapping[str, Any], dtype: str) -> Outcome:
-        """The outcome that a worker's reply states; `dtype` is the one the contract's arrays had."""
-        kind = str(reply["kind"])
+    def of(cls, reply: Mapping[str, Any], dtype: str, shape: Sequence[int]) -> Outcome:
+        """The outcome that a worker's reply states; one of kind ``"bad_reply"`` if it cannot be one.
+
+        Parameters
+        ----------
+        reply : dict
+            Whatever came.
+        dtype : str
+            That of the contract's arrays.
+        shape : sequence of int
+            That of the output, as the contract says.
+        """
+        try:
+            return cls._read(reply, dtype, tuple(shape))
+        except (ArithmeticError, KeyError, TypeError, ValueError) as error:
+            return cls("bad_reply", f"its process sent an answer that is none ({type(error).__name__})")
+
+    @classmethod
+    def _read(cls, reply: Mapping[str, Any], dtype: str, shape: tuple[int, ...]) -> Outcome:
+        kind, message, came = (_text(reply.get(key, "")) for key in ("kind", "message", "dtype"))
+        if kind not in KINDS:
+            raise ValueError(kind)
+        notes = {key: tuple(map(_text, reply.get(key, ()))) for key in ("callables", "used", "mutated")}
         if kind != "value":
-            return cls(kind, str(reply.get("message", ""))[:_LONGEST], dtype=str(reply.get("dtype", "")))
-        came = str(reply["dtype"])
-        value = np.array([float.fromhex(h) for h in reply["hex"]], float).reshape(reply["shape"])
-        if came != "python" and (not came.startswith("float") or int(came[5:]) < int(dtype[5:])):
-            return cls("wrong_dtype", f"expected {dtype}, got an array of {came}", value, came)
+            return cls(kind, message, dtype=came, **notes)  # type: ignore[arg-type]
+        if tuple(reply["shape"]) != shape or len(reply["hex"]) != math.prod(shape):
+            raise ValueError("shape")
+        value = np.array([float.fromhex(h) for h in reply["hex"]], float).reshape(shape)
+        field = bool(reply.get("field"))
+        width = re.fullmatch(r"float(\d+)", came)
+        if came != "python" and (width is None or int(width[1]) < int(dtype[5:])):
+            return cls("wrong_dtype", f"expected {dtype}, got an array of {came}", value, came, field, **notes)
         if not np.isfinite(value).all():
             number = "NaN" if np.isnan(value).any() else "infinity"
-            return cls("not_finite", f"expected finite numbers, got {number}: {value.tolist()}", value, came)
-        return cls("value", value=value, dtype=came, field=bool(reply.get("field")))
+            message = f"expected finite numbers, got {number}: {value.tolist()}"[:_LONGEST]
+            return cls("not_finite", message, value, came, field, **notes)
+        return cls("value", message, value, came, field, **notes)
 
     def same_bits(self, other: Outcome) -> bool:
         """Whether both calls gave the same kind and, if values, the same numbers."""
@@ -72,11 +121,7 @@ class Outcome:
 
 
 def evaluate(
-    function: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    params: Mapping[str, Any],
-    shape: tuple[int, ...],
-    field: str,
+    function: Callable[..., Any], given: tuple[Any, ...], message: Mapping[str, Any], field: str
 ) -> dict[str, Any]:
     """The reply to one call: its numbers as hexadecimal floats with dtype and shape, or what went wrong.
 
@@ -84,44 +129,70 @@ def evaluate(
     ----------
     function : callable
         The subject.
-    arguments, params : tuple, dict
-        Positional and keyword arguments.
-    shape : tuple of int
-        What the contract says; an output of another shape is reported without its numbers.
+    given : tuple
+        Positional arguments.
+    message : dict
+        ``params``, keyword arguments; ``shape``, what the contract says: an output of another shape is reported
+        without its numbers; ``signature``, the contract's, for the names of the arguments; ``seed``, for the
+        generators of random numbers that the whole process shares.
     field : str
         The attribute of a result object that counts as the output.
     """
+    arguments = Arguments(given, names(message["signature"], len(given)))
+    with seeded(message["seed"]):
+        reply = _reply(function, arguments, message["params"], tuple(message["shape"]), field)
+    return reply | {"callables": arguments.callables, "used": arguments.used(), "mutated": arguments.mutated()}
+
+
+def _reply(
+    function: Callable[..., Any], arguments: Arguments, params: Mapping[str, Any], shape: tuple[int, ...], field: str
+) -> dict[str, Any]:
     try:
-        output = function(*arguments, **params)
+        output = function(*arguments.positional, **params)
+        if output is None:
+            return _nothing(arguments)
         array, dtype = to_numpy(output, field)
+        if array.shape != shape:
+            came = f"expected shape {shape}, got {array.shape}{advice(output, shape, field)}"
+            return {"kind": "wrong_shape", "message": came, "dtype": dtype}
+        boxed = hasattr(output, field)
     except NotAnArray as error:
-        return {"kind": "not_an_array", "message": str(error)}
+        return {"kind": "not_an_array", "message": f"{error}{advice(output, shape, field)}"}
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: a subject that leaves has raised
-        return {"kind": "raised", "message": _summary(error)}
-    if array.shape != tuple(shape):
-        return {
-            "kind": "wrong_shape",
-            "message": f"expected shape {tuple(shape)}, got {array.shape}",
-            "dtype": dtype,
-        }
+        return _raised(error, arguments)
     if array.dtype.kind not in "fiu":
         return {"kind": "wrong_dtype", "message": f"expected real floats, got an array of {dtype}", "dtype": dtype}
     numbers = [float(x).hex() for x in array.ravel().astype(np.float64)]
-    boxed = hasattr(output, field)
-    return {"kind": "value", "dtype": dtype, "shape": list(array.shape), "hex": numbers, "field": boxed}
+    odd = "a torch Parameter came back: parameters, not their gradient" if type(output).__name__ == "Parameter" else ""
+    return {"kind": "value", "message": odd, "dtype": dtype, "shape": shape, "hex": numbers, "field": boxed}
 
 
-def _summary(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)[1:]
-    where = f" ({_short(frames[-1].filename)}:{frames[-1].lineno}, in {frames[-1].name})" if frames else ""
-    try:
-        text = str(error)
-    except Exception:
-        text = "(its message cannot be read)"
-    return (f"{type(error).__name__}: {text}" if text else type(error).__name__)[: _LONGEST - 200] + where
+def _nothing(arguments: Arguments) -> dict[str, Any]:
+    leaves = arguments.leaves()
+    full = [name for name, leaf in leaves.items() if leaf.grad is not None]
+    if full:
+        message = f"expected an array, got NoneType, though {full[0]}.grad is there: return it"
+    elif leaves:
+        whose = " or ".join(leaves)
+        message = f"no gradient reaches {whose}: {_CUT}; or the function does not return what it computes (NoneType)"
+        return {"kind": "graph_cut", "message": message}
+    else:
+        message = "expected an array, got NoneType: return what is computed"
+    return {"kind": "not_an_array", "message": message}
 
 
-def _short(filename: str) -> str:
-    return "/".join(filename.replace("\\", "/").split("/")[-2:])
+def _raised(error: BaseException, arguments: Arguments) -> dict[str, Any]:
+    message = said(error, _LONGEST)
+    leaves = arguments.leaves()
+    torch_says = re.search("does not require grad|to not have been used in the graph", message)
+    if leaves and isinstance(error, RuntimeError) and torch_says:
+        return {"kind": "graph_cut", "message": f"no gradient reaches {' or '.join(leaves)}: {_CUT}; {message}"}
+    return {"kind": "raised", "message": message}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value[:_LONGEST]

@@ -6,14 +6,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import math
 import os
-import selectors
-import signal
-import subprocess
+import secrets
 import sys
-import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -23,6 +20,7 @@ from typing import Any
 
 import refgrad
 from refgrad.conformance.subject import frameworks, targets, worker
+from refgrad.conformance.subject.channel import Broken, Channel, Ended, Late
 from refgrad.conformance.subject.outcome import FATAL, Outcome, evaluate
 from refgrad.contracts.contract import Contract
 from refgrad.errors import MissingExtra, UsageError
@@ -31,16 +29,10 @@ __all__ = ["ChildSubject", "LocalSubject", "NotRunnable", "StopRun", "Subject"]
 
 START_LIMIT = 60.0
 IN_A_ROW = 3
-_BOOT = """
-import sys, json
-sys.path.insert(0, sys.argv[2])
-import refgrad  # this very copy, whatever the path below would find
-sys.path[:] = json.loads(sys.argv[1])
-from refgrad.conformance.subject.worker import main
-main()
-"""
+_MARGIN = 5
 _HOME = str(Path(refgrad.__file__).resolve().parent.parent)
-_LOG_LIMIT = 2**20
+_LONGEST = 2**16
+_LONGEST_NUMBER = 64
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -77,6 +69,8 @@ class Subject(ABC):
     calls: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     fatal: int = 0
+    _callables: dict[str, None] = field(default_factory=dict)
+    _used: set[str] = field(default_factory=set)
 
     @abstractmethod
     def start(self) -> None:
@@ -85,34 +79,52 @@ class Subject(ABC):
     def close(self) -> None:  # noqa: B027  (a subject in this process holds nothing)
         """Let go of whatever the subject holds."""
 
-    def call(self, inputs: Mapping[str, Any], dtype: str = "", params: Mapping[str, Any] | None = None) -> Outcome:
+    def call(
+        self, inputs: Mapping[str, Any], dtype: str = "", params: Mapping[str, Any] | None = None, seed: int = 0
+    ) -> Outcome:
         """One call on `inputs`, in `dtype` and with keywords `params` if these differ from the subject's own.
+
+        The generators of random numbers that the whole process shares begin from `seed`.
 
         Raises
         ------
         StopRun
-            If the last three calls crashed or timed out.
+            If the last three calls crashed, timed out or broke the conversation.
         """
         if self.fatal >= IN_A_ROW:
             raise StopRun
         self.calls += 1
-        wanted = dtype or self.dtype
+        wanted, shape = dtype or self.dtype, self.contract.shape(inputs)
         reply = self.reply(
             {
                 "command": "call",
                 "inputs": inputs,
                 "dtype": wanted,
                 "params": {**self.params, **(params or {})},
-                "shape": list(self.contract.shape(inputs)),
+                "shape": list(shape),
+                "signature": self.contract.signature,
+                "seed": seed,
             }
         )
-        outcome = Outcome.of(reply, wanted)
+        outcome = Outcome.of(reply, wanted, shape)
+        if outcome.kind == "bad_reply":
+            self.restart()
         self.fatal = self.fatal + 1 if outcome.kind in FATAL else 0
+        self._callables.update(dict.fromkeys(outcome.callables))
+        self._used.update(outcome.used)
         return outcome
 
+    def call_fresh(self, inputs: Mapping[str, Any], dtype: str = "") -> Outcome:
+        """As `call`, in a process that has answered nothing yet; where there is none of its own, in this one."""
+        self.restart()
+        return self.call(inputs, dtype)
+
+    def restart(self) -> None:  # noqa: B027  (a subject in this process cannot be)
+        """Forget the subject with all its state; the next call imports it again."""
+
     def unused(self) -> tuple[str, ...]:
-        """The functions among the arguments that no call has used."""
-        return ()
+        """The callable arguments that no call so far has used, neither by a call nor for an attribute."""
+        return tuple(name for name in self._callables if name not in self._used)
 
     @abstractmethod
     def reply(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -144,21 +156,24 @@ class LocalSubject(Subject):
         assert self.function is not None
         arrays = frameworks.framework(self.framework, message["dtype"], private=False)
         arguments = arrays.prepare(self.contract.arguments(message["inputs"], arrays))
-        shape, name = tuple(message["shape"]), self.contract.result_field
-        return evaluate(self.function, arguments, message["params"], shape, name)
+        return evaluate(self.function, arguments, message, self.contract.result_field)
 
 
 @dataclass
 class ChildSubject(Subject):
-    """A subject in a child process, in a session of its own so that its children end with it."""
+    """A subject in a child process, which ends with all that descends from it.
+
+    Importing lazily is part of starting. The first call after a start therefore has the start's limit, until one has
+    been answered: then it has `timeout` and five times what that one took, so that a subject that hangs on many
+    problems does not cost the start's limit on each.
+    """
 
     timeout: float = 10.0
     isolation: str = "process"
 
     def __post_init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self._buffer = b""
-        self._log = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - closed with the subject
+        self._channel: Channel | None = None
+        self._fresh, self._allowance = False, START_LIMIT
         found = targets.reference(self.contract.arguments)
         if found is None:
             raise UsageError(
@@ -172,15 +187,7 @@ class ChildSubject(Subject):
         here = os.getcwd()
         path = [os.path.abspath(p) for p in sys.path if os.path.abspath(p) != here] + [here]
         threads = dict.fromkeys(_THREADS, "1")
-        self._buffer = b""
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _BOOT, json.dumps(path), _HOME],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env=os.environ | threads | {"PYTHONHASHSEED": "0"},
-            start_new_session=True,
-        )
+        self._channel = Channel([json.dumps(path), _HOME], os.environ | threads | {"PYTHONHASHSEED": "0"})
         reply = self._exchange(
             {
                 "command": "start",
@@ -191,107 +198,77 @@ class ChildSubject(Subject):
                 "field": self.contract.result_field,
             },
             START_LIMIT,
+            _LONGEST,
         )
-        if reply["kind"] == "ready":
+        kind, message = str(reply.get("kind")), str(reply.get("message", ""))[:_LONGEST]
+        if kind == "ready" and _is_ready(reply):
             self.framework, self.versions = reply["framework"], reply["versions"]
+            self._fresh = True
             return
-        self._kill()
-        if reply["kind"] == "missing":
-            raise MissingExtra(reply["message"])
-        kind = {"crashed": "import_crashed", "timeout": "import_timeout"}.get(reply["kind"], reply["kind"])
-        raise NotRunnable(kind, reply["message"])
+        self.restart()
+        if kind == "missing":
+            raise MissingExtra(message)
+        raise NotRunnable(_WHILE_IMPORTED.get(kind, "import_bad_reply"), message)
 
     def reply(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        if self._process is None:
+        if self._channel is None:
             try:
                 self.start()
             except NotRunnable as error:
                 return {"kind": "crashed", "message": f"it could not be started again: {error}"}
-        return self._exchange(message, self.timeout)
-
-    def close(self) -> None:
-        self._kill()
-        self._log.close()
-
-    def _exchange(self, message: Mapping[str, Any], limit: float) -> dict[str, Any]:
-        process = self._process
-        assert process is not None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        if os.fstat(self._log.fileno()).st_size > _LOG_LIMIT:
-            self._log.truncate(0)
-        deadline = time.monotonic() + limit
-        try:
-            process.stdin.write(json.dumps(message).encode() + b"\n")
-            process.stdin.flush()
-            line = self._line(process.stdout.fileno(), deadline)
-        except BrokenPipeError:
-            line = b""
-        if line is None:
-            where = self._interrupt()
-            return {"kind": "timeout", "message": f"no answer within {limit:g} seconds{where}"}
-        if not line:
-            return {"kind": "crashed", "message": self._post_mortem()}
-        try:
-            reply: dict[str, Any] = json.loads(line)
-        except ValueError:  # the subject wrote into the conversation: what comes after it cannot be trusted either
-            self._kill()
-            return {"kind": "crashed", "message": "its process sent something that is no answer"}
+        first, self._fresh = self._fresh, False
+        limit = max(self.timeout, min(START_LIMIT, self.timeout + self._allowance)) if first else self.timeout
+        begun = time.monotonic()
+        reply = self._exchange(message, limit, _LONGEST + _LONGEST_NUMBER * math.prod(message["shape"]))
+        if first and reply["kind"] not in FATAL:
+            self._allowance = _MARGIN * (time.monotonic() - begun)
+        elif first and self._allowance == START_LIMIT:  # which it has used up in vain
+            self._allowance = 0.0
         return reply
 
-    def _line(self, stream: int, deadline: float) -> bytes | None:
-        """The next line; empty when the child has closed its end, None when the deadline passes."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(stream, selectors.EVENT_READ)
-            while b"\n" not in self._buffer:
-                if not selector.select(max(0.0, deadline - time.monotonic())):
-                    return None
-                piece = os.read(stream, 2**16)
-                if not piece:
-                    return b""
-                self._buffer += piece
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line
+    def restart(self) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
 
-    def _interrupt(self) -> str:
-        """Where the child hangs, from the traceback that faulthandler writes when it is aborted."""
-        process = self._process
-        assert process is not None
-        process.send_signal(signal.SIGABRT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(1.0)
-        frames = [line.strip() for line in self._tail().splitlines() if line.strip().startswith("File ")]
-        self._kill()
-        return f"; it was at {frames[0]}" if frames and "refgrad/conformance" not in frames[0] else ""
+    def close(self) -> None:
+        self.restart()
 
-    def _post_mortem(self) -> str:
-        process = self._process
-        assert process is not None
+    def _exchange(self, message: Mapping[str, Any], limit: float, longest: int) -> dict[str, Any]:
+        """The reply, whose token is right; or what kept it from coming, and then the process has ended."""
+        channel, token = self._channel, secrets.token_hex(8)
+        assert channel is not None
         try:
-            code = process.wait(1.0)
-        except subprocess.TimeoutExpired:
-            code = None
-        self._kill()
-        if code is not None and code < 0:
-            how = f"its process was killed by {signal.Signals(-code).name}"
-        else:
-            how = f"its process ended with exit code {code}"
-        last = self._tail().strip().splitlines()[-3:]
-        return how + (f"; it last wrote: {' / '.join(last)}" if last else "")
+            line = channel.exchange(json.dumps({**message, "token": token}).encode(), limit, longest)
+            reply: Any = json.loads(line)
+            if isinstance(reply, dict) and reply.pop("token", None) == token:
+                return reply
+            reply = {"kind": "bad_reply", "message": "its process sent something that is no answer"}
+        except Late:
+            place = channel.place()
+            reply = {
+                "kind": "timeout",
+                "message": f"no answer within {limit:g} seconds{place and '; it was at '}{place}",
+            }
+        except Ended:
+            reply = {"kind": "crashed", "message": channel.post_mortem()}
+        except Broken:
+            reply = {"kind": "bad_reply", "message": f"its process sent more than the {longest} bytes of any answer"}
+        except (RecursionError, ValueError):  # the subject wrote into the conversation, and may do so again
+            reply = {"kind": "bad_reply", "message": "its process sent something that is no answer"}
+        self.restart()
+        return reply
 
-    def _tail(self) -> str:
-        size = os.fstat(self._log.fileno()).st_size
-        self._log.seek(max(0, size - 4000))
-        return self._log.read().decode(errors="replace")
 
-    def _kill(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
+_WHILE_IMPORTED = {
+    "crashed": "import_crashed",
+    "timeout": "import_timeout",
+    "not_found": "not_found",
+    "import_failed": "import_failed",
+}
+
+
+def _is_ready(reply: Mapping[str, Any]) -> bool:
+    versions = reply.get("versions")
+    known = reply.get("framework") in frameworks.FRAMEWORKS
+    return known and isinstance(versions, dict) and all(isinstance(v, str) for v in versions.values())

@@ -2,7 +2,9 @@
 
 It speaks JSON with its parent, one line a message, on copies of its standard streams; the streams themselves are
 redirected first, so that whatever the subject prints lands in the parent's log and cannot corrupt the conversation.
-Nothing is ever unpickled. This keeps accidents apart; it is no sandbox for code one does not trust.
+Every answer carries the token of its message. Nothing is ever unpickled. The subject is imported when the modules of
+the judge are out of its reach. This keeps accidents apart; it is no sandbox for code one does not trust: a subject
+that walks the frames of its callers finds the token, and the oracle.
 """
 
 from __future__ import annotations
@@ -10,15 +12,18 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import importlib
-import json
 import os
 import platform
 import sys
 from collections.abc import Callable, Mapping
+from json import dumps, loads  # these very functions, whatever a subject makes of the module
 from typing import Any
 
 from refgrad.conformance.subject import frameworks, targets
+from refgrad.conformance.subject.channel import CLOSED
 from refgrad.conformance.subject.outcome import evaluate
+from refgrad.conformance.subject.places import said
+from refgrad.conformance.subject.withheld import Veil
 from refgrad.errors import MissingExtra, SubjectNotFound
 
 __all__ = ["main", "resolve", "versions"]
@@ -36,24 +41,26 @@ def main() -> None:
     faulthandler.enable()
     itself = os.getpid()
 
-    def answer(reply: Mapping[str, Any]) -> None:
+    def answer(reply: Mapping[str, Any], token: str) -> None:
         if os.getpid() != itself:
             os._exit(0)  # a copy that the subject forked and let return: one call has one answer
-        outgoing.write(json.dumps(reply) + "\n")
-        outgoing.flush()
+        try:
+            outgoing.write(dumps({**reply, "token": token}) + "\n")
+            outgoing.flush()
+        except (OSError, ValueError):  # the subject has closed it
+            os._exit(CLOSED)
 
     holder: Holder | None = None
     for line in incoming:
-        message = json.loads(line)
+        message = loads(line)
         if message["command"] == "start":
             _limit(message["framework"])
             holder, reply = _start(message)
-            answer(reply)
         elif message["command"] == "call" and holder is not None:
-            answer(holder.call(message))
+            reply = holder.call(message)
         else:
             break
-    outgoing.flush()
+        answer(reply, message["token"])
     os._exit(0)  # threads of the subject must not keep the process
 
 
@@ -61,13 +68,15 @@ class Holder:
     """The subject with the frameworks that its arguments are built in."""
 
     def __init__(self, message: Mapping[str, Any]) -> None:
+        self.arguments = resolve(message["arguments"])
+        self.veil = Veil()
         self.function = targets.load(message["target"])
         auto = message["framework"] == "auto"
         self.framework: str = frameworks.choose(sys.modules) if auto else message["framework"]
-        self.arguments = resolve(message["arguments"])
         self.field: str = message["field"]
         self.frameworks: dict[str, Any] = {}
         self.in_dtype(message["dtype"])
+        self.veil.inert = False
 
     def in_dtype(self, dtype: str) -> Any:
         """The framework for `dtype`."""
@@ -78,9 +87,10 @@ class Holder:
     def call(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """The reply to one message ``call``."""
         framework = self.in_dtype(message["dtype"])
-        arguments = framework.prepare(self.arguments(message["inputs"], framework))
-        reply = evaluate(self.function, arguments, message["params"], tuple(message["shape"]), self.field)
-        with contextlib.suppress(AttributeError, OSError, ValueError):  # the subject may have closed or replaced it
+        with self.veil.lifted():
+            arguments = framework.prepare(self.arguments(message["inputs"], framework))
+        reply = evaluate(self.function, arguments, message, self.field)
+        with contextlib.suppress(BaseException):  # the subject may have closed or replaced it
             sys.stdout.flush()
         return reply
 
@@ -109,7 +119,7 @@ def _start(message: Mapping[str, Any]) -> tuple[Holder | None, dict[str, Any]]:
         return None, {"kind": "missing", "message": str(error)}
     except BaseException as error:
         where = "while it was imported: " if not isinstance(error, SystemExit) else "it left while it was imported: "
-        return None, {"kind": "import_failed", "message": f"{where}{type(error).__name__}: {error}"}
+        return None, {"kind": "import_failed", "message": where + said(error, 2000)}
     return holder, {"kind": "ready", "framework": holder.framework, "versions": versions(holder.framework)}
 
 

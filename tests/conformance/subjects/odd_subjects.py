@@ -117,7 +117,7 @@ def complex_square(x):
 
 
 def random_square(x):
-    return x * x + random.random()
+    return x * x + random.SystemRandom().random()
 
 
 def prints_rubbish(x):
@@ -197,7 +197,7 @@ def masked(x):
 
 
 def cube_and_random_if_long(x):
-    return x**3 + (random.random() if len(x) > 1 else 0)
+    return x**3 + (random.SystemRandom().random() if len(x) > 1 else 0)
 
 
 def writes_into_the_conversation(x):
