@@ -57,7 +57,7 @@ class Channel:
             env=environment,
             start_new_session=True,
         )
-        self.log = b""
+        self.log = bytearray()
         self._outgoing, self._incoming = b"", b""
         self._longest = 0
         self._selector = selectors.DefaultSelector()
@@ -151,7 +151,9 @@ class Channel:
                     piece = os.read(stream, _PIECE)
                     done = not piece
                     if stream == self._err:
-                        self.log = (self.log + piece)[-_TAIL:]
+                        self.log += piece
+                        if len(self.log) > 2 * _TAIL:
+                            del self.log[:-_TAIL]
                     else:
                         self._incoming += piece[: max(0, self._longest + 1 - len(self._incoming))]
             except BrokenPipeError:  # whoever has gone is seen by the end of what it sends

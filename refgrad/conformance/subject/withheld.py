@@ -1,7 +1,7 @@
 """What judges, withheld from what is judged: who imports the oracle agrees with it, whatever he would compute himself.
 
 Modules of the judge are inert stand-ins, so that a file that also holds a contract or a test imports as ever. Whoever
-calls something of them in a call of the subject is told so. `refgrad.exact` is arithmetic and stays, as `refgrad.linalg`
+calls something of them in a call of the subject is told so. `refgrad.exact` is arithmetic and stays: `refgrad.linalg`
 needs it. A subject that searches the garbage collector or the frames of its callers finds the oracle all the same;
 this keeps accidents apart, and is no sandbox.
 """

@@ -1,0 +1,7 @@
+"""Returns ten million numbers."""
+
+import numpy as np
+
+
+def square(x):
+    return np.ones(10_000_000)

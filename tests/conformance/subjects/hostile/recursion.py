@@ -1,0 +1,5 @@
+"""Calls itself without end."""
+
+
+def square(x):
+    return square(x)

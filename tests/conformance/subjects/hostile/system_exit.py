@@ -1,0 +1,7 @@
+"""Exits politely."""
+
+import sys
+
+
+def square(x):
+    sys.exit(70)
