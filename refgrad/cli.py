@@ -125,6 +125,7 @@ def _verify_options(parser: argparse.ArgumentParser) -> None:
     add("--max-examples", type=int, default=100, metavar="N", help="problems in the sweep (default 100)")
     add("--timeout", type=float, default=10.0, metavar="S", help="seconds for each call (default 10)")
     add("--budget", type=float, metavar="S", help="seconds for the whole run; what ran by then is graded")
+    add("--stochastic", type=int, default=0, metavar="R", help="of a function that samples: judge the mean of R calls")
     add("--strict", action="store_true", help="make a failure of what it refuses, such as tasks of unequal sizes")
     parser.set_defaults(run=_verify)
 
@@ -161,6 +162,7 @@ def _verify(options: argparse.Namespace) -> int:
             timeout=options.timeout,
             budget=options.budget,
             strict=options.strict,
+            stochastic=options.stochastic,
             progress=progress,
         )
     show(report, Console(highlight=False))

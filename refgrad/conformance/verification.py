@@ -45,6 +45,7 @@ def verify(
     timeout: float = 10.0,
     budget: float | None = None,
     strict: bool = False,
+    stochastic: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """What `target` computes, judged by `contract` on exact truth.
@@ -78,6 +79,10 @@ def verify(
     strict : bool
         Whether it is a failure to raise on all problems of one group that the contract names, such as tasks of unequal
         sizes, and only there. Otherwise the rest is graded, and the report says what is refused.
+    stochastic : int
+        For a subject that draws random numbers, such as labels from the model: how many calls on each problem, at least
+        10, whose mean is judged within five standard errors. Python's, NumPy's, torch's and CuPy's generators begin
+        anew for each call, from another seed.
     progress : callable, optional
         Called as ``progress(done, planned)``.
 
@@ -92,10 +97,10 @@ def verify(
     if isinstance(contract, str):
         contract = contracts.get(contract)
     contract, params = _chosen(contract, params or {})
-    _check(backend, dtype, max_examples, timeout, budget)
+    _check(backend, dtype, max_examples, timeout, budget, stochastic)
     check_options(contract, vary, promise)
     subject = _subject(target, contract, backend, dtype, dict(params or {}), timeout)
-    run = Run(subject, Referee(contract, dtype, seed), max_examples, seed, vary, promise, progress, budget)
+    run = Run(subject, Referee(contract, dtype, seed), max_examples, seed, vary, promise, progress, budget, stochastic)
     with subject:
         try:
             subject.start()
@@ -127,7 +132,7 @@ def assert_conforms(target: str | Callable[..., Any], contract: str | Contract |
     verify(target, contract, **options).raise_for_failure()
 
 
-def _check(backend: str, dtype: str, max_examples: int, timeout: float, budget: float | None) -> None:
+def _check(backend: str, dtype: str, max_examples: int, timeout: float, budget: float | None, stochastic: int) -> None:
     if backend not in _BACKENDS:
         raise UsageError(f"expected a backend, one of {', '.join(_BACKENDS)}; got {backend!r}")
     if dtype not in UNIT_ROUNDOFF:
@@ -136,6 +141,8 @@ def _check(backend: str, dtype: str, max_examples: int, timeout: float, budget: 
         raise UsageError(
             f"expected a number of examples >= 0 and a finite timeout > 0 seconds; got {max_examples} and {timeout}"
         )
+    if stochastic and stochastic < 10:
+        raise UsageError(f"expected stochastic to be at least 10 calls, for their spread is measured; got {stochastic}")
     if budget is not None and not 0 < budget < math.inf:
         raise UsageError(f"expected a budget, a finite number of seconds > 0; got {budget}")
 

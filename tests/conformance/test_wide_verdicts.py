@@ -217,3 +217,23 @@ def test_more_problems_are_run_while_a_variant_has_not_been_told_apart():
     run.sweep()
     assert run.candidates.remaining == []
     assert run.planned > 1
+
+
+def sampled(theta, x, lr, steps):
+    return right(theta, x, lr, steps) + np.random.standard_normal(len(x))
+
+
+def test_the_mean_of_random_calls_is_judged_within_its_own_error():
+    found = report(sampled, stochastic=400)
+    assert (found.grade, found.exit_code) == ("accurate", 0), found.summary
+    assert "mean of 400 calls" in found.summary
+
+
+def test_a_random_subject_with_another_mean_is_named():
+    found = report(lambda theta, x, lr, steps: sampled(theta, x, 2 * lr, steps) * 1.0, stochastic=400)
+    assert found.diagnosis == "doubled", found.summary
+
+
+def test_a_spread_needs_calls_to_be_measured():
+    with pytest.raises(ValueError, match="at least 10"):
+        report(sampled, stochastic=3)

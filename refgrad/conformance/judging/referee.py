@@ -146,6 +146,11 @@ class Referee:
         ``"float64"`` or ``"float32"``.
     seed : int
         Of the sign patterns.
+
+    Attributes
+    ----------
+    slack : dict of str to Fraction
+        By the key of a problem, what an output may be off beside rounding: that of a mean over random calls.
     """
 
     def __init__(self, contract: Contract, dtype: str = "float64", seed: int = 0) -> None:
@@ -154,6 +159,7 @@ class Referee:
         self._arguments: dict[tuple[str, int | None], tuple[Any, ...]] = {}
         self._truths: dict[tuple[str, str], Truth | None] = {}
         self._attainable: dict[tuple[str, str], Fraction] = {}
+        self.slack: dict[str, Fraction] = {}
         self._rough: dict[tuple[str, str], tuple[np.ndarray, float] | None] = {}
 
     def arguments(self, problem: Problem, pattern: int | None = None) -> tuple[Any, ...]:
@@ -203,13 +209,14 @@ class Referee:
         if bounds is None:
             return Judgement("unknown")
         low, high = bounds
+        slack = self.slack.get(key(problem), Fraction(0))
         if high <= LIMIT * self.floor(problem):
             return Judgement("passed", low, high, rounded=self._is_rounded(problem, value, y, high))
-        attainable = self.attainable(problem)
-        if high <= LIMIT * attainable:
+        line = LIMIT * self.attainable(problem)
+        if high <= line + slack:
             return Judgement("passed", low, high)
-        if low > LIMIT * attainable:
-            return Judgement("failed", low, high, clear=low > LIMIT * MARGIN * attainable)
+        if low > line + slack:
+            return Judgement("failed", low, high, clear=low > MARGIN * line + 2 * slack)
         return Judgement("unknown", low, high)
 
     def ratio(self, problem: Problem, judgement: Judgement) -> float:
@@ -238,7 +245,7 @@ class Referee:
         low, high = truth.distance(fractions(value).ravel())
         if high <= LIMIT * self.floor(problem, variant):
             return True
-        return low <= LIMIT * self.attainable(problem, variant)
+        return low <= LIMIT * self.attainable(problem, variant) + self.slack.get(key(problem), Fraction(0))
 
     def plausible(self, problem: Problem, value: np.ndarray, variant: Variant) -> bool:
         """Whether floats leave open that `variant` gives this output: much cheaper than the truth, and never sure.
@@ -266,6 +273,7 @@ class Referee:
             return True
         y, v = value.ravel(), rough[0].ravel()
         slack = 1e-3 * max(np.max(np.abs(v), initial=0.0), np.max(np.abs(y), initial=0.0))
+        slack += float(self.slack.get(key(problem), 0))
         return bool(np.max(np.abs(y - v), initial=0.0) <= slack + 2**16 * float(self.unit) * rough[1])
 
     def apart(self, problem: Problem, variant: Variant) -> Fraction:
@@ -280,7 +288,7 @@ class Referee:
 
     def differs(self, problem: Problem, variant: Variant) -> bool:
         """Whether a variant's answer is wrong by more than 50 times the attainable error."""
-        apart = self.apart(problem, variant)
+        apart = self.apart(problem, variant) - 4 * self.slack.get(key(problem), Fraction(0))
         return apart > MARGIN * self.floor(problem) and apart > MARGIN * self.attainable(problem)
 
     def _unit(self, *arguments: Any) -> Answer:

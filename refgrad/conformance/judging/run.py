@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging import sweep
 from refgrad.conformance.judging.certificate import Setting, relative
-from refgrad.conformance.judging.referee import Judgement, Referee, fractions
+from refgrad.conformance.judging.referee import Judgement, Referee, fractions, key
 from refgrad.conformance.subject.outcome import FATAL, Outcome
 from refgrad.conformance.subject.process import StopRun, Subject
 from refgrad.contracts.contract import Problem
@@ -26,6 +26,7 @@ NOT_RUN = ("raised", *FATAL)
 VARIED = 24
 ENOUGH = 3
 SEPARATING = 3
+DEVIATIONS = 5
 REPEATED = 6
 """Problems that are called again, twice each and in another order, when all others have been."""
 
@@ -85,6 +86,8 @@ class Run:
     progress : callable or None
     budget : float or None
         Seconds for the sweep and for what is made of it.
+    stochastic : int
+        Of a subject that draws random numbers: the calls on each problem whose mean is judged; 0 for all others.
 
     Attributes
     ----------
@@ -114,10 +117,11 @@ class Run:
         promise: Mapping[str, float] | None = None,
         progress: Callable[[int, int], None] | None = None,
         budget: float | None = None,
+        stochastic: int = 0,
     ) -> None:
         self.subject, self.referee, self.seed = subject, referee, seed
         self.vary, self.promise = dict(vary or {}), dict(promise or {})
-        self.planned = min(max_examples, VARIED) if vary else max_examples
+        self.planned = min(max_examples, VARIED) if vary or stochastic else max_examples
         self.records: list[Record] = []
         self.troubles: list[Trouble] = []
         self.candidates = Candidates(referee)
@@ -125,7 +129,7 @@ class Run:
         self.stopped = self.late = False
         self.stateful = ""
         self.mutated: set[str] = set()
-        self.budget = budget
+        self.budget, self.stochastic = budget, stochastic
         self._deadline = None if budget is None else time.monotonic() + budget
         self._progress = progress or (lambda done, planned: None)
 
@@ -153,6 +157,8 @@ class Run:
 
     def call(self, problem: Problem) -> Outcome:
         """One call; a value that fails the contract, or is not finite, must come again, as far as floats allow."""
+        if self.stochastic:
+            return self._mean(problem)
         outcome = self.subject.call(problem.inputs)
         self.mutated.update(outcome.mutated)
         if outcome.kind == "not_finite" or (outcome.value is not None and self._fails(problem, outcome)):
@@ -171,8 +177,31 @@ class Run:
         apart = np.abs(fractions(one.value) - fractions(other.value)).ravel()
         return max(apart, default=Fraction(0)) <= LIMIT * self.referee.attainable(problem)
 
+    def _mean(self, problem: Problem) -> Outcome:
+        """The mean of some calls, each with another seed; five standard errors of it are no error."""
+        values = []
+        for seed in range(self.stochastic):
+            outcome = self.subject.call(problem.inputs, seed=seed)
+            if outcome.kind != "value" or outcome.value is None:
+                return outcome
+            values.append(outcome.value)
+        spread = np.std(values, axis=0, ddof=1) / np.sqrt(len(values))
+        self.referee.slack[key(problem)] = DEVIATIONS * Fraction(float(np.max(spread, initial=0.0)))
+        return replace(outcome, value=np.mean(values, axis=0))
+
+    def in_a_fresh_process(self, problem: Problem) -> bool:
+        """Whether a failure is none where the subject has answered nothing before."""
+        try:
+            outcome = self.subject.call_fresh(problem.inputs)
+        except StopRun:
+            return False
+        value = outcome.value if outcome.kind == "value" else None
+        return value is not None and self.referee.judge(problem, value).verdict == "passed"
+
     def _repeat(self) -> None:
         """Call some problems again, the last first and each twice: a subject that keeps state answers otherwise."""
+        if self.stochastic:
+            return
         records = [r for r in self.records if r.problem.kind != "wide"]
         chosen = records[:: max(1, len(records) // REPEATED)][:REPEATED]
         try:

@@ -47,7 +47,7 @@ def counterexample(run: Run, finding: Finding) -> dict[str, Any] | None:
             problem = min(seen, key=_size)
             return _describe(run, problem, next(t.outcome for t in run.troubles if t.problem is problem))
         bucket = _bucket(run.troubles[0].outcome)
-        problem = _shrunk(run, seen, lambda p: _bucket(run.subject.call(p.inputs)) == bucket)
+        problem = _shrunk(run, seen, lambda p: _tells(run, p) and _bucket(run.subject.call(p.inputs)) == bucket)
     else:
         return None
     try:
@@ -125,6 +125,12 @@ def _same_failure(run: Run, finding: Finding, problem: Problem) -> bool:
     if not finding.grade.startswith("variant:") or not named:
         return True
     return all(referee.matches(problem, outcome.value, v) and referee.differs(problem, v) for v in named)
+
+
+def _tells(run: Run, problem: Problem) -> bool:
+    """Whether the answer is not zero, which would look like what is returned where nothing is computed."""
+    truth = run.referee.truth(problem)
+    return truth is None or any(truth.middle)
 
 
 def _worst(run: Run) -> Problem:

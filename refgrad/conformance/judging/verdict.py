@@ -16,7 +16,7 @@ from refgrad.conformance.judging.finding import Finding, certificate_of, exit_co
 from refgrad.conformance.judging.groups import shared_words, where
 from refgrad.conformance.judging.iterative import judged_by_certificate
 from refgrad.conformance.judging.precision import in_single_precision, rounding_driven, two_precisions
-from refgrad.conformance.judging.run import NOT_RUN, Record, Run
+from refgrad.conformance.judging.run import DEVIATIONS, NOT_RUN, Record, Run
 from refgrad.conformance.judging.unexplained import unexplained
 
 __all__ = ["find", "refusal"]
@@ -48,6 +48,11 @@ def find(run: Run, strict: bool = False) -> Finding:
     refused = None if strict else refusal(run)
     if failing and not any(t.outcome.kind == "nondeterministic" for t in run.troubles):  # which fit no formula
         found = _failing(run, failing)
+        if found.grade == "wrong" and found.diagnosis is None and not run.stochastic:
+            alone = next((r for r in failing[:2] if run.in_a_fresh_process(r.problem)), None)
+            if alone is not None:
+                said = "keeps state between calls: where it failed, it is right when it is called for the first time"
+                return Finding("wrong", said, advice=_STATE)
         if not run.troubles or refused:
             return _also(found, refused)
         accidents = _accidents(run, ran)
@@ -116,6 +121,9 @@ def _passing(run: Run) -> Finding:
             "inconclusive", f"on {unknown} problems the truth could not be enclosed tightly enough to decide"
         )
     certificate = certificate_of(run)
+    if run.stochastic:
+        sentence = f"the mean of {run.stochastic} calls is {contract.name}, within {DEVIATIONS} standard errors"
+        return Finding("accurate", sentence, certificate=certificate)
     if all(r.judgement.rounded for r in run.records):
         return Finding("exact", f"computes {contract.name}, correctly rounded", certificate=certificate)
     return Finding("accurate", f"computes {contract.name}, as accurately as floats allow", certificate=certificate)
