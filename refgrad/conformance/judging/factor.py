@@ -59,6 +59,8 @@ def scaled(
     referee: Referee, values: Sequence[Record], failing: Sequence[Record], variant: Variant | None
 ) -> Diagnosis | None:
     """The factor on one formula."""
+    if variant is not None and not _parallel(referee, failing, variant):
+        return None
     nonzero = (r for r in failing if ratio(referee, r, variant) is not None)
     first = next(nonzero, None)
     if first is None or not fits(referee, first, variant, ratio(referee, first, variant)):
@@ -75,6 +77,18 @@ def scaled(
         meaning = f"computes {called}, not {referee.contract.name}: {variant.meaning}"
         return Diagnosis(called, formula, meaning, variant.references, len(failing), len(failing))
     return None
+
+
+def _parallel(referee: Referee, failing: Sequence[Record], variant: Variant) -> bool:
+    """Whether floats leave open that the first outputs are multiples of what a variant gives."""
+    for record in failing[:ENOUGH]:
+        found, y = referee.rough(record.problem, variant), record.value.ravel()
+        if found is None or found.size != y.size or not found.any():
+            continue
+        i = int(np.argmax(np.abs(found)))
+        if np.max(np.abs(y - y[i] / found[i] * found)) > 1e-3 * np.max(np.abs(y)):
+            return False
+    return True
 
 
 def candidates(contract: Contract, measured: Sequence[tuple[Problem, Fraction]]) -> Iterator[tuple[str, Factor]]:

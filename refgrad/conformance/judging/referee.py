@@ -8,6 +8,7 @@ none is tuned.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import random
@@ -24,14 +25,13 @@ from refgrad.backend import of
 from refgrad.contracts.contract import Contract, Problem
 from refgrad.contracts.tools.answer import Answer, NotApplicable, Variant
 from refgrad.contracts.tools.losses import EXACT_TABLE
-from refgrad.contracts.tools.terms import Terms, terms
 from refgrad.errors import Inconclusive, NotRational, SingularMatrix, Undecided
 from refgrad.tree import flatten
 from refgrad.typing import Array
 
 __all__ = ["MARGIN", "ExactFramework", "Judgement", "Referee", "Truth", "fractions", "key", "quotient"]
 
-MARGIN, PATTERNS = 50, 6
+MARGIN, PATTERNS, WIDE_PATTERNS = 50, 6, 2
 _UNKNOWN = (Inconclusive, SingularMatrix, Undecided, ZeroDivisionError)
 
 
@@ -69,18 +69,18 @@ class ExactFramework:
 
 
 class FloatFramework:
-    """The numbers of a problem as `Terms` of float64: formulas in plain arithmetic give value and magnitude."""
+    """The numbers of a problem as float64 arrays, for formulas in plain arithmetic."""
 
     xp: Any = EXACT_TABLE
 
-    def array(self, values: Any) -> Terms:
-        return terms(np.array(values, float))
+    def array(self, values: Any) -> np.ndarray:
+        return np.array(values, float)
 
     def labels(self, values: Any) -> np.ndarray:
         return np.array(values, np.int64)
 
-    def scalar(self, value: float) -> Terms:
-        return terms(np.array(value, float))
+    def scalar(self, value: float) -> np.ndarray:
+        return np.array(value, float)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,8 @@ class Referee:
         self._truths: dict[tuple[str, str], Truth | None] = {}
         self._attainable: dict[tuple[str, str], Fraction] = {}
         self.slack: dict[str, Fraction] = {}
-        self._rough: dict[tuple[str, str], tuple[np.ndarray, float] | None] = {}
+        self._rough: dict[tuple[str, str], np.ndarray | None] = {}
+        self._of_floats: dict[str, tuple[Any, ...]] = {}
 
     def arguments(self, problem: Problem, pattern: int | None = None) -> tuple[Any, ...]:
         """The exact arguments of a problem; with a pattern, each number a unit roundoff away."""
@@ -169,6 +170,13 @@ class Referee:
             signs = None if pattern is None else random.Random(f"{self.seed}/{pattern}")
             self._arguments[place] = tuple(self.contract.arguments(problem.inputs, ExactFramework(self.unit, signs)))
         return self._arguments[place]
+
+    def _floats(self, problem: Problem) -> tuple[Any, ...]:
+        """The arguments of a problem in float64."""
+        place = key(problem)
+        if place not in self._of_floats:
+            self._of_floats[place] = tuple(self.contract.arguments(problem.inputs, FloatFramework()))
+        return self._of_floats[place]
 
     def truth(self, problem: Problem, variant: Variant | None = None) -> Truth | None:
         """The answer; None where there is none, or where it cannot be enclosed tightly enough."""
@@ -247,34 +255,27 @@ class Referee:
             return True
         return low <= LIMIT * self.attainable(problem, variant) + self.slack.get(key(problem), Fraction(0))
 
+    def rough(self, problem: Problem, variant: Variant) -> np.ndarray | None:
+        """A variant's answer in float64, which is cheap and not certified; None if it is not to be had like that."""
+        plain = getattr(variant.answer, "plain", None)
+        place = (key(problem), variant.name)
+        if plain is not None and place not in self._rough:
+            self._rough[place] = None
+            with contextlib.suppress(Exception), np.errstate(all="ignore"):  # the exact evaluation says what is amiss
+                found = np.asarray(plain(*self._floats(problem)), float).ravel()
+                self._rough[place] = found if np.isfinite(found).all() else None
+        return self._rough.get(place)
+
     def plausible(self, problem: Problem, value: np.ndarray, variant: Variant) -> bool:
         """Whether floats leave open that `variant` gives this output: much cheaper than the truth, and never sure.
 
-        Only a formula in plain arithmetic can be evaluated in float64. It is ruled out by what is far more than the
-        rounding errors of any such evaluation.
+        It is ruled out by what is far more than the rounding errors of any evaluation in float64.
         """
-        plain = getattr(variant.answer, "plain", None)
-        if plain is None:
+        found, y = self.rough(problem, variant), value.ravel()
+        if found is None or found.size != y.size:
             return True
-        place = (key(problem), variant.name)
-        if place not in self._rough:
-            arguments = self.contract.arguments(problem.inputs, FloatFramework())
-            try:
-                with np.errstate(all="ignore"):
-                    found = terms(plain(*arguments))
-                self._rough[place] = (
-                    np.asarray(found.value, float),
-                    np.max(np.asarray(found.magnitude, float), initial=0.0),
-                )
-            except Exception:  # the exact evaluation says what is the matter, if anything is
-                self._rough[place] = None
-        rough = self._rough[place]
-        if rough is None or rough[0].size != value.size or not np.isfinite(rough[0]).all():
-            return True
-        y, v = value.ravel(), rough[0].ravel()
-        slack = 1e-3 * max(np.max(np.abs(v), initial=0.0), np.max(np.abs(y), initial=0.0))
-        slack += float(self.slack.get(key(problem), 0))
-        return bool(np.max(np.abs(y - v), initial=0.0) <= slack + 2**16 * float(self.unit) * rough[1])
+        slack = 1e-3 * _size(found, y) + float(self.slack.get(key(problem), 0))
+        return _size(y - found) <= slack + 2**16 * float(self.floor(problem))
 
     def apart(self, problem: Problem, variant: Variant) -> Fraction:
         """A lower bound of how far a variant's answer is from right; 0 where it has none that is known."""
@@ -288,6 +289,12 @@ class Referee:
 
     def differs(self, problem: Problem, variant: Variant) -> bool:
         """Whether a variant's answer is wrong by more than 50 times the attainable error."""
+        found, truth = self.rough(problem, variant), self.truth(problem)
+        if self.contract.error is None and found is not None and truth is not None and found.size == truth.low.size:
+            right = truth.middle.astype(float)
+            gap = _size(found - right)
+            if gap > 0.01 * _size(found, right) and gap > 100 * MARGIN * float(self.attainable(problem)):
+                return gap > 8 * float(self.slack.get(key(problem), 0))
         apart = self.apart(problem, variant) - 4 * self.slack.get(key(problem), Fraction(0))
         return apart > MARGIN * self.floor(problem) and apart > MARGIN * self.attainable(problem)
 
@@ -307,7 +314,9 @@ class Referee:
         own = self.contract.quantity if self.contract.unit is None else self._unit
         function = own if variant is None else variant.answer
         wide = problem.kind == "wide"
-        near = (_evaluate(function, self.arguments(problem, pattern), wide) for pattern in range(PATTERNS))
+        function = getattr(function, "plain", function)
+        patterns = range(WIDE_PATTERNS if wide else PATTERNS)
+        near = (_evaluate(function, self.arguments(problem, pattern), wide) for pattern in patterns)
         middles = [there.middle.tolist() for there in near if there is not None]
         smallest = accuracy.SMALLEST[self.dtype]
         found = accuracy.attainable(base.middle.tolist(), middles, self.unit, base.magnitude, smallest)
@@ -329,7 +338,7 @@ class Referee:
         return all(_nearest(v, exactly, low, high, self.dtype) for v, exactly, low, high in every)
 
 
-def _evaluate(function: Callable[..., Answer], arguments: tuple[Any, ...], wide: bool = False) -> Truth | None:
+def _evaluate(function: Callable[..., Answer | Array], arguments: tuple[Any, ...], wide: bool = False) -> Truth | None:
     """The bounds of an answer; None where it has none. Those of wide problems come from balls at once."""
 
     def together(*given: Any) -> Array:
@@ -337,8 +346,9 @@ def _evaluate(function: Callable[..., Answer], arguments: tuple[Any, ...], wide:
             raise NotRational("rational numbers of a wide problem grow without bound")
         # one array, so that the precision asked for is relative to the magnitude: a true zero is no difficulty
         answer = function(*given)
-        xp = of(answer.value)
-        return xp.concat([xp.reshape(x, (-1,)) for x in (answer.value, answer.magnitude)], 0)
+        parts = (answer.value, answer.magnitude) if isinstance(answer, Answer) else (answer, answer)
+        xp = of(*parts)
+        return xp.concat([xp.reshape(x, (-1,)) for x in parts], 0)
 
     try:
         found = exact.evaluate(together, *arguments)
@@ -359,6 +369,11 @@ def _nearest(v: float, exactly: Fraction, low: Fraction, high: Fraction, dtype: 
         return False
     below, above = (Fraction(float(np.nextafter(kind(v), kind(side)))) for side in (-np.inf, np.inf))
     return bool((below + exactly) / 2 <= low and high <= (exactly + above) / 2)
+
+
+def _size(*arrays: np.ndarray) -> float:
+    """The largest absolute value."""
+    return max((float(np.max(np.abs(a), initial=0.0)) for a in arrays), default=0.0)
 
 
 def _largest(values: Any) -> Fraction:

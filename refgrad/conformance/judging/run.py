@@ -57,12 +57,12 @@ class Candidates:
 
     def see(self, record: Record) -> None:
         """Count a problem, and drop the variants that its output contradicts."""
-        problem = record.problem
-        known = [v for v in self.remaining if self.referee.truth(problem, v) is not None]
-        if record.judgement.verdict != "unknown" and all(self.referee.differs(problem, v) for v in known):
+        problem, referee = record.problem, self.referee
+        matching = {v.name: referee.matches(problem, record.value, v) for v in self.remaining}
+        known = [v for v in self.remaining if matching[v.name] is not None]
+        if record.judgement.verdict != "unknown" and all(referee.differs(problem, v) for v in known):
             self.effective += 1
-        contradicted = [v for v in known if self.referee.matches(problem, record.value, v) is False]
-        self.remaining = [v for v in self.remaining if v not in contradicted]
+        self.remaining = [v for v in self.remaining if matching[v.name] is not False]
 
 
 @dataclass(frozen=True)
