@@ -97,7 +97,7 @@ def candidates(contract: Contract, measured: Sequence[tuple[Problem, Fraction]])
     other, there = max(measured[1:], key=lambda item: abs(item[1] - here))
     if near(there, here):
         simple = here.limit_denominator(64)
-        number = simple if near(simple, here, 10**6) else here
+        number = simple if near(simple, here) else here
         if number not in (0, 1):
             yield (str(simple) if number is simple else f"{float(here):.6g}"), lambda problem: number
         return
@@ -122,9 +122,9 @@ def of(contract: Contract, size: str, of_size: Callable[[Fraction], Fraction]) -
     return factor
 
 
-def near(a: Fraction, b: Fraction, accuracy: int = 10**4) -> bool:
+def near(a: Fraction, b: Fraction) -> bool:
     """Whether two ratios of floats may be equal."""
-    return abs(a - b) * accuracy <= abs(b)
+    return abs(a - b) * 10**4 <= abs(b)
 
 
 def sizes(contract: Contract, problem: Problem) -> dict[str, Fraction]:
