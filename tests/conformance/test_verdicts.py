@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from refgrad.conformance import assert_conforms, verify
+from refgrad.conformance.judging.run import REPEATED
 from refgrad.errors import UsageError
 
 
@@ -96,8 +97,8 @@ def test_a_closure_runs_in_this_process_and_the_report_says_so(square):
         return x * x
 
     report = verify(closure, square, max_examples=10)
-    assert (report.exit_code, report.isolation) == (0, "none")
-    assert len(calls) == report.numbers["calls"] == 10
+    assert (report.exit_code, report.isolation, report.ran) == (0, "none", 10)
+    assert len(calls) == report.numbers["calls"] == 10 + 2 * REPEATED
     assert report.regression_test is None
 
 
