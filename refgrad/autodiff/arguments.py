@@ -65,6 +65,12 @@ def pair(out: Any, f: Callable[..., Any]) -> tuple[Any, Any]:
 def explain(error: Exception, what: str, f: Callable[..., Any], arguments: Sequence[Tree]) -> None:
     """Raise what says more than `error`, which f raised on traced arguments, if there is more to say."""
     place = f"{what}({name_of(f)})"
+    if isinstance(error, AttributeError) and isinstance(error.obj, Tracer):
+        # said here and not by a __getattr__ of the traced value, which would make CPython look for all its attributes
+        raise AttributeError(
+            f"{place}: a traced value has no attribute {error.name!r}; use a function of refgrad.numpy, or "
+            f"refgrad.value_of(x).{error.name} if no derivative is needed"
+        ) from error
     if type(error) is ValueError and isinstance(error.__cause__, NoDerivative):  # NumPy's, for what a traced value said
         raise TracedAssignment(
             f"{place}: a traced value was assigned to an element of a plain array, which would drop its derivative. "
@@ -94,8 +100,8 @@ def check_result(out: Any, f: Callable[..., Any], what: str) -> Any:
     return out
 
 
-def real_leaves(tree: Tree, what: str) -> tuple[list[Array], Structure]:
-    """The leaves of `tree` and its structure; raises if one of them is not real."""
+def real_leaves(tree: Tree, what: str, f: Callable[..., Any], argument: Any = "") -> tuple[list[Array], Structure]:
+    """The leaves of `tree`, an `argument` of f under the transformation `what`, and its structure, if they are real."""
     leaves, structure = flatten(tree)
     for i, leaf in enumerate(leaves):
         value = leaf if type(leaf) is ndarray else primal(leaf)
@@ -112,7 +118,8 @@ def real_leaves(tree: Tree, what: str) -> tuple[list[Array], Structure]:
         elif isinstance(value, (Fraction, Decimal)) or getattr(getattr(value, "dtype", None), "kind", None) == "O":
             hint = "Write refgrad.exact.asarray(x) for rational numbers."
         raise NoDerivative(
-            f"{what}{paths(tree)[i]}: expected real floating-point or exact numbers, got {_describe(value)}. {hint}"
+            f"{what}({name_of(f)}): argument {argument}{paths(tree)[i]}: expected real floating-point or exact "
+            f"numbers, got {_describe(value)}. {hint}"
         )
     return leaves, structure
 

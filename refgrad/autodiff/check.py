@@ -33,8 +33,8 @@ from refgrad.autodiff.agreement import (
     terms,
     total,
 )
-from refgrad.autodiff.arguments import name_of, real_leaves
-from refgrad.autodiff.core import watching
+from refgrad.autodiff.arguments import is_real, name_of
+from refgrad.autodiff.core import primal, watching
 from refgrad.autodiff.forward import jvp
 from refgrad.autodiff.moment import snapshot
 from refgrad.autodiff.reverse import grad, vjp
@@ -202,7 +202,7 @@ class _Point:
     def __init__(self, f: Callable[..., Tree], args: tuple[Any, ...], name: str | None = None) -> None:
         self.f, self.name = f, name_of(f) if name is None else name
         self.leaves, self.structure = flatten(args)
-        self.places = [i for i, leaf in enumerate(self.leaves) if _is_real(leaf)]
+        self.places = [i for i, leaf in enumerate(self.leaves) if is_real(primal(leaf))]
         self.labels = [f"argument {path}" for i, path in enumerate(paths(args)) if i in self.places]
         self.xs = [self.leaves[i] for i in self.places]
         if not self.xs:
@@ -212,7 +212,7 @@ class _Point:
         leaves = list(self.leaves)
         for i, x in zip(self.places, xs, strict=True):
             leaves[i] = snapshot(x)  # f may change it
-        return [y for y in flatten(self.f(*self.structure.unflatten(leaves)))[0] if _is_real(y)]
+        return [y for y in flatten(self.f(*self.structure.unflatten(leaves)))[0] if is_real(primal(y))]
 
     def results(self) -> Leaves:
         """What f gives at the leaves, for the shapes; at balls, if it gives nothing at rational numbers."""
@@ -222,14 +222,6 @@ class _Point:
             return self(*self.xs)
         except NotRational:
             return self(*(exact.balls(x) for x in self.xs))
-
-
-def _is_real(leaf: Any) -> bool:
-    try:
-        real_leaves(leaf, "")
-    except NoDerivative:
-        return False
-    return True
 
 
 # Numbers computed in several ways. A way is the list of arrays of terms whose sum is the number.

@@ -27,7 +27,10 @@ from refgrad.backend import NUMPY, shape_of
 from refgrad.errors import EscapedTracer, Kink
 from refgrad.typing import Array, DType, Shape
 
-__all__ = ["PRIMITIVES", "Batching", "Primitive", "Trace", "Tracer", "Watch", "primal", "value_of", "watching"]
+__all__ = [
+    "PRIMITIVES", "Batching", "Binary", "Primitive", "Trace", "Tracer", "Unary", "Watch", "primal", "value_of",
+    "watching",
+]  # fmt: skip
 
 PRIMITIVES: dict[str, Primitive] = {}
 """Every primitive by its name."""
@@ -69,6 +72,14 @@ class Trace(ABC):
     @abstractmethod
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Apply a primitive to arguments of which at least one is a tracer of this trace."""
+
+    def unary(self, primitive: Primitive, x: Any, params: dict[str, Any]) -> Any:
+        """What `process` does with one argument, which is a tracer of this trace."""
+        return self.process(primitive, (x,), params)
+
+    def binary(self, primitive: Primitive, a: Any, b: Any) -> Any:
+        """What `process` does with two arguments, one of them a tracer of this trace, and no parameters."""
+        return self.process(primitive, (a, b), {})
 
     def escape_error(self, tracer: Tracer | None = None) -> EscapedTracer:
         """The error for a tracer that is used after the run."""
@@ -223,9 +234,7 @@ class Primitive:
         """The operation on arguments of which none is traced."""
         if not self.needs_table:
             return self.impl(*args, **params)
-        # NumPy first: asking the type table costs as much as a small addition
-        xp = NUMPY if len(args) == 1 and type(args[0]) is ndarray else backend.of(*args)
-        return self.impl(xp, *args, **params)
+        return self.impl(backend.of(*args), *args, **params)
 
     def _guard(self, jvp: Callable[..., Array], vjp: Callable[..., Array]) -> tuple[Callable[..., Array], ...]:
         def push(y: Array, xs: Sequence[Array], ts: Sequence[Array], **params: Any) -> Array:
@@ -239,6 +248,12 @@ class Primitive:
             return vjp(i, g, y, *xs, **params)
 
         return push, pull
+
+    def constant(self, y: Array, xs: Sequence[Array], params: dict[str, Any]) -> Array:
+        """`y`, the result of a primitive without rules, unless exact numbers lie where it jumps."""
+        if self.kink is not None:
+            self.refuse_kinks(y, xs, params)
+        return y
 
     def refuse_kinks(self, y: Array, xs: Sequence[Array], params: dict[str, Any]) -> None:
         """Raise `Kink` if `xs` are exact numbers and there is no derivative at an element of them."""
@@ -275,6 +290,58 @@ def _append_axes(a: Array, count: int) -> Array:
     """An array with `count` axes of length 1 after that of the examples."""
     size, *rest = shape_of(a)
     return PRIMITIVES["reshape"].apply(a, shape=(size, *(1,) * count, *rest))
+
+
+class Unary(Primitive):
+    """A primitive of one argument, which may have parameters.
+
+    Nearly all that a program does has one argument, or two and no parameters (`Binary`), and in Python a list of
+    arguments and the loops over it cost more than a small product. So these are handed over one by one: here, in
+    `Trace.unary` and `Trace.binary`, and in the rules of `elementwise`. To a trace that does not differentiate, and to
+    a watch, they are like all others.
+    """
+
+    __slots__ = ()
+
+    def apply(self, x: Any, **params: Any) -> Any:  # type: ignore[override]
+        if isinstance(x, Tracer):
+            top = x.owner
+            if not top.alive:
+                raise top.escape_error(x)
+            if top.watch is not None:
+                return top.watch.call(top, self, (x,), params)
+            return top.unary(self, x, params)
+        impl = self.impl
+        if not self.needs_table:
+            return impl(x, **params)
+        # NumPy first: asking the type table costs as much as a small addition
+        return impl(NUMPY if type(x) is ndarray else backend.of(x), x, **params)
+
+    __call__ = apply
+
+
+class Binary(Primitive):
+    """A primitive of two arguments without parameters; see `Unary`."""
+
+    __slots__ = ()
+
+    def apply(self, a: Any, b: Any) -> Any:  # type: ignore[override]
+        if isinstance(a, Tracer):
+            top = a.owner
+            if isinstance(b, Tracer) and b.owner.level > top.level:
+                top = b.owner
+        elif isinstance(b, Tracer):
+            top = b.owner
+        else:
+            impl = self.impl
+            return impl(backend.of(a, b), a, b) if self.needs_table else impl(a, b)
+        if not top.alive:
+            raise top.escape_error(a if isinstance(a, Tracer) and a.owner is top else b)
+        if top.watch is not None:
+            return top.watch.call(top, self, (a, b), {})
+        return top.binary(self, a, b)
+
+    __call__ = apply
 
 
 class Watch(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from refgrad.autodiff.arguments import as_own, check_like, check_result, explain, memory_of, name_of, pair, real_leaves
+from refgrad.autodiff.arguments import as_own, check_like, check_result, explain, memory_of, pair, real_leaves
 from refgrad.autodiff.core import Primitive, Trace, Tracer
 from refgrad.autodiff.moment import IMMUTABLE, hold
 from refgrad.autodiff.primitive import MAYBE_COMPLEX, complex_result, zeros_like
@@ -49,12 +49,33 @@ class ForwardTrace(Trace):
                 real = False
         y = primitive.evaluate(values, params) if plain else primitive.apply(*values, **params)
         if primitive.jvp is None:
-            if primitive.kink is not None:
-                primitive.refuse_kinks(y, values, params)
-            return y
+            return primitive.constant(y, values, params)
         if not real and type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
             raise complex_result(primitive)
         tangent = primitive.jvp(y, values, tangents, **params)
+        return y if tangent is None else ForwardTracer(self, y, tangent)
+
+    def unary(self, primitive: Primitive, x: Any, params: dict[str, Any]) -> Any:
+        y = primitive.apply(x.value, **params)
+        rule = primitive.jvp
+        if rule is None:
+            return primitive.constant(y, (x.value,), params)
+        tangent = rule(y, (x.value,), (x.tangent,), **params)
+        return y if tangent is None else ForwardTracer(self, y, tangent)
+
+    def binary(self, primitive: Primitive, a: Any, b: Any) -> Any:
+        s = t = None
+        if type(a) is ForwardTracer and a.owner is self:
+            a, s = a.value, a.tangent
+        if type(b) is ForwardTracer and b.owner is self:
+            b, t = b.value, b.tangent
+        y = primitive.apply(a, b)
+        rule = primitive.jvp
+        if rule is None:
+            return primitive.constant(y, (a, b), {})
+        if (s is None or t is None) and type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
+            raise complex_result(primitive)
+        tangent = rule(y, (a, b), (s, t))
         return y if tangent is None else ForwardTracer(self, y, tangent)
 
 
@@ -106,14 +127,20 @@ def jvp_at(
     f: Callable[..., Tree], primals: Sequence[Tree], tangents: Sequence[Tree], has_aux: bool, what: str, named: Any
 ) -> tuple[Tree, ...]:
     """What `jvp` returns; messages speak of the transformation `what` of the function `named`."""
-    xs, structure = real_leaves(tuple(primals), f"{what}({name_of(named)}): argument ")
-    vs, other = flatten(tuple(tangents))
-    if other != structure:
-        raise ShapeError(f"{what}: expected tangents of the structure of the primals, {structure!r}; got {other!r}")
-    check_like(xs, vs, f"{what}: tangent ", tangents)
+    points = [real_leaves(point, what, named, [i]) for i, point in enumerate(primals)]
+    directions = [flatten(direction) for direction in tangents]
+    if [structure for _, structure in points] != [structure for _, structure in directions]:
+        wanted, got = (flatten(tuple(trees))[1] for trees in (primals, tangents))
+        raise ShapeError(f"{what}: expected tangents of the structure of the primals, {wanted!r}; got {got!r}")
     trace = ForwardTrace("jvp", f)
+    traced, given = [], []
+    for i, ((xs, structure), (vs, _)) in enumerate(zip(points, directions, strict=True)):
+        check_like(xs, vs, f"{what}: tangent [{i}]", tangents[i])
+        held = [ForwardTracer(trace, hold(x), hold(v)) for x, v in zip(xs, vs, strict=True)]
+        traced.append(structure.unflatten(held))
+        given += xs + vs
     try:
-        out = f(*structure.unflatten([ForwardTracer(trace, hold(x), hold(v)) for x, v in zip(xs, vs, strict=True)]))
+        out = f(*traced)
         if has_aux:
             out, aux = pair(out, f)
             aux = strip(trace, aux)
@@ -123,7 +150,7 @@ def jvp_at(
     finally:
         trace.alive = False
     leaves, structure = flatten(out)
-    taken = memory_of([*xs, *vs])
+    taken = memory_of(given)
     values, derivatives = [], []
     for leaf in leaves:
         mine = type(leaf) is ForwardTracer and leaf.owner is trace

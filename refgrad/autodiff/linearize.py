@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
-from refgrad.autodiff.arguments import as_own, check_like, check_result, explain, memory_of, name_of, real_leaves
+from refgrad.autodiff.arguments import as_own, check_like, check_result, explain, memory_of, real_leaves
 from refgrad.autodiff.moment import hold, snapshot
 from refgrad.autodiff.primitive import zeros_like
-from refgrad.autodiff.reverse import ReverseTrace, ReverseTracer, pull, reachable
+from refgrad.autodiff.reverse import ReverseTrace, ReverseTracer, pull
 from refgrad.errors import ShapeError
 from refgrad.tree import flatten, map
 from refgrad.typing import Array, Tree
@@ -97,7 +98,7 @@ class Run:
     """
 
     def __init__(self, transformation: str, f: Callable[..., Tree], primals: tuple[Tree, ...]) -> None:
-        self.primals, self.in_structure = real_leaves(primals, f"{transformation}({name_of(f)}): argument ")
+        self.primals, self.in_structure = real_leaves(primals, transformation, f)
         self._trace = trace = ReverseTrace(transformation, f)
         self._inputs = [ReverseTracer(trace, hold(x)) for x in self.primals]
         try:
@@ -115,7 +116,15 @@ class Run:
 
     @cached_property
     def _nodes(self) -> list[ReverseTracer]:
-        return reachable(self._trace, self._outputs)[::-1]
+        """What the outputs depend on, the earliest first."""
+        nodes = {o.number: o for o, m in zip(self._outputs, self._mine, strict=True) if m}
+        found = list(nodes.values())
+        for node in found:  # which grows
+            for _, a in node.parents:
+                if a.number not in nodes:
+                    nodes[a.number] = a
+                    found.append(a)
+        return sorted(found, key=attrgetter("number"), reverse=True)
 
     def push(self, tangents: Sequence[Any]) -> list[Array]:
         """The tangents of the result's leaves, given those of the arguments'; None is a zero."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from refgrad import backend
-from refgrad.autodiff.core import PRIMITIVES, Primitive, primal
+from refgrad.autodiff.core import PRIMITIVES, Binary, Primitive, Unary, primal
 from refgrad.autodiff.domains import Case
-from refgrad.backend import shape_of
+from refgrad.backend import Backend, shape_of
+from refgrad.backend.lookup import TYPES
 from refgrad.errors import NoDerivative
 from refgrad.typing import Array, Shape
 
@@ -45,44 +47,80 @@ def elementwise(
         ``d[i](t, y, *args, **params) = t * dy/dargs[i]``, linear in t; None for an argument without a derivative. It
         may return None for zero. Only a primitive of one argument has parameters.
     """
-    if len(d) == 1 and (rule := d[0]) is not None:  # one argument: nothing is added or broadcast
-        return Primitive(
+    parts: dict[str, Any] = {"source": source, "cases": cases, "kink": kink, "needs_table": needs_table}
+    if len(d) == 1 and (rule := d[0]) is not None:  # nothing is added or broadcast
+        return Unary(
             name,
             impl,
             jvp=lambda y, xs, ts, **params: rule(ts[0], y, xs[0], **params),
             vjp=lambda i, g, y, x, **params: rule(g, y, x, **params),
-            source=source,
-            cases=cases,
-            kink=kink,
-            needs_table=needs_table,
+            **parts,
         )
+    if len(d) == 2:
+        by_a, by_b = d
 
-    def jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array]) -> Array:
+        def jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array]) -> Array:
+            (a, b), (s, t) = xs, ts
+            first = None if s is None or by_a is None else by_a(s, y, a, b)
+            second = None if t is None or by_b is None else by_b(t, y, a, b)
+            if first is not None and second is not None:
+                return first + second
+            return broadcast(second if first is None else first, y)
+
+        def vjp(i: int, g: Array, y: Array, a: Array, b: Array) -> Array:
+            rule, x = (by_b, b) if i else (by_a, a)
+            term = None if rule is None else rule(g, y, a, b)
+            return term if term is None else unbroadcast(term, x)
+
+        return Binary(name, impl, jvp=jvp, vjp=vjp, **parts)
+
+    def jvp_of_many(y: Array, xs: Sequence[Array], ts: Sequence[Array]) -> Array:
         total = None
-        for i, t in enumerate(ts):
-            if t is not None and (rule := d[i]) is not None:
-                term = rule(t, y, *xs)
-                if term is not None:
-                    total = term if total is None else total + term
-        if total is None or getattr(total, "shape", ()) == getattr(y, "shape", ()):
-            return total
-        return PRIMITIVES["broadcast_to"].apply(total, shape=shape_of(y))
+        for t, rule in zip(ts, d, strict=True):
+            term = None if t is None or rule is None else rule(t, y, *xs)
+            if term is not None:
+                total = term if total is None else total + term
+        return broadcast(total, y)
 
-    def vjp(i: int, g: Array, y: Array, *xs: Array) -> Array:
+    def vjp_of_many(i: int, g: Array, y: Array, *xs: Array) -> Array:
         rule = d[i]
         term = None if rule is None else rule(g, y, *xs)
-        shape = getattr(xs[i], "shape", ())
-        if term is None or getattr(term, "shape", ()) == shape:
-            return term
-        return PRIMITIVES["sum_to"].apply(term, shape=shape)
+        return term if term is None else unbroadcast(term, xs[i])
 
-    return Primitive(name, impl, jvp=jvp, vjp=vjp, source=source, cases=cases, kink=kink, needs_table=needs_table)
+    return Primitive(name, impl, jvp=jvp_of_many, vjp=vjp_of_many, **parts)
+
+
+def broadcast(t: Array, y: Array) -> Array:
+    """The tangent `t`, which may be None for zero, in the shape of its value `y`."""
+    if t is None or getattr(t, "shape", ()) == getattr(y, "shape", ()):
+        return t
+    return spread_to(t, shape_of(y))
+
+
+def spread_to(x: Array, shape: Shape) -> Array:
+    """`x` broadcast to `shape`; a plain array without the way through the primitive, which costs as much again."""
+    xp = TYPES.get(type(x))
+    return PRIMITIVES["broadcast_to"].apply(x, shape=shape) if xp is None else xp.broadcast_to(x, shape)
 
 
 def unbroadcast(g: Array, x: Array) -> Array:
     """The cotangent `g` summed over the axes along which `x` was broadcast."""
     shape = getattr(x, "shape", ())
-    return g if getattr(g, "shape", ()) == shape else PRIMITIVES["sum_to"].apply(g, shape=shape)
+    if getattr(g, "shape", ()) == shape:
+        return g
+    xp = TYPES.get(type(g))
+    return PRIMITIVES["sum_to"].apply(g, shape=shape) if xp is None else sum_to_shape(xp, g, shape)
+
+
+def sum_to_shape(xp: Backend, x: Array, shape: Shape) -> Array:
+    """The sum over the axes along which an array of `shape` was broadcast to that of `x`."""
+    given = shape_of(x)
+    extra = len(given) - len(shape)
+    if given[extra:] == shape:
+        return xp.sum(x, tuple(range(extra)), False)
+    axis = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1 and given[extra + i] != 1)
+    y = xp.sum(x, axis, True)
+    return xp.reshape(y, shape) if extra else y
 
 
 def ones_like(x: Array) -> Array:

@@ -19,9 +19,10 @@ from refgrad.autodiff.core import Primitive, Trace, Tracer
 from refgrad.autodiff.moment import same_layout
 from refgrad.backend import shape_of
 from refgrad.errors import LongProgram, NoDerivative, StagedValue
-from refgrad.typing import Shape
+from refgrad.tree import flatten
+from refgrad.typing import Shape, Tree
 
-__all__ = ["Constant", "Equation", "RecordTrace", "RecordTracer", "Variable", "freeze"]
+__all__ = ["Constant", "Equation", "RecordTrace", "RecordTracer", "Variable", "freeze", "is_contracted"]
 
 
 class Variable:
@@ -110,16 +111,23 @@ class RecordTrace(Trace):
     equations : list of Equation
     longest : int or None
         How many there may be.
+    reassociate : bool
+        Whether sums of products will become products of matrices; see `refgrad.staging.reassociate`.
     """
 
-    __slots__ = ("equations", "longest", "observe")
+    __slots__ = ("equations", "longest", "observe", "reassociate")
 
     def __init__(
-        self, transformation: str, f: Callable[..., Any], observe: Observer, longest: int | None = None
+        self,
+        transformation: str,
+        f: Callable[..., Any],
+        observe: Observer,
+        longest: int | None = None,
+        reassociate: bool = False,
     ) -> None:
         super().__init__(transformation, f)
         self.equations: list[Equation] = []
-        self.observe, self.longest = observe, longest
+        self.observe, self.longest, self.reassociate = observe, longest, reassociate
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         inputs: list[Atom] = []
@@ -158,6 +166,19 @@ class RecordTrace(Trace):
             f"{x.owner.label[0]} traces outside of it. Make it an argument of the staged function; a program has only "
             "its arguments and constants."
         )
+
+
+def is_contracted(tree: Tree) -> bool:
+    """Whether sums of products of what is in `tree` become products of matrices, in a program that is being recorded.
+
+    Then the terms of such sums are formed once, in the recording, and never by the program.
+    """
+    for leaf in flatten(tree)[0]:
+        while isinstance(leaf, Tracer):
+            if isinstance(leaf.owner, RecordTrace) and leaf.owner.reassociate:
+                return True
+            leaf = leaf.value
+    return False
 
 
 def freeze(value: Any) -> Any:

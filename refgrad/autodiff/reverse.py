@@ -1,16 +1,16 @@
 """Reverse mode: record what each value came from, then pull a cotangent back through it.
 
-A traced value knows the primitive and the arguments that made it, and its number in order of creation. Going through
-the reachable values in descending order of that number visits every value after all that use it, so the sum of the
-cotangents is complete; no recursion and no global tape. Sums are formed out of place and in a fixed order, so a
-gradient is the same bits in every run.
+A traced value knows the primitive and the arguments that made it, and has a number, lower than those of all values made
+before. What has a cotangent waits in a heap, from which the latest is taken: every value comes after all that use it,
+so that the sum of its cotangents is complete; no recursion and no global tape. Sums are formed out of place and in a
+fixed order, so a gradient is the same bits in every run.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from operator import attrgetter
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ from refgrad.typing import Array, ScalarFunction, Tree
 
 __all__ = ["grad", "value_and_grad", "vjp"]
 
-_numbers = itertools.count()
+_numbers = itertools.count(0, -1)
 
 
 class ReverseTracer(Tracer):
@@ -56,7 +56,8 @@ class ReverseTracer(Tracer):
         params: dict[str, Any] = {},  # noqa: B006  (never changed)
     ) -> None:
         self.owner, self.value, self.number = trace, value, next(_numbers)
-        self.primitive, self.parents, self.values, self.params = primitive, parents, values, params
+        self.primitive, self.parents = primitive, parents
+        self.values, self.params = values, params
 
 
 class ReverseTrace(Trace):
@@ -89,9 +90,7 @@ class ReverseTrace(Trace):
                 captured = i
         y = primitive.evaluate(values, params) if plain else primitive.apply(*values, **params)
         if primitive.vjp is None:
-            if primitive.kink is not None:
-                primitive.refuse_kinks(y, values, params)
-            return y
+            return primitive.constant(y, values, params)
         if captured >= 0:  # only what is captured can make a result complex, or change
             if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
                 raise complex_result(primitive)
@@ -100,26 +99,33 @@ class ReverseTrace(Trace):
                     values[i] = keep(values[i], primitive.name, self.uses)
         return ReverseTracer(self, y, primitive, parents, values, params)
 
+    def unary(self, primitive: Primitive, x: Any, params: dict[str, Any]) -> Any:
+        y = primitive.apply(x.value, **params)
+        if primitive.vjp is None:
+            return primitive.constant(y, (x.value,), params)
+        return ReverseTracer(self, y, primitive, ((0, x),), (x.value,), params)
+
+    def binary(self, primitive: Primitive, a: Any, b: Any) -> Any:
+        first, second = type(a) is ReverseTracer and a.owner is self, type(b) is ReverseTracer and b.owner is self
+        u, v = a.value if first else a, b.value if second else b
+        y = primitive.apply(u, v)
+        if primitive.vjp is None:
+            return primitive.constant(y, (u, v), {})
+        if first and second:
+            return ReverseTracer(self, y, primitive, ((0, a), (1, b)), (u, v))
+        other = b if first else a
+        if type(other) not in IMMUTABLE and not isinstance(other, Tracer):
+            if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
+                raise complex_result(primitive)
+            other = keep(other, primitive.name, self.uses)
+        if first:
+            return ReverseTracer(self, y, primitive, ((0, a),), (u, other))
+        return ReverseTracer(self, y, primitive, ((1, b),), (other, v))
+
     def check_uses(self) -> None:
         """Raise if an array that is kept has changed since it was used."""
         for use in self.uses:
             use.check(f"{self.label[0]}({name_of(self.label[1])})")
-
-
-def reachable(trace: Trace, outputs: Sequence[Any]) -> list[ReverseTracer]:
-    """The nodes that `outputs` depend on, the latest first."""
-    nodes = {out.number: out for out in outputs if type(out) is ReverseTracer and out.owner is trace}
-    found = list(nodes.values())
-    for node in found:  # which grows
-        for _, a in node.parents:
-            if a.number not in nodes:
-                nodes[a.number] = a
-                found.append(a)
-    found.sort(key=_number, reverse=True)
-    return found
-
-
-_number = attrgetter("number")
 
 
 def pull(
@@ -130,20 +136,34 @@ def pull(
         trace.check_uses()
     watch = trace.watch
     sums: dict[int, Any] = {}
+    nodes: dict[int, ReverseTracer] = {}
+    pending: list[int] = []  # a heap
     for out, g in zip(outputs, cotangents, strict=True):
         if type(out) is ReverseTracer and out.owner is trace:
-            sums[out.number] = sums[out.number] + g if out.number in sums else g
-    for node in reachable(trace, outputs):
-        g = sums.pop(node.number, None) if node.parents else None
-        if g is None:
+            number = out.number
+            if number in sums:
+                sums[number] = sums[number] + g
+            else:
+                sums[number], nodes[number] = g, out
+                heappush(pending, number)
+    while pending:
+        number = heappop(pending)
+        node = nodes[number]
+        parents = node.parents
+        if not parents:
             continue
+        g = sums.pop(number)
         rule = node.primitive.vjp if watch is None else watch.pull(node)  # type: ignore[union-attr]
         y, values, params = node.value, node.values, node.params
-        for i, a in node.parents:
-            term = rule(i, g, y, *values, **params)  # type: ignore[misc]
+        for i, a in parents:
+            term = rule(i, g, y, *values, **params) if params else rule(i, g, y, *values)  # type: ignore[misc]
             if term is not None:
                 number = a.number
-                sums[number] = sums[number] + term if number in sums else term
+                if number in sums:
+                    sums[number] = sums[number] + term
+                else:
+                    sums[number], nodes[number] = term, a
+                    heappush(pending, number)
     return [sums.get(node.number) for node in inputs]
 
 
@@ -191,7 +211,7 @@ def vjp_at(
 ) -> tuple[Any, ...]:
     """What `vjp` returns, for callers that leave the primals and the result as they are; messages speak of `named`."""
     named = f if named is None else named
-    xs, in_structure = real_leaves(primals, f"{what}({name_of(named)}): argument ")
+    xs, in_structure = real_leaves(primals, what, named)
     trace = ReverseTrace("vjp", f)
     inputs = [ReverseTracer(trace, x) for x in xs]
     try:
@@ -251,7 +271,7 @@ def gradient_at(
     places = select(args, argnums, what)
     single = not isinstance(argnums, (tuple, list))
     chosen = args[places[0]] if single else tuple(args[p] for p in places)
-    xs, structure = real_leaves(chosen, f"{what}({name_of(f)}): argument {argnums!r}")
+    xs, structure = real_leaves(chosen, what, f, argnums)
     trace = ReverseTrace("grad", f)
     inputs = [ReverseTracer(trace, hold(x)) for x in xs]
     traced = structure.unflatten(inputs)

@@ -78,7 +78,7 @@ def jacfwd(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
 
 def _jacobian_by_columns(f: Callable[..., Tree], argnums: int, /, *args: Any, **kwargs: Any) -> Tree:
     place = _single_place(args, argnums, "jacfwd")
-    xs, structure = real_leaves(args[place], f"jacfwd({name_of(f)}): argument {place}")
+    xs, structure = real_leaves(args[place], "jacfwd", f, place)
 
     def of_leaves(*leaves: Array) -> Tree:
         filled = list(args)
@@ -123,7 +123,7 @@ def _rows(
 ) -> Tree:
     """The Jacobian of f by reverse mode; messages speak of the transformation `what` of the function `named`."""
     place = _single_place(args, argnums, what)
-    real_leaves(args[place], f"{what}({name_of(named)}): argument {place}")  # by the place that the caller knows
+    real_leaves(args[place], what, named, place)  # by the place that the caller knows
 
     def of_one(x: Tree) -> Tree:
         return f(*args[:place], x, *args[place + 1 :], **kwargs)

@@ -40,11 +40,18 @@ def softplus(x):
 
 
 def sech_squared(x, h):
-    """``1 / cosh(x)**2``: by exp, and for many x with h = tanh(x) by 1 - h * h, save where of that nothing is left."""
+    """``1 / cosh(x)**2``: as it stands, by exp where cosh may overflow, and for many x with h = tanh(x) by 1 - h * h.
+
+    Where nothing is left of 1 - h * h, it is by exp as well.
+    """
     if getattr(x, "size", 1) < 1000 or x.shape != np.shape(h):
-        y = np.exp(np.copysign(x, -1.0))
-        y /= 1 + y * y
-        y += y
+        y = np.abs(x)
+        if y.size and y.item(y.argmax()) < 11:
+            y = np.reciprocal(np.cosh(y))
+        else:
+            y = np.exp(-y)
+            y /= 1 + y * y
+            y += y
         y *= y
         return y
     y = 1 - h * h

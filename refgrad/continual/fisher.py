@@ -33,6 +33,7 @@ from refgrad import numpy as rnp
 from refgrad.autodiff import vjp, vmap
 from refgrad.autodiff.blocks import nbytes, spans
 from refgrad.autodiff.core import Tracer, primal
+from refgrad.autodiff.record import is_contracted
 from refgrad.backend import of, shape_of
 from refgrad.errors import InvalidInput, ShapeError
 from refgrad.numpy.indexing import beside, scatter_add
@@ -74,7 +75,8 @@ def fisher_diagonal(
 
     Notes
     -----
-    The examples are computed together, as `refgrad.vmap` does, in blocks of 64 MB at most. Logits that cannot be
+    The examples are computed together, as `refgrad.vmap` does, in blocks of 64 MB at most; while ``stage(...,
+    reassociate=True)`` records a program, which itself has nothing so large, in blocks of 2 GB. Logits that cannot be
     computed so (they branch on a value, or hand it to a function that is no operation of the engine) are computed one
     example after the other, a hundred times as slow: `refgrad.vmap` of ``lambda x: logits(theta, x[None])`` says why.
 
@@ -94,17 +96,29 @@ def fisher_diagonal(
 
     def of_example(x: Tree) -> Tree:
         f, pullback = vjp(lambda t: _row(logits, t, x), theta)
-        # rows u with sum u u^T = F of the logits: diag(p) - p p^T, or the identity. A sum of squares: the mean square
-        # minus the squared mean cancels where the model is sure
-        rows = _units(f)
-        if likelihood == "categorical":
+        # rows u and weights w with sum w u u^T = F of the logits: diag(p) - p p^T, or the identity. A sum of squares:
+        # the mean square minus the squared mean cancels where the model is sure
+        rows, weights = _units(f), None
+        if in_pairs:
+            first, second = pairs
+            p = rnp.softmax(f)
+            rows, weights = rows[first] - rows[second], p[first] * p[second]
+        elif likelihood == "categorical":
             root = rnp.exp(rnp.nn.log_softmax(f) / 2)
             rows = rnp.reshape(root, (-1, 1)) * _residual(rows, root * root)
-        jacobian = vmap(lambda u: pullback(u)[0])(rows)
-        return map(lambda j: rnp.sum(j * j, axis=0), jacobian)  # eq: fisher-diagonal
+
+        def square_sum(j: Array) -> Array:
+            w = 1 if weights is None else rnp.reshape(weights, (-1,) + (1,) * (len(shape_of(j)) - 1))
+            return rnp.sum(w * j * j, axis=0)
+
+        return map(square_sum, vmap(lambda u: pullback(u)[0])(rows))  # eq: fisher-diagonal
 
     classes = shape_of(_row(logits, theta, map(lambda a: a[0], X)))[0]
-    return _mean_over_examples(of_example, X, count, classes * nbytes(theta))
+    pairs = np.triu_indices(classes, 1)
+    # diag(p) - p p^T = sum_{c < k} p_c p_k (e_c - e_k) (e_c - e_k)^T: many more rows, but the same for all examples, so
+    # that a program squares them once, before it meets the examples
+    in_pairs = likelihood == "categorical" and is_contracted((theta, X))
+    return _mean_over_examples(of_example, X, count, (len(pairs[0]) if in_pairs else classes) * nbytes(theta))
 
 
 def empirical_fisher_diagonal(
@@ -146,7 +160,8 @@ def _mean_over_examples(of_example: Callable[[Tree], Tree], examples: Tree, coun
     """The mean of ``of_example(examples[n])`` over n, of which each has arrays of `size` bytes."""
     together = True
     total: Tree = None
-    for span in spans(count, size):
+    # blocks are lines of a program, and what it contracts takes memory in the recording alone: few blocks are better
+    for span in spans(count, size // 32 if is_contracted(examples) else size):
         block = map(lambda a: a[span], examples)
         terms = []
         if together and span.stop - span.start > 1:

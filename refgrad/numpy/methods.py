@@ -173,13 +173,6 @@ class ArrayMethods(Tracer):
     def __bool__(self) -> bool:
         return bool(value_of(self))
 
-    def __getattr__(self, name: str) -> Any:
-        # only what the class does not have comes here
-        raise AttributeError(
-            f"a traced value has no attribute {name!r}; use a function of refgrad.numpy, or refgrad.value_of(x).{name} "
-            "if no derivative is needed"
-        )
-
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TracedAssignment(
             f"x[{index!r}] = ... : a traced array cannot change. Build the new array instead: "

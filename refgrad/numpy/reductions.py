@@ -64,7 +64,7 @@ def mean(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
         x = floating(x)
     axes = axes_of(x, axis, "mean")
     dims = shape_of(x)
-    return reduce.sum_(x, axis=axes, keepdims=keepdims) / math.prod([dims[a] for a in axes])
+    return reduce.sum_.apply(x, axis=axes, keepdims=keepdims) / math.prod([dims[a] for a in axes])
 
 
 def max(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:

@@ -101,13 +101,17 @@ def is_input(value: Any) -> bool:
 
 
 def record(
-    f: Callable[..., Tree], args: tuple[Any, ...], kwargs: dict[str, Any], longest: int | None = MAX_OPERATIONS
+    f: Callable[..., Tree],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    longest: int | None = MAX_OPERATIONS,
+    reassociate: bool = False,
 ) -> Program:
-    """The program of f for arguments like these, of at most `longest` equations."""
+    """The program of f for arguments like these, of at most `longest` equations, before any rewriting."""
     values, arguments = flatten((args, kwargs))
     positional = _positional(f, args)
     names = Provenance()
-    trace = RecordTrace("stage", f, names, longest)
+    trace = RecordTrace("stage", f, names, longest, reassociate)
     leaves: list[Input | Static] = []
     traced: list[Any] = []
     for value, name in zip(values, _leaf_names(arguments, positional), strict=True):

@@ -5,7 +5,7 @@
 * A captured array is called as the recorded function calls it.
 
 The names are read off the frames of the running functions while the equations come in, so nothing of this costs
-anything when no program is recorded. The sweeps of the engine, `ForwardTrace.process`, `push` and `pull`, say
+anything when no program is recorded. The sweeps of the engine, the methods of `ForwardTrace`, `push` and `pull`, say
 in which of their local variables the value lies whose tangent or cotangent they compute.
 """
 
@@ -38,8 +38,10 @@ LIBRARY = tuple(
 """Folders of the code whose local variables are of no interest."""
 
 SWEEPS = {
-    ForwardTrace.process.__code__: (forward.PRIMAL_LOCAL, "dot"),
-    push.__code__: (forward.PRIMAL_LOCAL, "dot"),
+    **dict.fromkeys(
+        (f.__code__ for f in (ForwardTrace.process, ForwardTrace.unary, ForwardTrace.binary, push)),
+        (forward.PRIMAL_LOCAL, "dot"),
+    ),
     reverse.pull.__code__: (reverse.NODE_LOCAL, "bar"),
 }
 """The sweeps' code, the local variable with the value, and what its derivative is called after it."""

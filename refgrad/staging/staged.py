@@ -191,7 +191,7 @@ def program_of(
     f: Callable[..., Tree], args: tuple[Any, ...], kwargs: dict[str, Any], reassociate: bool, longest: int
 ) -> Program:
     """The simplified program of f for arguments like these."""
-    program = simplify(record(f, args, kwargs, longest))
+    program = simplify(record(f, args, kwargs, longest, reassociate))
     return simplify(rearrange(program)) if reassociate else program
 
 

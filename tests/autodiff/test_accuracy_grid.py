@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.accuracy_grid import CASES, LIMIT, ratio, worst
+from helpers.accuracy_grid import CASES, LIMIT, floats, ratio, ratios, worst
 
 from refgrad import exact
+from refgrad.backend import NUMPY
 
 flint = pytest.importorskip("flint", reason="certified enclosures need python-flint")
 
@@ -20,6 +21,28 @@ flint = pytest.importorskip("flint", reason="certified enclosures need python-fl
 def test_values_slopes_and_curvatures_are_within_30_attainable_errors(name, dtype):
     for order, (figure, where) in worst(CASES[name], dtype).items():
         assert figure <= LIMIT, (name, order, where)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", ["logistic", "sech_squared", "tanh"])
+def test_small_arrays_without_tails_which_have_a_formula_of_their_own_are_as_accurate(name, dtype):
+    x = floats(dtype)
+    for part in np.array_split(x[np.abs(x) < 11], 2):
+        assert 0 < part.size < 1000
+        assert np.nanmax(ratios(CASES[name], [part])) <= LIMIT
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_the_square_of_the_hyperbolic_secant_overflows_nowhere(dtype):
+    ends = [10.99, 11.0, 11.1, 11.8, 88.0, 90.0, 709.0, 711.0, np.finfo(dtype).max, np.inf]
+    with np.errstate(all="raise", under="ignore"):
+        for x in [s * dtype(min(e, np.finfo(dtype).max if e < np.inf else e)) for e in ends for s in (1, -1)]:
+            for a in (x, np.array(x), np.array([x]), np.array([x, 0], dtype), np.full(1000, x)):
+                y = NUMPY.sech_squared(a, np.tanh(a))
+                assert y.dtype == dtype
+                assert np.all(np.ravel(y)[0] <= 5 * np.exp(-2 * min(abs(float(x)), 300)))
+    assert np.isnan(NUMPY.sech_squared(np.array([0, np.nan]), np.array([0, np.nan]))).tolist() == [False, True]
+    assert NUMPY.sech_squared(np.zeros(0), 1).shape == (0,)
 
 
 def test_the_figure_is_the_error_in_attainable_errors_and_what_is_no_number_is_not_accurate():

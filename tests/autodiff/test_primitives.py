@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from scipy import special
 
 from refgrad import exact, grad, jvp, vjp
-from refgrad.autodiff.core import PRIMITIVES
+from refgrad.autodiff.core import PRIMITIVES, Binary, Primitive, Trace, Unary
+from refgrad.autodiff.forward import ForwardTrace
+from refgrad.autodiff.reverse import ReverseTrace
 from refgrad.backend import numpy_text as plain
 from refgrad.backend import of
 from refgrad.numpy import sum as total
@@ -98,6 +100,27 @@ def test_the_vjp_is_the_transpose_of_the_jvp(primitive, case, data):
     else:
         assert left == right
     assert [b.shape for b in back] == [x.shape for x in xs]
+
+
+@pytest.mark.parametrize(("primitive", "case"), ALL_CASES)
+def test_primitives_of_one_argument_and_of_two_without_parameters_are_declared_so(primitive, case):
+    kind = Unary if len(case.args) == 1 else Binary if len(case.args) == 2 and not case.params else Primitive
+    several = {len(c.args) for c in primitive.cases} != {len(case.args)} or any(c.params for c in primitive.cases)
+    assert type(primitive) is kind or (type(primitive) is Primitive and several)
+
+
+@pytest.mark.parametrize(("primitive", "case"), CASES)
+@few
+@given(data=st.data())
+def test_arguments_handed_over_one_by_one_give_what_a_list_of_them_gives(primitive, case, data):
+    with exact.precision(200):
+        f, xs, vs, _, _ = setting(primitive, case, data, primitive.name in IRRATIONAL)
+        one_by_one = [repr(found) for _, found in compositions(f, xs, vs, (2,))]
+        with pytest.MonkeyPatch.context() as patch:
+            for trace in (ForwardTrace, ReverseTrace):
+                for name in ("unary", "binary"):
+                    patch.setattr(trace, name, getattr(Trace, name))
+            assert [repr(found) for _, found in compositions(f, xs, vs, (2,))] == one_by_one
 
 
 def floats(arrays, dtype, module=np):

@@ -9,6 +9,7 @@ import array_api_strict
 import numpy as np
 import pytest
 
+import refgrad
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, value_of, vjp, vmap
 from refgrad.errors import EscapedTracer, InvalidInput, NoDerivative, ShapeError
@@ -171,9 +172,20 @@ def test_shape_functions_work_on_python_floats():
     assert grad(lambda x: x.T * x.reshape(()))(3.0) == 6.0
 
 
-def test_an_unknown_attribute_is_named_with_what_to_write():
-    with pytest.raises(AttributeError, match=r"refgrad.numpy.*value_of\(x\).tolist"):
-        grad(lambda x: x.tolist())(X)
+@pytest.mark.parametrize("name", ["grad", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "stage", "vjp", "vmap"])
+def test_an_unknown_attribute_is_named_with_what_to_write(name):
+    transform = getattr(refgrad, name)
+    run = {
+        "jvp": lambda f: transform(f, (X,), (X,)),
+        "linearize": lambda f: transform(f, X),
+        "vjp": lambda f: transform(f, X),
+    }.get(name, lambda f: transform(f)(X))
+    message = rf"^{name}\(.*<lambda>\): .*no attribute 'tolist'.*refgrad.numpy.*value_of\(x\).tolist"
+    with pytest.raises(AttributeError, match=message):
+        run(lambda x: x.tolist())
+    run(lambda x: rnp.sum(x * x) if not hasattr(x, "tolist") else None)
+    with pytest.raises(AttributeError, match=r"^'dict' object has no attribute 'tolist'$"):
+        run(lambda x: {}.tolist())
 
 
 def test_a_traced_value_in_a_function_for_plain_arrays_is_named():
@@ -225,3 +237,9 @@ def test_axes_of_scattering_count_from_the_end_too():
     assert rnp.put_along_axis_add(np.ones((2, 3)), np.zeros((2, 3), int), -1, 4).shape == (2, 4)
     with pytest.raises(ShapeError, match="from -1 to 0"):
         rnp.scatter_add(x, i, 1, 4)
+
+
+@pytest.mark.parametrize(("primals", "tangents"), [((X, X), (X,)), ((X,), (X, X)), ((), (X,)), (([X],), ((X,),))])
+def test_points_and_directions_of_different_structures_are_refused(primals, tangents):
+    with pytest.raises(ShapeError, match=r"^jvp: expected tangents of the structure of the primals, .*; got "):
+        jvp(lambda *xs: rnp.sum(xs[0]), primals, tangents)

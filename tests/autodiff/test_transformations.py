@@ -11,6 +11,7 @@ import pytest
 
 import refgrad.numpy as rnp
 from refgrad import autodiff, exact, grad, grad_and_hvp, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
+from refgrad.autodiff.rules import elementwise
 from refgrad.errors import InvalidInput, NoDerivative, ShapeError
 
 
@@ -165,3 +166,16 @@ def test_plain_integers_before_exact_numbers_become_exact():
     assert type(found) is exact.ExactArray
     assert (found == exact.asarray([1, 7])).all()
     assert (rnp.where(np.array([True, False]), np.array([1, 5]), exact.asarray(["1/2", 7])) == found).all()
+
+
+def test_every_value_is_gone_through_once_after_all_that_use_it(monkeypatch):
+    calls, rule = [], elementwise.sin.vjp
+    monkeypatch.setattr(elementwise.sin, "vjp", lambda *args: calls.append(args) or rule(*args))
+
+    def f(x):
+        for _ in range(12):
+            x = np.sin(x) + np.cos(x)
+        return x
+
+    grad(f)(0.5)
+    assert len(calls) == 12

@@ -350,6 +350,14 @@ def test_the_source_is_readable():
     assert "hidden_dot = " in product
     assert "hidden_bar_dot = " in product
 
+    def by_difference(x):
+        h = np.exp(x)
+        d = 1 - h
+        return np.sum(d * d * d)
+
+    product = source(lambda x, v: hvp(by_difference, x, v), np.ones(3), np.ones(3))
+    assert "h_bar = -d_bar  # (3,)\n    h_bar_dot = -d_bar_dot  # (3,)" in product
+
 
 def test_exported_constants_are_exact_and_large_ones_are_arguments():
     rng = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from refgrad import backend
-from refgrad.autodiff.core import Primitive, primal
+from refgrad.autodiff.core import Primitive, Unary, primal
 from refgrad.autodiff.domains import case, invertible, real
 from refgrad.autodiff.primitive import unbroadcast
 from refgrad.autodiff.rules.linalg import solve
@@ -75,7 +75,7 @@ cofactor: Primitive = Primitive(
     ),
 )
 
-det: Primitive = Primitive(
+det: Primitive = Unary(
     "det",
     lambda xp, a: xp.det(a),
     jvp=lambda y, xs, ts: _over_matrices(cofactor(xs[0]) * ts[0]),
@@ -93,7 +93,7 @@ def _log_abs_det_jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array]) -> Arra
     return sum_(trace, axis=(len(lead),), keepdims=False)
 
 
-log_abs_det: Primitive = Primitive(
+log_abs_det: Primitive = Unary(
     "log_abs_det",
     lambda xp, a: xp.log_abs_det(a),
     jvp=_log_abs_det_jvp,
@@ -102,7 +102,7 @@ log_abs_det: Primitive = Primitive(
     cases=(case(invertible(2, 2)), case(invertible(3, 3)), case(invertible(2, 2, 2))),
 )
 
-det_sign: Primitive = Primitive(
+det_sign: Primitive = Unary(
     "det_sign",
     lambda xp, a: xp.det_sign(a),
     jvp=None,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from numpy import ndarray
 
-from refgrad.autodiff.core import Primitive, primal
+from refgrad.autodiff.core import Binary, Primitive, Unary, primal
 from refgrad.autodiff.domains import beyond, case, mask, nonzero, positive, real
 from refgrad.autodiff.primitive import elementwise
 from refgrad.backend import NUMPY, of, shape_of
@@ -148,7 +148,7 @@ tanh: Primitive = elementwise(
 
 
 def _slope_of_sech_squared(t: Array, y: Array, x: Array, h: Array) -> Array:
-    slope = -2 * (tanh(x) * y)
+    slope = -2 * ((h if shape_of(h) else tanh(x)) * y)
     # a gate that is shut lets no infinity through; to see to that is dear, and tanh, of which h is known, is no gate
     return t * slope if shape_of(h) else weigh(slope, t)
 
@@ -264,7 +264,7 @@ minimum: Primitive = elementwise(
 )
 
 
-astype: Primitive = Primitive(
+astype: Primitive = Unary(
     "astype",
     lambda xp, x, dtype: xp.astype(x, dtype),
     jvp=lambda y, xs, ts, dtype: astype(ts[0], dtype=dtype),
@@ -274,7 +274,7 @@ astype: Primitive = Primitive(
 )
 
 comparisons = {
-    name: Primitive(
+    name: Binary(
         name,
         getattr(operator, name),
         jvp=None,
@@ -286,11 +286,11 @@ comparisons = {
     for name, symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items()
 }
 
-stop_gradient: Primitive = Primitive(
+stop_gradient: Primitive = Unary(
     "stop_gradient", lambda x: x, jvp=None, vjp=None, source="{0}", cases=_SINGLE, needs_table=False
 )
 
-sign: Primitive = Primitive(
+sign: Primitive = Unary(
     "sign",
     lambda xp, x: xp.sign(x),
     jvp=None,
@@ -306,10 +306,8 @@ def join(y: Array, apart: Callable[[], Array]) -> Array:
     return y + 0 * abs_(apart()) if of(primal(y)).exact else y
 
 
-isfinite: Primitive = Primitive(
+isfinite: Primitive = Unary(
     "isfinite", lambda xp, x: xp.isfinite(x), jvp=None, vjp=None, source="np.isfinite({0})", cases=_SINGLE
 )
 
-isnan: Primitive = Primitive(
-    "isnan", lambda xp, x: xp.isnan(x), jvp=None, vjp=None, source="np.isnan({0})", cases=_SINGLE
-)
+isnan: Primitive = Unary("isnan", lambda xp, x: xp.isnan(x), jvp=None, vjp=None, source="np.isnan({0})", cases=_SINGLE)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.core import Binary, Primitive
 from refgrad.autodiff.domains import case, full_rank, real
 from refgrad.autodiff.primitive import unbroadcast
 from refgrad.autodiff.rules.matrix import matmul, matrix_transpose
@@ -65,7 +65,7 @@ def _vjp(i: int, xbar: Array, x: Array, a: Array, b: Array) -> Array:
     return unbroadcast(abar, a)
 
 
-least_squares: Primitive = Primitive(
+least_squares: Primitive = Binary(
     "least_squares",
     lambda xp, a, b: xp.least_squares(a, b),
     jvp=_jvp,

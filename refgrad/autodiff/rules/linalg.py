@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.core import Binary, Primitive
 from refgrad.autodiff.domains import case, invertible, real
 from refgrad.autodiff.primitive import unbroadcast
 from refgrad.autodiff.rules.matrix import matmul, matrix_transpose
@@ -32,7 +32,7 @@ def _vjp(i: int, xbar: Array, x: Array, a: Array, b: Array) -> Array:
     return unbroadcast(-matmul(bbar, matrix_transpose(x)), a)
 
 
-solve: Primitive = Primitive(
+solve: Primitive = Binary(
     "solve",
     lambda xp, a, b: xp.solve(a, b),
     jvp=_jvp,

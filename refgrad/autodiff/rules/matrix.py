@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.core import Binary, Primitive
 from refgrad.autodiff.domains import case, real
 from refgrad.autodiff.primitive import unbroadcast
 from refgrad.autodiff.rules.elementwise import mul
@@ -35,10 +35,9 @@ def _jvp(y: Array, xs: Sequence[Array], ts: Sequence[Array]) -> Array:
 
 
 def _vjp(i: int, g: Array, y: Array, a: Array, b: Array) -> Array:
-    left, right, x = (g, matrix_transpose(b), a) if i == 0 else (matrix_transpose(a), g, b)
-    # as nearly always, and then the primitive is as dear as the product
-    plain = type(left) is np.ndarray is type(right)
-    return unbroadcast(left @ right if plain else matmul.apply(left, right), x)
+    if i == 0:
+        return unbroadcast(matmul.apply(g, matrix_transpose(b)), a)
+    return unbroadcast(matmul.apply(matrix_transpose(a), g), b)
 
 
 def _batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
@@ -69,7 +68,7 @@ def _is_identity(a: np.ndarray) -> bool:
     return np.count_nonzero(a) == n and bool((a.diagonal() == 1).all())
 
 
-matmul: Primitive = Primitive(
+matmul: Primitive = Binary(
     "matmul",
     operator.matmul,
     jvp=_jvp,

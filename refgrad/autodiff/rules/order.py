@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.core import Primitive, Unary
 from refgrad.autodiff.domains import case, real
 from refgrad.autodiff.rules.index import take_along_axis
 from refgrad.autodiff.rules.scan import along
@@ -17,7 +17,7 @@ def _ties(places: Array, x: Array, axis: int) -> Array:
     return along(ordered, axis, slice(1, None)) == along(ordered, axis, slice(None, -1))
 
 
-argsort: Primitive = Primitive(
+argsort: Primitive = Unary(
     "argsort",
     lambda xp, x, axis: xp.argsort(x, axis),
     jvp=None,

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.core import Primitive, Unary
 from refgrad.autodiff.domains import case, full_rank
 from refgrad.autodiff.rules.matrix import matmul, matrix_transpose
 from refgrad.autodiff.rules.triangular import solve_triangular, triangle
@@ -71,7 +71,7 @@ def _q_vjp(i: int, g: Array, q: Array, a: Array) -> Array:
     return _over_transpose(zbar + (g - matmul(q, n)) if _is_tall(q) else zbar, triangular_factor(a))
 
 
-orthonormal: Primitive = Primitive(
+orthonormal: Primitive = Unary(
     "orthonormal",
     lambda xp, a: xp.orthonormal(a),
     jvp=_q_jvp,
@@ -93,7 +93,7 @@ def _r_vjp(i: int, g: Array, r: Array, a: Array) -> Array:
     return matmul(orthonormal(a), g + moved)
 
 
-triangular_factor: Primitive = Primitive(
+triangular_factor: Primitive = Unary(
     "triangular_factor",
     lambda xp, a: xp.triangular_factor(a),
     jvp=_r_jvp,

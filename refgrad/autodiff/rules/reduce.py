@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from refgrad.autodiff.core import PRIMITIVES, Batching, Primitive, primal
+from refgrad.autodiff.core import PRIMITIVES, Batching, Primitive, Unary, primal
 from refgrad.autodiff.domains import case, real
-from refgrad.autodiff.primitive import keepdims_shape, ones_like
+from refgrad.autodiff.primitive import keepdims_shape, ones_like, spread_to
 from refgrad.autodiff.rules.elementwise import exp, isfinite, isnan, where
-from refgrad.autodiff.rules.shape import broadcast_to, reshape
+from refgrad.autodiff.rules.shape import reshape
 from refgrad.backend import of, shape_of
 from refgrad.typing import Array
 
@@ -46,11 +46,11 @@ def _batch_rule(name: str) -> Batching:
     return batch
 
 
-sum_: Primitive = Primitive(
+sum_: Primitive = Unary(
     "sum",
     lambda xp, x, axis, keepdims: xp.sum(x, axis, keepdims),
-    jvp=lambda y, xs, ts, axis, keepdims: sum_(ts[0], axis=axis, keepdims=keepdims),
-    vjp=lambda i, g, y, x, axis, keepdims: broadcast_to(_spread(g, x, axis), shape=shape_of(x)),
+    jvp=lambda y, xs, ts, axis, keepdims: sum_.apply(ts[0], axis=axis, keepdims=keepdims),
+    vjp=lambda i, g, y, x, axis, keepdims: spread_to(_spread(g, x, axis), shape_of(x)),
     batch=_batch_rule("sum"),
     source="np.sum({0}, axis={axis}, keepdims={keepdims})",
     cases=(*_CASES, case(real(), axis=(), keepdims=False), case(real(2, 3), axis=(), keepdims=False)),
@@ -82,7 +82,7 @@ def _amax_vjp(i: int, g: Array, y: Array, x: Array, axis: tuple[int, ...], keepd
     return where(hits, g / count, where(g == 0, 0, elsewhere))
 
 
-amax: Primitive = Primitive(
+amax: Primitive = Unary(
     "amax",
     lambda xp, x, axis, keepdims: xp.amax(x, axis, keepdims),
     jvp=_amax_jvp,
@@ -101,7 +101,7 @@ def _softmax(y: Array, x: Array, axis: tuple[int, ...]) -> Array:
     return exp(x - y)
 
 
-logsumexp: Primitive = Primitive(
+logsumexp: Primitive = Unary(
     "logsumexp",
     lambda xp, x, axis, keepdims: xp.logsumexp(x, axis, keepdims),
     jvp=lambda y, xs, ts, axis, keepdims: sum_(ts[0] * _softmax(y, xs[0], axis), axis=axis, keepdims=keepdims),
@@ -111,7 +111,7 @@ logsumexp: Primitive = Primitive(
     cases=_CASES,
 )
 
-argmax: Primitive = Primitive(
+argmax: Primitive = Unary(
     "argmax",
     lambda xp, x, axis: xp.argmax(x, axis),
     jvp=None,

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from refgrad.autodiff.core import PRIMITIVES, Primitive
+from refgrad.autodiff.core import PRIMITIVES, Primitive, Unary
 from refgrad.autodiff.domains import case, real
 from refgrad.autodiff.primitive import zeros_like
 from refgrad.autodiff.rules.shape import concat, flip, slice_, with_examples
@@ -54,7 +54,7 @@ def _batch_rule(name: str) -> Any:
     return batch
 
 
-cumsum: Primitive = Primitive(
+cumsum: Primitive = Unary(
     "cumsum",
     lambda xp, x, axis: xp.cumsum(x, axis),
     jvp=lambda y, xs, ts, axis: cumsum(ts[0], axis=axis),
@@ -101,7 +101,7 @@ def _products_before(y: Array, axis: int) -> Array:
     return before(y, axis, zeros_like(along(y, axis, slice(0, 1))) + 1)
 
 
-cumprod: Primitive = Primitive(
+cumprod: Primitive = Unary(
     "cumprod",
     lambda xp, x, axis: xp.cumprod(x, axis),
     jvp=_cumprod_jvp,

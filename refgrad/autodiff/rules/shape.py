@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.core import Primitive, Unary
 from refgrad.autodiff.domains import case, real
-from refgrad.autodiff.primitive import zeros_like
-from refgrad.backend import Backend, shape_of
-from refgrad.typing import Array, Shape
+from refgrad.autodiff.primitive import sum_to_shape, zeros_like
+from refgrad.backend import shape_of
+from refgrad.typing import Array
 
 __all__ = [
     "broadcast_to", "concat", "flip", "pad", "reshape", "slice_", "sum_to", "transpose", "tri_mask",
     "with_examples",
 ]  # fmt: skip
 
-reshape: Primitive = Primitive(
+reshape: Primitive = Unary(
     "reshape",
     lambda xp, x, shape: xp.reshape(x, shape),
-    jvp=lambda y, xs, ts, shape: reshape(ts[0], shape=shape),
+    jvp=lambda y, xs, ts, shape: reshape.apply(ts[0], shape=shape),
     vjp=lambda i, g, y, x, shape: reshape(g, shape=shape_of(x)),
     batch=lambda size, mapped, args, params: reshape(args[0], shape=(size, *params["shape"])),
     source="np.reshape({0}, {shape})",
@@ -36,10 +36,10 @@ def inverse_permutation(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
-transpose: Primitive = Primitive(
+transpose: Primitive = Unary(
     "transpose",
     lambda xp, x, axes: xp.transpose(x, axes),
-    jvp=lambda y, xs, ts, axes: transpose(ts[0], axes=axes),
+    jvp=lambda y, xs, ts, axes: transpose.apply(ts[0], axes=axes),
     vjp=lambda i, g, y, x, axes: transpose(g, axes=inverse_permutation(axes)),
     batch=lambda size, mapped, args, params: transpose(args[0], axes=(0, *(a + 1 for a in params["axes"]))),
     source="np.transpose({0}, {axes})",
@@ -54,25 +54,15 @@ def _broadcast_batch(size: int, mapped: Sequence[bool], args: Sequence[Any], par
     return broadcast_to(x if spread == shape_of(x) else reshape(x, shape=spread), shape=(size, *shape))
 
 
-broadcast_to: Primitive = Primitive(
+broadcast_to: Primitive = Unary(
     "broadcast_to",
     lambda xp, x, shape: xp.broadcast_to(x, shape),
-    jvp=lambda y, xs, ts, shape: broadcast_to(ts[0], shape=shape),
+    jvp=lambda y, xs, ts, shape: broadcast_to.apply(ts[0], shape=shape),
     vjp=lambda i, g, y, x, shape: sum_to(g, shape=shape_of(x)),
     batch=_broadcast_batch,
     source="broadcast_to({0}, {shape})",
     cases=(case(real(3), shape=(2, 3)), case(real(2, 1), shape=(2, 3)), case(real(), shape=(2,))),
 )
-
-
-def _sum_to(xp: Backend, x: Array, shape: Shape) -> Array:
-    given = shape_of(x)
-    extra = len(given) - len(shape)
-    if given[extra:] == shape:
-        return xp.sum(x, tuple(range(extra)), False)
-    axis = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1 and given[extra + i] != 1)
-    y = xp.sum(x, axis, True)
-    return xp.reshape(y, shape) if extra else y
 
 
 def _sum_to_batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> Array:
@@ -83,10 +73,10 @@ def _sum_to_batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params
     return reshape(y, shape=(size, *shape)) if extra else y
 
 
-sum_to: Primitive = Primitive(
+sum_to: Primitive = Unary(
     "sum_to",
-    _sum_to,
-    jvp=lambda y, xs, ts, shape: sum_to(ts[0], shape=shape),
+    sum_to_shape,
+    jvp=lambda y, xs, ts, shape: sum_to.apply(ts[0], shape=shape),
     vjp=lambda i, g, y, x, shape: broadcast_to(g, shape=shape_of(x)),
     batch=_sum_to_batch,
     source="sum_to({0}, {shape})",
@@ -99,7 +89,7 @@ sum_to: Primitive = Primitive(
 )
 
 
-slice_: Primitive = Primitive(
+slice_: Primitive = Unary(
     "slice",
     lambda x, index: x[index],
     jvp=lambda y, xs, ts, index: slice_(ts[0], index=index),
@@ -114,7 +104,7 @@ slice_: Primitive = Primitive(
     needs_table=False,
 )
 
-pad: Primitive = Primitive(
+pad: Primitive = Unary(
     "pad",
     lambda xp, x, shape, index: xp.pad(x, shape, index),
     jvp=lambda y, xs, ts, shape, index: pad(ts[0], shape=shape, index=index),
@@ -163,7 +153,7 @@ concat: Primitive = Primitive(
     cases=(case(real(2, 3), real(1, 3), axis=0), case(real(2, 1), real(2, 2), real(2, 3), axis=1)),
 )
 
-flip: Primitive = Primitive(
+flip: Primitive = Unary(
     "flip",
     lambda xp, x, axes: xp.flip(x, axes),
     jvp=lambda y, xs, ts, axes: flip(ts[0], axes=axes),
@@ -173,7 +163,7 @@ flip: Primitive = Primitive(
     cases=(case(real(3), axes=(0,)), case(real(2, 3, 2), axes=(0, 2)), case(real(2, 3), axes=())),
 )
 
-tri_mask: Primitive = Primitive(
+tri_mask: Primitive = Unary(
     "tri_mask",
     lambda xp, x, part, k: xp.tri_mask(x, part, k),
     jvp=lambda y, xs, ts, part, k: tri_mask(ts[0], part=part, k=k),

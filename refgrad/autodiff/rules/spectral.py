@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import backend
-from refgrad.autodiff.core import Primitive, primal
+from refgrad.autodiff.core import Primitive, Unary, primal
 from refgrad.autodiff.domains import case, symmetric
 from refgrad.autodiff.rules.elementwise import abs_, where
 from refgrad.autodiff.rules.matrix import matmul, matrix_transpose
@@ -76,7 +76,7 @@ def _eigenvalues_vjp(i: int, g: Array, w: Array, a: Array, **params: Any) -> Arr
     return matmul(v * _as_row(g), matrix_transpose(v))
 
 
-eigenvalues: Primitive = Primitive(
+eigenvalues: Primitive = Unary(
     "eigenvalues",
     lambda xp, a, start, stop, uplo: xp.eigenvalues(a, uplo)[..., start:stop],
     jvp=_eigenvalues_jvp,
@@ -122,7 +122,7 @@ def _eigenvectors_vjp(i: int, g: Array, v: Array, a: Array, **params: Any) -> Ar
     return symmetric_part(matmul(whole, matmul(rotation, matrix_transpose(v))))
 
 
-eigenvectors: Primitive = Primitive(
+eigenvectors: Primitive = Unary(
     "eigenvectors",
     lambda xp, a, start, stop, uplo: xp.eigenvectors(a, uplo)[..., start:stop],
     jvp=_eigenvectors_jvp,

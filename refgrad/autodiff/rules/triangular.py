@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.core import Primitive, Unary
 from refgrad.autodiff.domains import case, nonzero, positive_definite, real
 from refgrad.autodiff.primitive import unbroadcast
 from refgrad.autodiff.rules.matrix import matmul, matrix_transpose
@@ -85,7 +85,7 @@ def _cholesky_vjp(i: int, ybar: Array, y: Array, x: Array) -> Array:
     return symmetric_part(whole)
 
 
-cholesky: Primitive = Primitive(
+cholesky: Primitive = Unary(
     "cholesky",
     lambda xp, a: xp.cholesky(a),
     jvp=_cholesky_jvp,

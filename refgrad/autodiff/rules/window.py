@@ -10,13 +10,13 @@ derivative, so convolution and pooling are contractions and maxima of windows, w
 
 from __future__ import annotations
 
-from refgrad.autodiff.core import Primitive
+from refgrad.autodiff.core import Primitive, Unary
 from refgrad.autodiff.domains import case, real
 from refgrad.backend import shape_of
 
 __all__ = ["fold", "windows"]
 
-windows: Primitive = Primitive(
+windows: Primitive = Unary(
     "windows",
     lambda xp, x, shape, strides, dilation: xp.windows(x, shape, strides, dilation),
     jvp=lambda y, xs, ts, **given: windows(ts[0], **given),
@@ -33,7 +33,7 @@ windows: Primitive = Primitive(
     ),
 )
 
-fold: Primitive = Primitive(
+fold: Primitive = Unary(
     "fold",
     lambda xp, g, size, strides, dilation: xp.fold(g, size, strides, dilation),
     jvp=lambda y, xs, ts, **given: fold(ts[0], **given),

@@ -31,7 +31,7 @@ except ImportError as error:
         "certified enclosures (balls) need python-flint, which the extra exact brings: pip install 'refgrad[exact]'"
     ) from error
 
-__all__ = ["BALL", "BallArray", "precision"]
+__all__ = ["BALL", "BallArray", "bits", "precision"]
 
 Bound = Fraction | float
 _RANGE = 2**13
@@ -51,6 +51,11 @@ def precision(bits: int) -> Iterator[None]:
         raise InvalidInput(f"precision: expected a number of bits, an int of at least 2; got {bits!r}")
     with _LOCK, ctx.workprec(bits):
         yield
+
+
+def bits() -> int:
+    """The precision in force."""
+    return int(ctx.prec)
 
 
 def _cube_root(x: Any) -> Any:
