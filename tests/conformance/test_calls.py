@@ -16,6 +16,7 @@ from refgrad.conformance.subject.outcome import Outcome
 from refgrad.conformance.subject.process import ChildSubject, LocalSubject, NotRunnable
 
 MAML_INPUTS = {
+    "loss": ["quartic"],
     "theta": [1.0, -1.0, 2.0],
     "tasks": [
         [([[1.0, 0.0, 2.0]], [1.0]), ([[0.0, 1.0, 1.0]], [2.0])],

@@ -239,4 +239,6 @@ def _advice(part: str) -> list[str]:
 
 
 def _short(value: float | None) -> str:
+    if value is not None and not math.isfinite(value):
+        return "infinite"
     return "-" if value is None else number(value) if value == int(value) and abs(value) < 1000 else f"{value:.2g}"

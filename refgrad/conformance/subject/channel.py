@@ -156,6 +156,8 @@ class Channel:
                             del self.log[:-_TAIL]
                     else:
                         self._incoming += piece[: max(0, self._longest + 1 - len(self._incoming))]
+            except BlockingIOError:
+                continue
             except BrokenPipeError:  # whoever has gone is seen by the end of what it sends
                 done = True
             if done:

@@ -21,20 +21,10 @@ from refgrad.conformance.subject.places import said
 
 __all__ = ["FATAL", "KINDS", "Outcome", "evaluate"]
 
-KINDS = {
-    "value": "returns a value",
-    "raised": "raises",
-    "timeout": "does not return",
-    "crashed": "kills its process",
-    "bad_reply": "writes into the conversation with the judge",
-    "not_finite": "returns NaN or infinity",
-    "wrong_shape": "returns the wrong shape",
-    "wrong_dtype": "returns the wrong dtype",
-    "not_an_array": "returns no array",
-    "graph_cut": "finds no gradient",
-    "nondeterministic": "returns different numbers for the same input",
-}
-"""The kinds of outcomes, and what a subject does that has one."""
+KINDS = (
+    "value", "raised", "timeout", "crashed", "bad_reply", "not_finite", "wrong_shape", "wrong_dtype", "not_an_array",
+    "graph_cut", "nondeterministic",
+)  # fmt: skip
 
 FATAL = ("timeout", "crashed", "bad_reply")
 """Those after which the subject has to be started again."""
@@ -50,7 +40,7 @@ class Outcome:
     Attributes
     ----------
     kind : str
-        ``"value"``, or what kept it from being one: one of `KINDS`.
+        ``"value"``, or what kept it from being one: another of `KINDS`.
     message : str
         What happened, in a sentence; for a value empty, or what is odd about it.
     value : array or None

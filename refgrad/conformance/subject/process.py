@@ -45,7 +45,7 @@ class NotRunnable(Exception):
 
 
 class StopRun(Exception):
-    """Three calls in a row ended in a crash or a timeout; what was gathered is kept."""
+    """Three calls in a row ended the process; what was gathered is kept."""
 
 
 @dataclass
@@ -69,8 +69,8 @@ class Subject(ABC):
     calls: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     fatal: int = 0
-    _callables: dict[str, None] = field(default_factory=dict)
-    _used: set[str] = field(default_factory=set)
+    _callables: dict[str, None] = field(default_factory=dict, init=False, repr=False)
+    _used: set[str] = field(default_factory=set, init=False, repr=False)
 
     @abstractmethod
     def start(self) -> None:
@@ -220,9 +220,10 @@ class ChildSubject(Subject):
         limit = max(self.timeout, min(START_LIMIT, self.timeout + self._allowance)) if first else self.timeout
         begun = time.monotonic()
         reply = self._exchange(message, limit, _LONGEST + _LONGEST_NUMBER * math.prod(message["shape"]))
-        if first and reply["kind"] not in FATAL:
+        kind = reply.get("kind")
+        if first and kind not in FATAL:
             self._allowance = _MARGIN * (time.monotonic() - begun)
-        elif first and self._allowance == START_LIMIT:  # which it has used up in vain
+        elif first and kind == "timeout" and self._allowance == START_LIMIT:  # which it has used up in vain
             self._allowance = 0.0
         return reply
 

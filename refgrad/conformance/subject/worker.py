@@ -69,14 +69,16 @@ class Holder:
 
     def __init__(self, message: Mapping[str, Any]) -> None:
         self.arguments = resolve(message["arguments"])
-        self.veil = Veil()
+        veil = Veil()
+        ours = message["arguments"].startswith("refgrad.")  # whose functions import nothing late
+        self.reach = contextlib.nullcontext if ours else veil.lifted
         self.function = targets.load(message["target"])
         auto = message["framework"] == "auto"
         self.framework: str = frameworks.choose(sys.modules) if auto else message["framework"]
         self.field: str = message["field"]
         self.frameworks: dict[str, Any] = {}
         self.in_dtype(message["dtype"])
-        self.veil.inert = False
+        veil.inert = False
 
     def in_dtype(self, dtype: str) -> Any:
         """The framework for `dtype`."""
@@ -87,7 +89,7 @@ class Holder:
     def call(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """The reply to one message ``call``."""
         framework = self.in_dtype(message["dtype"])
-        with self.veil.lifted():
+        with self.reach():
             arguments = framework.prepare(self.arguments(message["inputs"], framework))
         reply = evaluate(self.function, arguments, message, self.field)
         with contextlib.suppress(BaseException):  # the subject may have closed or replaced it
