@@ -134,6 +134,9 @@ class Contract:
         perturbed inputs is what may be attained. None: the quantity itself.
     certificate : str or None
         The name of the certificate for iterative subjects, such as ``"gap"``; None if the contract has none.
+    certify : callable or None
+        ``certify(arguments, output)``: the certificate of an output, as an exact array of shape (), where that is not
+        its error.
     regression : callable or None
         ``regression(failure)``: the source of a test on a `Failure` that runs without refgrad. None: a test that calls
         the subject on the arguments and compares with the answer; see `refgrad.contracts.regression`.
@@ -168,6 +171,7 @@ class Contract:
     error: Callable[[tuple[Any, ...], Array], Array] | None = None
     unit: Callable[[tuple[Any, ...]], Answer] | None = None
     certificate: str | None = None
+    certify: Callable[[tuple[Any, ...], Array], Array] | None = None
     regression: Callable[[Failure], str] | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     example: str = ""

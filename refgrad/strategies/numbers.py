@@ -1,4 +1,4 @@
-"""Strategies of single numbers: floats exact in float32, and fractions. All but `rough` shrink to small integers.
+"""Strategies of single numbers: floats and fractions. All but `rough` are exact in float32, and shrink to integers.
 
 They *construct* what they promise and never filter for it: a filter makes the search slow and the smallest example
 unreadable. Lists are drawn element by element, so that a smaller example is also a sparser one.
@@ -20,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 Floats = SearchStrategy[float]
-SPREAD = 0x9E3779B1
+GOLDEN = 0.6180339887498949
 KINDS = ("crisp", "rough", "ill_conditioned", "degenerate")
 
 
@@ -57,14 +57,17 @@ def rationals(bound: int = 64, denominators: tuple[int, ...] = (1, 2, 4, 8, 3, 5
     return st.builds(Fraction, st.integers(-bound, bound), st.sampled_from(denominators))
 
 
-def rough(bound: int = 2, bits: int = 24) -> Floats:
-    """Odd multiples of bound / 2^bits below `bound`, a power of two: 24 bits are all that a float32 has.
+def rough(bound: int = 2, bits: int = 53) -> Floats:
+    """Odd multiples of bound / 2^bits below `bound`, a power of two: 53 bits are all that a float64 has.
 
-    Fewer bits leave room for exact products. Hypothesis prefers small integers, which would make nearly all of the
-    numbers tiny; multiplication by an odd constant modulo 2^bits permutes the integers and spreads them.
+    None of them is a float32 unless `bits` is 24 at most, so that a function which rounds its inputs to single
+    precision shows; a run in float32 rounds them before anything is computed. Fewer bits leave room for exact products.
+    Hypothesis prefers small integers, which would make nearly all of the numbers tiny; multiplication modulo 2^bits by
+    an odd constant near the golden section of 2^bits permutes the integers and spreads them.
     """
     size = 2**bits
-    return st.integers(0, size - 1).map(lambda k: (2 * (k * SPREAD % size) + 1 - size) * bound / size)
+    stride = int(GOLDEN * size) | 1
+    return st.integers(0, size - 1).map(lambda k: (2 * (k * stride % size) + 1 - size) * bound / size)
 
 
 def check_kind(kind: str) -> str:

@@ -49,33 +49,49 @@ def singles(compute: Callable[[Any], Formula], base: Any, choices: Sequence[Choi
     Parameters
     ----------
     compute : callable
-        ``compute(recipe)``: the formula, a function of the contract's arguments in plain arithmetic.
+        ``compute(recipe)``: the formula, a function of the contract's arguments in plain arithmetic; one that has an
+        attribute ``plain`` states its magnitude itself.
     base : recipe
     choices : list of Choice
-        Those that change nothing of `base` are left out.
+        Those that change nothing of `base` are left out, and of those with the same effect all but the first.
     """
-    return tuple(_variant(compute, base, (choice,)) for choice in _proper(base, choices))
+    return tuple(_variant(compute, recipe, (choice,)) for choice, recipe in _proper(base, choices))
 
 
 def products(compute: Callable[[Any], Formula], base: Any, choices: Sequence[Choice]) -> tuple[Variant, ...]:
-    """The variants that deviate in two choices on different axes, named ``a-with-b``."""
-    pairs = combinations(_proper(base, choices), 2)
-    return tuple(_variant(compute, base, pair) for pair in pairs if not set(pair[0].changes) & set(pair[1].changes))
+    """The variants that deviate in two choices on different axes, named ``a-with-b``, but for those with own names."""
+    proper = _proper(base, choices)
+    known = [recipe for _, recipe in proper]
+    found = []
+    for pair in combinations([choice for choice, _ in proper], 2):
+        recipe = replace(base, **pair[0].changes, **pair[1].changes) if not shared(*pair) else base
+        if recipe != base and recipe not in known:
+            found.append(_variant(compute, recipe, pair))
+    return tuple(found)
 
 
-def _proper(base: Any, choices: Sequence[Choice]) -> list[Choice]:
-    return [c for c in choices if any(getattr(base, name) != value for name, value in c.changes.items())]
+def shared(a: Choice, b: Choice) -> set[str]:
+    """The axes on which both deviate."""
+    return set(a.changes) & set(b.changes)
 
 
-def _variant(compute: Callable[[Any], Formula], base: Any, chosen: tuple[Choice, ...]) -> Variant:
-    changes: dict[str, Any] = {}
-    for choice in chosen:
-        changes |= choice.changes
+def _proper(base: Any, choices: Sequence[Choice]) -> list[tuple[Choice, Any]]:
+    """The choices that deviate from `base`, each with its recipe; of two with the same recipe the first."""
+    found: list[tuple[Choice, Any]] = []
+    for choice in choices:
+        recipe = replace(base, **choice.changes)
+        if recipe != base and all(recipe != other for _, other in found):
+            found.append((choice, recipe))
+    return found
+
+
+def _variant(compute: Callable[[Any], Formula], recipe: Any, chosen: tuple[Choice, ...]) -> Variant:
+    formula = compute(recipe)
     return Variant(
         name="-with-".join(c.name for c in chosen),
         formula="; ".join(c.formula for c in chosen),
         meaning="; and ".join(c.meaning for c in chosen),
         references=tuple(reference for c in chosen for reference in c.references),
-        answer=measured(compute(replace(base, **changes))),
+        answer=formula if hasattr(formula, "plain") else measured(formula),
         declare=" ".join(f"--param {c.declare}" for c in chosen if c.declare) if all(c.declare for c in chosen) else "",
     )

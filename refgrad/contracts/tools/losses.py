@@ -76,30 +76,23 @@ class ExactTable:
         return of(x).reshape(x, shape)
 
     def onehot(self, labels: Any, classes: int, like: Array) -> Array:
-        hits = np.asarray(labels, np.int64)[:, None] == np.arange(classes)
-        return of(like).zeros(hits.shape, like) + hits.astype(int)
+        return of(like).onehot(np.asarray(labels, np.int64), classes, like)
 
 
 EXACT_TABLE = ExactTable()
 
 
 class Loss(Protocol):
-    """A loss of parameters `theta`, shape (d,), and a batch ``(X, y)`` of shapes (N, d) and (N,)."""
+    """A loss of parameters `theta`, shape (p,), and a batch ``(X, y)`` of shapes (N, d) and (N,)."""
 
     def __call__(self, theta: Array, batch: Any) -> Scalar:
         """The loss."""
 
     def grad(self, theta: Array, batch: Any) -> Array:
-        """Its gradient by theta, shape (d,)."""
+        """Its gradient by theta, shape (p,)."""
 
     def hvp(self, theta: Array, batch: Any, v: Array) -> Array:
-        """Its Hessian by theta, times `v`, shape (d,)."""
-
-    def grad_terms(self, theta: Array, batch: Any) -> Array:
-        """The gradient with every term of its sum over the batch replaced by the absolute value."""
-
-    def hvp_terms(self, theta: Array, batch: Any, v: Array) -> Array:
-        """The Hessian-vector product with every term of its sums replaced by the absolute value."""
+        """Its Hessian by theta, times `v`, shape (p,)."""
 
 
 class Quartic:
@@ -108,7 +101,7 @@ class Quartic:
     Powers, not products: on `Terms` a power is one term, whose size is not that of what cancelled inside it.
 
     Its Hessian depends on theta, so that a Hessian taken at the wrong iterate, or two applied in the wrong order,
-    change the answer.
+    change the answer. A batch ``(X, y, c)`` has the term ``c . theta`` as well.
 
     Parameters
     ----------
@@ -121,19 +114,19 @@ class Quartic:
         self.xp = xp
 
     def __call__(self, theta: Array, batch: Any) -> Scalar:
-        X, y = batch
+        X, y, *tilt = batch
         r = X @ theta - y
-        return self.xp.sum(r**4) / (4 * y.shape[0])
+        return self.xp.sum(r**4) / (4 * y.shape[0]) + sum(c @ theta for c in tilt)
 
     def grad(self, theta: Array, batch: Any) -> Array:
         """``mean_n r_n^3 x_n`` with ``r_n = x_n . theta - y_n``, shape (d,)."""
-        X, y = batch
+        X, y, *tilt = batch
         r = X @ theta - y
-        return X.T @ r**3 / y.shape[0]
+        return X.T @ r**3 / y.shape[0] + sum(tilt)
 
     def hvp(self, theta: Array, batch: Any, v: Array) -> Array:
         """``mean_n 3 r_n^2 (x_n . v) x_n``, shape (d,)."""
-        X, y = batch
+        X, y = batch[:2]
         r = X @ theta - y
         return X.T @ (3 * r**2 * (X @ v)) / y.shape[0]
 
@@ -142,18 +135,6 @@ class Quartic:
         X, y = batch
         r, moved = X @ theta - y, X @ u
         return X.T @ (6 * r * moved * moved) / y.shape[0]
-
-    def grad_terms(self, theta: Array, batch: Any) -> Array:
-        """``mean_n |r_n|^3 |x_n|``, shape (d,)."""
-        X, y = batch
-        r = abs(X @ theta - y)
-        return abs(X).T @ (r * r * r) / y.shape[0]
-
-    def hvp_terms(self, theta: Array, batch: Any, v: Array) -> Array:
-        """``mean_n 3 r_n^2 (|x_n| . |v|) |x_n|``, shape (d,)."""
-        X, y = batch
-        r = X @ theta - y
-        return abs(X).T @ (3 * r * r * (abs(X) @ abs(v))) / y.shape[0]
 
 
 class Quadratic:
@@ -186,13 +167,3 @@ class Quadratic:
         """``mean_n (x_n . v) x_n``, shape (d,)."""
         X, y = batch
         return X.T @ (X @ v) / y.shape[0]
-
-    def grad_terms(self, theta: Array, batch: Any) -> Array:
-        """``mean_n |r_n| |x_n|``, shape (d,)."""
-        X, y = batch
-        return abs(X).T @ abs(X @ theta - y) / y.shape[0]
-
-    def hvp_terms(self, theta: Array, batch: Any, v: Array) -> Array:
-        """``mean_n (|x_n| . |v|) |x_n|``, shape (d,)."""
-        X, y = batch
-        return abs(X).T @ (abs(X) @ abs(v)) / y.shape[0]

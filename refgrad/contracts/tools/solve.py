@@ -58,5 +58,5 @@ def checked_inverse(a: Array) -> Array:
 
 def may_vanish(x: Array) -> bool:
     """Whether no element of `x` is certainly different from zero: all are zero, or balls that contain it."""
-    low, high = bounds(x)
+    low, high = bounds(getattr(x, "value", x))  # of terms their values
     return all(below <= 0 <= above for below, above in zip(low.flat, high.flat, strict=True))

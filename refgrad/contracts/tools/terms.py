@@ -20,6 +20,7 @@ import functools
 from collections.abc import Callable, Sequence
 from types import FunctionType, ModuleType
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -270,7 +271,9 @@ def _is_ball(x: Any) -> bool:
 
 def _in_balls(x: Any) -> Any:
     """Arguments with rationals as balls, once: in the attributes of an object each use would convert them again."""
-    return _mapped(x, lambda leaf: exact.balls(leaf) if isinstance(leaf, exact.ExactArray) else leaf)
+    from refgrad.backend.exact.balls import bits
+
+    return _mapped(x, lambda leaf: exact.balls(leaf) if isinstance(leaf, exact.ExactArray) else leaf, bits())
 
 
 def _rounded(x: Any) -> Any:
@@ -281,22 +284,35 @@ def _rounded(x: Any) -> Any:
             return terms(x.astype(float))
         return terms(x) if x.dtype.kind == "f" else x
 
-    return _mapped(x, leaf)
+    return _mapped(x, leaf, 0)
 
 
-def _mapped(x: Any, leaf: Callable[[Any], Any]) -> Any:
-    """`leaf` of every array in lists, tuples, dicts and the attributes of objects."""
+_CONVERTED: WeakKeyDictionary[Any, dict[int, tuple[dict[str, Any], Any]]] = WeakKeyDictionary()
+"""Of objects, by the bits of their balls (0: as `Terms`): the attributes they had, and what was made of them."""
+
+
+def _mapped(x: Any, leaf: Callable[[Any], Any], bits: int) -> Any:
+    """`leaf` of every array in lists, tuples, dicts and the attributes of objects.
+
+    An object that is handed in again, to the next formula, is not converted again unless an attribute is another.
+    """
     if isinstance(x, (exact.ElementArray, np.ndarray)):
         return leaf(x)
     if isinstance(x, (list, tuple)):
-        return type(x)(_mapped(value, leaf) for value in x)
+        return type(x)(_mapped(value, leaf, bits) for value in x)
     if isinstance(x, dict):
-        return {name: _mapped(value, leaf) for name, value in x.items()}
+        return {name: _mapped(value, leaf, bits) for name, value in x.items()}
     if not hasattr(x, "__dict__") or isinstance(x, (type, FunctionType, ModuleType, Backend)):
         return x
-    attributes = {name: _mapped(value, leaf) for name, value in vars(x).items()}
-    if all(value is attributes[name] for name, value in vars(x).items()):
-        return x
-    other = copy.copy(x)
-    vars(other).update(attributes)
+    kind: Any = type(x)
+    known = _CONVERTED.setdefault(x, {}) if kind.__hash__ is object.__hash__ else {}
+    attributes, other = known.get(bits, ({}, None))
+    now = vars(x)
+    if other is None or attributes.keys() != now.keys() or any(attributes[name] is not now[name] for name in now):
+        found = {name: _mapped(value, leaf, bits) for name, value in now.items()}
+        if all(found[name] is now[name] for name in now):
+            return x
+        other = copy.copy(x)
+        vars(other).update(found)
+        known[bits] = dict(now), other
     return other

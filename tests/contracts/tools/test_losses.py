@@ -7,12 +7,14 @@ import pytest
 from helpers.drawing import Rationals, draws
 from helpers.jets import coefficient, line
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from refgrad import exact
 from refgrad.contracts import get
 from refgrad.contracts.continual.logits import softmax
 from refgrad.contracts.meta.problems import few_shot
 from refgrad.contracts.tools import EXACT_TABLE, Quadratic, Quartic
+from refgrad.contracts.tools.two_layers import TanhLayers, TwoLayers
 
 BITS = 256
 
@@ -26,42 +28,61 @@ def still(batch):
     return tuple(line(x, 0 * x) for x in batch)
 
 
-def pieces(inputs):
-    """theta, one batch, and another vector of theta's shape."""
-    _, theta, tasks, lr, _ = get("maml_gradient").arguments(inputs, Rationals)
-    return theta, tasks[0][0], theta * lr + 1
+def pieces(inputs, quadratic):
+    """The loss of a problem, or least squares in place of a quartic; theta, one batch, another vector of its shape."""
+    loss, theta, tasks, lr, _ = get("maml_gradient").arguments(inputs, Rationals)
+    if quadratic and isinstance(loss, Quartic):
+        loss = Quadratic(EXACT_TABLE)
+    return loss, theta, tasks[0][0], theta * lr + 1
 
 
-@pytest.mark.parametrize("loss", [Quartic(EXACT_TABLE), Quadratic(EXACT_TABLE)])
-@settings(max_examples=30, deadline=None)
-@given(few_shot("crisp"))
-def test_the_gradient_is_the_derivative_of_the_loss_in_every_direction(loss, inputs):
-    theta, batch, _ = pieces(inputs)
+@settings(max_examples=40, deadline=None)
+@given(few_shot("crisp"), st.booleans())
+def test_the_gradient_is_the_derivative_of_the_loss_in_every_direction(inputs, quadratic):
+    loss, theta, batch, _ = pieces(inputs, quadratic)
     for i, e in enumerate(basis(len(theta))):
         assert loss.grad(theta, batch)[i] == coefficient(loss(line(theta, e), still(batch)), 1)
 
 
-@pytest.mark.parametrize("loss", [Quartic(EXACT_TABLE), Quadratic(EXACT_TABLE)])
-@settings(max_examples=30, deadline=None)
-@given(few_shot("rough"))
-def test_the_hessian_vector_product_is_the_derivative_of_the_gradient_along_the_vector(loss, inputs):
-    theta, batch, v = pieces(inputs)
+@settings(max_examples=40, deadline=None)
+@given(few_shot("rough"), st.booleans())
+def test_the_hessian_vector_product_is_the_derivative_of_the_gradient_along_the_vector(inputs, quadratic):
+    loss, theta, batch, v = pieces(inputs, quadratic)
     assert np.all(loss.hvp(theta, batch, v).data == coefficient(loss.grad(line(theta, v), still(batch)), 1))
 
 
-@pytest.mark.parametrize("loss", [Quartic(EXACT_TABLE), Quadratic(EXACT_TABLE)])
-def test_the_terms_bound_the_sums_and_reach_them_when_nothing_cancels(loss):
-    X, y = exact.asarray([[1, 2], [3, 1]]), exact.asarray([-1, -2])
-    theta, v = exact.asarray([1, 1]), exact.asarray([2, 3])
-    assert np.all(loss.grad_terms(theta, (X, y)) == loss.grad(theta, (X, y)))
-    assert np.all(loss.hvp_terms(theta, (X, y), v) == loss.hvp(theta, (X, y), v))
-    theta, v = exact.asarray([1, -3]), exact.asarray([2, -3])
-    assert np.all(loss.grad_terms(theta, (X, y)) >= abs(loss.grad(theta, (X, y))))
-    assert np.all(loss.hvp_terms(theta, (X, y), v) > abs(loss.hvp(theta, (X, y), v)))
-    v = exact.asarray([2, -1])  # orthogonal to the first row: its product is a sum of terms that cancel
-    first = (X[:1], y[:1])
-    assert np.all(loss.hvp(theta, first, v) == 0)
-    assert np.all(loss.hvp_terms(theta, first, v) > 0)
+def test_derivatives_through_the_hyperbolic_tangent_are_those_of_its_series():
+    loss, a = TanhLayers(EXACT_TABLE, 2, 1), exact.asarray
+    with exact.precision(BITS):
+        theta, v = (exact.balls(a(x)) for x in (["1/2", -1, 2, "1/3", 1, -2], [1, 2, -1, "1/5", -3, 1]))
+        batch = tuple(exact.balls(a(x)) for x in ([[1, 2], [-1, "1/2"]], [1, -2], [3, 1, -1, 2, 1, 1]))
+        moving = line(theta, v)
+        series = loss(moving, still(batch))
+        assert overlap((loss.grad(theta, batch) @ v).data, coefficient(series, 1))
+        hv = loss.hvp(theta, batch, v)
+        assert overlap((hv @ v).data, 2 * coefficient(series, 2))
+        assert overlap(hv.data, coefficient(loss.grad(moving, still(batch)), 1))
+
+
+def test_a_linear_term_of_a_batch_adds_to_the_loss_and_its_gradient_and_nothing_to_the_hessian():
+    a = exact.asarray
+    theta, X, y, c = a([1, -2, 3, 2, -1, 1]), a([[1, 2, 0, 1, 1, 2], [0, 1, 1, 1, -1, 3]]), a([1, -1]), a(range(6))
+    for loss, X_of in ((Quartic(EXACT_TABLE), X), (TwoLayers(EXACT_TABLE, 2, 1), X[:, :2])):
+        bare, tilted = (X_of, y), (X_of, y, c)
+        assert loss(theta, tilted) == loss(theta, bare) + c @ theta
+        assert np.all(loss.grad(theta, tilted) == loss.grad(theta, bare) + c)
+        assert np.all(loss.hvp(theta, tilted, c) == loss.hvp(theta, bare, c))
+
+
+def test_two_layers_of_one_unit_are_the_square_of_a_product():
+    x, y = exact.asarray([["1/3"]]), exact.asarray([2])
+    for a, b in ((1, 1), (-2, 3), (5, "1/2")):
+        theta = exact.asarray([a, b])
+        assert TwoLayers(EXACT_TABLE, 1)(theta, (x, y)) == (theta[1] * theta[0] / 3 - 2) ** 2 / 2
+        assert (
+            TwoLayers(EXACT_TABLE, 1, 3)(theta, (x, y))
+            == (theta[1] * theta[0] / 3 - 2) ** 2 / 2 + 3 * theta[1] ** 2 / 8
+        )
 
 
 def classifiers(count=12):
