@@ -1,8 +1,9 @@
 """Meta-gradients by explicit recursions, and what is computed in their place.
 
-`maml_gradient`, `fomaml_gradient` and `reptile_update` work for any loss with a gradient and a Hessian-vector product;
-`per_step_gradient` and `rate_gradients` for a batch and a rate of its own at each step; `imaml_gradient` for quadratic
-forms. The names in capitals that end in ``VARIANTS`` are what is computed in place of each.
+`maml_gradient`, `fomaml_gradient`, `reptile_update` and `imaml_gradient` work for any loss with a gradient and a
+Hessian-vector product; `per_step_gradient` and `rate_gradients` for a batch and a rate of its own at each step. The
+names in capitals that end in ``VARIANTS`` are what is computed in place of each: deviations in a field of the
+``Recipe`` beside its formula.
 
 >>> from refgrad import exact
 >>> from refgrad.contracts.meta import fomaml_gradient, maml_gradient
@@ -18,11 +19,12 @@ from __future__ import annotations
 
 from refgrad.contracts.meta.imaml import imaml_gradient, proximal_point, strength_gradient
 from refgrad.contracts.meta.imaml_variants import IMAML_VARIANTS
-from refgrad.contracts.meta.maml import fomaml_gradient, maml_gradient, reptile_update
+from refgrad.contracts.meta.maml import fomaml_gradient, maml_gradient
 from refgrad.contracts.meta.maml_variants import FOMAML_VARIANTS, MAML_VARIANTS
 from refgrad.contracts.meta.per_step import per_step_gradient, rate_gradients
 from refgrad.contracts.meta.quadratic_form import QuadraticForm, mean_squares_form
 from refgrad.contracts.meta.rate_variants import RATE_VARIANTS
+from refgrad.contracts.meta.reptile import reptile_update
 from refgrad.contracts.meta.reptile_variants import REPTILE_VARIANTS
 
 __all__ = [

@@ -1,8 +1,7 @@
-"""What is computed in place of the gradient of implicit MAML on quadratic tasks, exactly.
+"""What is computed in place of the gradient of implicit MAML, exactly.
 
-Every answer takes the arguments of `imaml_gradient`, ``(theta, tasks, lam)``. In the formulas A is the Hessian of the
-support loss S and g the gradient of the query loss at the adapted point ``phi*``. On quadratic tasks a Hessian taken at
-theta in place of phi* cannot be seen: it is the same one.
+Every answer takes the arguments of `imaml_gradient`, ``(loss, theta, adapted, tasks, lam)``. In the formulas H is the
+Hessian of the support loss S and g the gradient of the query loss, both at the adapted point phi.
 
 References
 ----------
@@ -11,158 +10,181 @@ Rajeswaran, Finn, Kakade and Levine 2019, arXiv 1909.04630, lemma 1 and algorith
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from fractions import Fraction
-from typing import Any
-
-from refgrad.contracts.meta.imaml import FORM, proximal_point
-from refgrad.contracts.meta.maml import mean
-from refgrad.contracts.tools.answer import Answer, NotApplicable, Variant
+from refgrad.contracts.meta import imaml
+from refgrad.contracts.meta.imaml import Recipe, compute
+from refgrad.contracts.meta.reductions import REDUCTION_CHOICES, SIZE_CHOICES
+from refgrad.contracts.tools.answer import Variant
 from refgrad.contracts.tools.assemble import identity
-from refgrad.contracts.tools.solve import checked_solve
+from refgrad.contracts.tools.axes import Choice, products, singles
+from refgrad.contracts.tools.terms import measured
 from refgrad.typing import Array, Scalar
 
-__all__ = ["IMAML_VARIANTS"]
-
-DAMPING = Fraction(1, 8)
-"""What `damping-left-in` adds to the diagonal."""
-
-RATE, STEPS = Fraction(1, 16), 3
-"""The gradient steps that `inner-not-solved` makes."""
-
-Point = Callable[[Array, Any, Scalar], Array]
-System = Callable[[Array, Scalar], Array]
-Method = Callable[[Array, Sequence[Any], Scalar], Answer]
-
-
-def implicit(point: Point, system: System, factor: Callable[[Sequence[Any]], Scalar] = lambda tasks: 1) -> Method:
-    """``factor mean_t M^{-1} grad Q(phi)`` with the points phi and the matrices M of `point` and `system`."""
-
-    def gradient(theta: Array, tasks: Sequence[Any], lam: Scalar) -> Answer:
-        answers = []
-        for support, query in tasks:
-            phi, M = point(theta, support, lam), system(support[0], lam)
-            answers.append(solution(M, Answer(FORM.grad(phi, query), FORM.grad_terms(phi, query))))
-        found, c = mean(answers), factor(tasks)
-        return Answer(c * found.value, abs(c) * found.magnitude)
-
-    return gradient
-
-
-def solution(M: Array, b: Answer) -> Answer:
-    """``x = M^{-1} b``; its magnitude counts the terms of ``x = b - (M - I) x``, as that of `imaml_gradient` does."""
-    x = checked_solve(M, b.value)
-    return Answer(x, b.magnitude + abs(M - identity(M)) @ abs(x))
-
-
-def operator(A: Array, lam: Scalar) -> Array:
-    """``I + A / lam``."""
-    return identity(A) + A / lam
-
-
-def at_start(theta: Array, support: Any, lam: Scalar) -> Array:
-    """``theta``."""
-    return theta
-
-
-def descended(theta: Array, support: Any, lam: Scalar) -> Array:
-    """Where 3 steps of gradient descent on ``S + lam/2 |phi - theta|^2`` lead from theta, with the rate 1/16."""
-    phi = theta
-    for _ in range(STEPS):
-        phi = phi - RATE * (FORM.grad(phi, support) + lam * (phi - theta))
-    return phi
-
-
-def one_iteration(theta: Array, tasks: Sequence[Any], lam: Scalar) -> Answer:
-    """``mean_t (g^T g / g^T (I + A/lam) g) g``, zero where g is."""
-    answers = []
-    for support, query in tasks:
-        phi = proximal_point(theta, support, lam)
-        g, terms = FORM.grad(phi, query), FORM.grad_terms(phi, query)
-        square, bend = g @ g, g @ (operator(support[0], lam) @ g)
-        if square == 0:
-            answers.append(Answer(g, terms))
-            continue
-        if bend == 0:
-            raise NotApplicable("conjugate gradients break down: the query gradient has no curvature")
-        answers.append(Answer(square / bend * g, abs(square / bend) * terms))
-    return mean(answers)
-
+__all__ = ["CHOICES", "IMAML_VARIANTS", "pairs", "variants"]
 
 RAJESWARAN = "Rajeswaran, Finn, Kakade and Levine 2019, arXiv 1909.04630"
 IMAML_DEV = "aravindr93/imaml_dev@29d3fcf"
+WITHOUT = {"system": imaml.scaled, "hessian": None}
+"""Of answers in which no system is solved."""
 
-IMAML_VARIANTS: tuple[Variant, ...] = (
-    Variant(
+
+def diagonal(H: Array, lam: Scalar) -> Array:
+    """``I + diag(H) / lam``."""
+    return identity(H) + identity(H) * H / lam
+
+
+def iterations(count: int, word: str) -> Choice:
+    """Some iterations of conjugate gradients."""
+    return Choice(
+        f"cg-{word}-iteration" + "s" * (count > 1),
+        f"mean_t x_{count}, x_{count} after {word} iterations of conjugate gradients from 0",
+        f"{word} iteration{'s' * (count > 1)} of conjugate gradients, started at zero",
+        {"inverse": imaml.conjugate_gradients(count)},
+        (f"{RAJESWARAN}, algorithm 2, truncated",),
+    )
+
+
+CHOICES = (
+    Choice(
         "first-order",
         "mean_t g",
         "the query gradient at the adapted point, without the derivative of the adaptation",
-        (),
-        implicit(proximal_point, lambda A, lam: identity(A)),
+        {"inverse": imaml.unchanged, **WITHOUT},
     ),
-    Variant(
+    Choice(
         "scale-missing",
-        "mean_t (A + lam I)^{-1} g",
-        "the solution of the system with A + lam I, not multiplied by lam",
-        (),
-        implicit(proximal_point, lambda A, lam: A + lam * identity(A)),
+        "mean_t (H + lam I)^{-1} g",
+        "the solution of the system with H + lam I, not multiplied by lam",
+        {"scale": lambda answer, query, lam: answer / lam},
     ),
-    Variant(
+    Choice(
         "strength-missing-in-system",
-        "mean_t (I + A)^{-1} g",
+        "mean_t (I + H)^{-1} g",
         "the system without the factor 1/lam of the Hessian",
-        (),
-        implicit(proximal_point, lambda A, lam: identity(A) + A),
+        {"system": lambda H, lam: identity(H) + H},
     ),
-    Variant(
-        "damping-left-in",
-        "mean_t (I + A/lam + 1/8 I)^{-1} g",
-        "the system with 1/8 added to its diagonal",
-        (f"{IMAML_DEV}, matrix_evaluator with regu_coef",),
-        implicit(proximal_point, lambda A, lam: operator(A, lam) + DAMPING * identity(A)),
+    Choice(
+        "strength-on-wrong-side",
+        "mean_t (I + lam H)^{-1} g",
+        "the system with the Hessian multiplied by lam instead of divided",
+        {"system": lambda H, lam: identity(H) + lam * H},
     ),
-    Variant(
-        "query-gradient-at-start",
-        "mean_t (I + A/lam)^{-1} grad Q(theta)",
-        "the right system with the query gradient at the initial parameters",
-        (),
-        implicit(at_start, operator),
-    ),
-    Variant(
+    Choice(
         "penalty-without-half",
-        "mean_t (I + A/(2 lam))^{-1} grad Q(phi*), phi* = argmin S + lam |phi - theta|^2",
-        "the gradient for the penalty lam |phi - theta|^2, where lam/2 is asked for",
-        (),
-        implicit(
-            lambda theta, support, lam: proximal_point(theta, support, 2 * lam), lambda A, lam: operator(A, 2 * lam)
-        ),
+        "mean_t (I + H/(2 lam))^{-1} g",
+        "the system for the penalty lam |phi - theta|^2, where lam/2 is asked for",
+        {"system": lambda H, lam: identity(H) + H / (2 * lam)},
     ),
-    Variant(
-        "penalty-without-half-in-adaptation",
-        "mean_t (I + A/lam)^{-1} grad Q(phi*), phi* = argmin S + lam |phi - theta|^2",
-        "the system for the penalty lam/2 |phi - theta|^2 at a point adapted with twice that penalty",
-        (),
-        implicit(lambda theta, support, lam: proximal_point(theta, support, 2 * lam), operator),
+    Choice(
+        "sign-of-hessian",
+        "mean_t (I - H/lam)^{-1} g",
+        "the system with the sign of the Hessian changed",
+        {"system": lambda H, lam: identity(H) - H / lam},
     ),
-    Variant(
-        "cg-one-iteration",
-        "mean_t (g^T g / g^T (I + A/lam) g) g",
-        "one iteration of conjugate gradients",
-        (f"{RAJESWARAN}, algorithm 2, truncated",),
-        one_iteration,
+    Choice(
+        "damping-left-in",
+        "mean_t (I + H/lam + 1/8 I)^{-1} g",
+        "the system with 1/8 added to its diagonal",
+        {"system": lambda H, lam: identity(H) + H / lam + identity(H) / 8},
+        (f"{IMAML_DEV}, matrix_evaluator with regu_coef",),
     ),
-    Variant(
+    Choice(
+        "strength-damped-by-ten",
+        "mean_t (I + H/(lam + 10))^{-1} g",
+        "the system with 10 added to the strength",
+        {"system": lambda H, lam: identity(H) + H / (lam + 10)},
+        (f"{IMAML_DEV}, matrix_evaluator with lam_damping",),
+    ),
+    Choice(
+        "diagonal-hessian",
+        "mean_t (I + diag(H)/lam)^{-1} g",
+        "the system with the diagonal of the Hessian alone",
+        {"system": diagonal},
+    ),
+    Choice(
+        "system-not-inverted",
+        "mean_t (I + H/lam) g",
+        "the product with the matrix in place of the solution of its system",
+        {"inverse": imaml.product},
+    ),
+    iterations(1, "one"),
+    iterations(2, "two"),
+    iterations(3, "three"),
+    Choice(
+        "neumann-one-term",
+        "mean_t (I - H/lam) g",
+        "the series of the inverse cut after its first term, as by one step of MAML with the rate 1/lam",
+        {"inverse": imaml.neumann(1)},
+    ),
+    Choice(
+        "neumann-two-terms",
+        "mean_t (I - H/lam + H^2/lam^2) g",
+        "the series of the inverse cut after its second term",
+        {"inverse": imaml.neumann(2)},
+    ),
+    Choice(
+        "hessian-at-start",
+        "H taken at theta",
+        "the system with the Hessian at the initial parameters",
+        {"hessian": imaml.start},
+    ),
+    Choice(
+        "query-hessian",
+        "H = Hess Q(phi)",
+        "the system with the Hessian of the query loss in place of the support loss",
+        {"sets": (1, 1)},
+    ),
+    Choice(
+        "support-loss-in-outer",
+        "g = grad S(phi)",
+        "the outer gradient of the support loss: the query set is not used",
+        {"sets": (0, 0)},
+    ),
+    Choice(
+        "query-gradient-at-start",
+        "mean_t (I + H/lam)^{-1} grad Q(theta)",
+        "the right system with the query gradient at the initial parameters",
+        {"point": imaml.start, "hessian": imaml.given},
+    ),
+    Choice(
+        "everything-at-start",
+        "mean_t (I + H(theta)/lam)^{-1} grad Q(theta)",
+        "the formula at the initial parameters: the adapted ones are not used",
+        {"point": imaml.start, "hessian": None},
+    ),
+    Choice(
         "inner-not-solved",
-        "mean_t (I + A/lam)^{-1} grad Q(phi_3), phi_3 after 3 steps of 1/16 from theta",
+        "mean_t (I + H/lam)^{-1} grad Q(phi_3), phi_3 after 3 steps of 1/16 from theta",
         "the formula at a point that is not stationary: the inner problem is left unsolved",
+        {"point": imaml.descended, "hessian": None},
         ("metaopt/torchopt, examples/iMAML, 5 inner steps",),
-        implicit(descended, operator),
     ),
-    Variant(
-        "sum-over-tasks",
-        "sum_t (I + A/lam)^{-1} g",
-        "the sum over tasks where the mean is asked for",
-        (),
-        implicit(proximal_point, operator, len),
+    Choice(
+        "outer-loss-summed",
+        "N_Q g",
+        "the gradient of a query loss summed over its examples where the mean is asked for",
+        {"scale": imaml.query_size},
     ),
+    *REDUCTION_CHOICES,
+    *SIZE_CHOICES,
 )
+
+ZERO = Variant(
+    "zero",
+    "0",
+    "zero: the graph is cut between the parameters and the query loss",
+    (),
+    measured(lambda loss, theta, adapted, tasks, lam: 0 * theta),
+)
+
+
+def variants(base: Recipe) -> tuple[Variant, ...]:
+    """Those that deviate from `base` along one axis, and zero."""
+    return (*singles(compute, base, CHOICES), ZERO)
+
+
+def pairs(base: Recipe) -> tuple[Variant, ...]:
+    """Those that deviate from `base` along two axes."""
+    return products(compute, base, CHOICES)
+
+
+IMAML_VARIANTS = variants(Recipe())

@@ -16,19 +16,20 @@ rates; Antoniou, Edwards and Storkey 2019, arXiv 1810.09502, section 4, for one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from refgrad.contracts.meta.maml import mean, outer, pull_back
-from refgrad.contracts.tools.answer import Answer
-from refgrad.contracts.tools.assemble import vector
+from refgrad.contracts.meta.maml import pull_back
+from refgrad.contracts.tools.assemble import total, vector
 from refgrad.contracts.tools.losses import Loss
+from refgrad.contracts.tools.terms import measured, settled
 from refgrad.typing import Array, Scalar
 
-__all__ = ["adjoints", "per_step_gradient", "rate_gradients", "trajectory"]
+__all__ = ["adjoints", "per_step_gradient", "products", "rate_gradients", "trajectory"]
 
 
-def per_step_gradient(loss: Loss, theta: Array, tasks: Sequence[Any], rates: Sequence[Scalar]) -> Answer:
+@measured
+def per_step_gradient(loss: Loss, theta: Array, tasks: Sequence[Any], rates: Sequence[Scalar]) -> Array:
     """The gradient of the mean over tasks of ``Q(theta_k)`` by the initial `theta`, shape (d,).
 
     Parameters
@@ -39,31 +40,34 @@ def per_step_gradient(loss: Loss, theta: Array, tasks: Sequence[Any], rates: Seq
         `batches` is a list of k batches, the i-th for inner step i.
     rates : array, shape (k,), or list of k scalars
     """
-    return mean([adjoints(loss, theta, task, rates)[0] for task in tasks])
+    return total([adjoints(loss, theta, task, rates)[0] for task in tasks]) / len(tasks)
 
 
-def rate_gradients(loss: Loss, theta: Array, tasks: Sequence[Any], rates: Sequence[Scalar]) -> Answer:
-    """The gradient of the mean over tasks of ``Q(theta_k)`` by the `rates`, shape (k,) with k at least 1.
+Choose = Callable[[list[Array]], list[Array]]
 
-    Its magnitude is ``<|v_{i+1}|, |grad L_i(theta_i)|>``, both with the absolute values of their terms.
-    """
+
+def products(loss: Loss, theta: Array, tasks: Sequence[Any], rates: Sequence[Scalar], choose: Choose) -> Array:
+    """The mean over tasks of ``<v, grad L_i(theta_i)>`` for every step, shape (k,), the v chosen of k + 1 adjoints."""
     answers = []
     for task in tasks:
         path = trajectory(loss, theta, task[0], rates)
-        values, magnitudes = [], []
-        for point, batch, v in zip(path[:-1], task[0], adjoints(loss, theta, task, rates)[1:], strict=True):
-            g = outer(loss, point, batch)
-            values.append(-(v.value @ g.value))
-            magnitudes.append(v.magnitude @ g.magnitude)
-        answers.append(Answer(vector(values), vector(magnitudes)))
-    return mean(answers)
+        steps = [loss.grad(point, batch) for point, batch in zip(path[:-1], task[0], strict=True)]
+        pairs = zip(choose(adjoints(loss, theta, task, rates)), steps, strict=True)
+        answers.append(vector([v @ g for v, g in pairs]))
+    return total(answers) / len(tasks)
 
 
-def adjoints(loss: Loss, theta: Array, task: Any, rates: Sequence[Scalar]) -> list[Answer]:
+@measured
+def rate_gradients(loss: Loss, theta: Array, tasks: Sequence[Any], rates: Sequence[Scalar]) -> Array:
+    """The gradient of the mean over tasks of ``Q(theta_k)`` by the `rates`, shape (k,) with k at least 1."""
+    return -products(loss, theta, tasks, rates, lambda v: v[1:])
+
+
+def adjoints(loss: Loss, theta: Array, task: Any, rates: Sequence[Scalar]) -> list[Array]:
     """``[v_0, ..., v_k]`` of one task: the gradients of ``Q(theta_k)`` by each iterate."""
     batches, query = task
     path = trajectory(loss, theta, batches, rates)
-    found = [outer(loss, path[-1], query)]
+    found = [loss.grad(path[-1], query)]
     for point, batch, rate in reversed(list(zip(path[:-1], batches, rates, strict=True))):
         found.append(pull_back(loss, found[-1], [point], batch, rate))
     return found[::-1]
@@ -73,5 +77,5 @@ def trajectory(loss: Loss, theta: Array, batches: Sequence[Any], rates: Sequence
     """``[theta_0, ..., theta_k]``."""
     path = [theta]
     for batch, rate in zip(batches, rates, strict=True):
-        path.append(path[-1] - rate * loss.grad(path[-1], batch))
+        path.append(settled(path[-1] - rate * loss.grad(path[-1], batch)))
     return path

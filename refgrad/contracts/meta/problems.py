@@ -1,9 +1,11 @@
-"""Strategies of meta-learning problems: few examples of each task with any loss, and tasks that are quadratics.
+"""Strategies of meta-learning problems: few examples of each task with some loss, and tasks that are quadratics.
 
-`few_shot` draws a start, tasks with support and query sets, a learning rate, inner steps. A problem separates the known
-formulas only if it has at least two inner steps (the order of the Jacobians), two tasks (mean or sum), two support
-examples in two dimensions (Hessians that do not commute), query and support sets that differ, and a learning rate at
-which the Hessian matters. Most draws have all of these; the rest shrink.
+`few_shot` draws a loss, a start, tasks with support and query sets, a learning rate, inner steps; `batches_of_tasks`
+and `adapted_tasks` what Reptile and implicit MAML take. A problem separates the known formulas only if it has at least
+two inner steps (the order of the Jacobians), two tasks (mean or sum), two support examples in two dimensions (Hessians
+that do not commute), query and support sets that differ, and a learning rate at which the Hessian matters. Most draws
+have all of these; the rest shrink. Parameters of two layers multiply one another: there, code that changes them between
+the forward and the backward pass gets another gradient.
 
 `quadratic_tasks` and `rational_tasks` draw the quadratics ``1/2 (theta - c)^T A (theta - c)``, for which adaptation by
 gradient descent has a closed form in powers of ``I - lr A``, and adaptation with a proximal term one in the inverse of
@@ -14,91 +16,210 @@ in which the matrices of a product are applied by an A for each task that does n
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
+from refgrad import exact
+from refgrad.contracts.tools.losses import EXACT_TABLE, Loss, Quartic, Table
+from refgrad.contracts.tools.two_layers import TanhLayers, TwoLayers
 from refgrad.strategies.matrices import ill_conditioned, spd, step_size, turned_round, unit_triangular
-from refgrad.strategies.numbers import entries, halves, integers, matrix, powers_of_two, rationals, rough, vector
+from refgrad.strategies.numbers import check_kind, halves, integers, matrix, powers_of_two, rationals, rough, vector
+from refgrad.typing import Array
 
-__all__ = ["few_shot", "quadratic_tasks", "rational_tasks"]
+__all__ = [
+    "adapted_tasks", "batches_of_tasks", "few_shot", "loss", "quadratic_tasks", "rational_tasks", "stationary",
+    "steepness",
+]  # fmt: skip
 
 Problem = dict[str, Any]
 
-SHAPES = ((1, 1, 1), (2, 2, 1), (2, 2, 2), (2, 3, 2), (3, 2, 2))
+SHAPES = ((1, 1, 1), (2, 2, 1), (2, 2, 2), (2, 3, 2), (3, 2, 2), (2, 2, 2))
 """(d, examples in a support set, examples in a query set), the simplest first."""
+
+LOSSES: dict[str, Callable[..., Loss]] = {"quartic": Quartic, "product": TwoLayers, "tanh": TanhLayers}
+"""By the name that begins a problem's ``loss``; the ints that follow are hidden units and decay."""
+
+DRAWN = (("quartic",), ("product", 1), ("quartic",), ("product", 2), ("product", 1, 1))
+"""Losses of drawn problems, the simplest first, all with a rational truth."""
+
+
+def loss(inputs: Mapping[str, Any], xp: Table) -> Loss:
+    """The loss of a problem, bound to a table of functions."""
+    name, *numbers = inputs["loss"]
+    return LOSSES[name](xp, *numbers)
+
+
+def parameters(inputs: Mapping[str, Any], d: int) -> int:
+    """The number of parameters for d features."""
+    return d if inputs["loss"][0] == "quartic" else (d + 1) * int(inputs["loss"][1])
 
 
 @st.composite
 def few_shot(draw: Any, kind: str = "crisp") -> Problem:
-    """Inputs ``theta, tasks, lr, steps`` of the contracts on MAML, as nested lists.
+    """Inputs ``loss, theta, tasks, lr, steps`` of the contracts on MAML, as nested lists.
 
     Parameters
     ----------
     kind : str
-        ``"crisp"``: integers. ``"rough"``: full float32 mantissas. ``"ill_conditioned"``: targets that cancel all
-        but a thousandth of the prediction. ``"degenerate"``: supports already solved, empty features, equal tasks.
-
-    Notes
-    -----
-    The learning rate is a power of two at or just below the reciprocal of the largest trace of the supports' Hessians
-    of a quartic loss at the start, or half of that: adaptation then moves the parameters and does not diverge.
+        ``"crisp"``: integers. ``"rough"``: full mantissas. ``"ill_conditioned"``: targets that cancel all but a
+        thousandth of the prediction. ``"degenerate"``: supports already solved, empty features, equal tasks.
     """
-    d, support, query = draw(st.sampled_from(SHAPES))
-    count = draw(st.sampled_from((1, 2, 2, 3)))
-    steps = draw(st.sampled_from((1, 2, 2, 3)))
-    theta = draw(vector(rough() if kind == "rough" else halves(), d))
-    tasks = [[draw(batch(kind, n, d)) for n in (support, query)] for _ in range(count)]
+    problem, d, (support, query) = draw(beginnings(kind))
+    problem["tasks"] = [[draw(batch(kind, n, d)) for n in (support, query)] for _ in range(draw(counts()))]
     if kind == "ill_conditioned":
-        theta = [256.0 + value / 8 for value in theta]
-        tasks = [[[X, targets_off_by(X, theta, y)] for X, y in task] for task in tasks]
+        problem["tasks"] = [[targets_off_by(problem, b) for b in task] for task in problem["tasks"]]
     if kind == "degenerate":
-        tasks = draw(st.sampled_from((fit_supports, featureless, repeat_first)))(tasks, theta)
-    steepness = max(trace(X, y, theta) for (X, y), _ in tasks)
-    doublings = max(1, math.ceil(math.log2(steepness))) if steepness > 0 else 1
-    lr = 2.0 ** -(doublings + draw(st.integers(0, 1)))
-    return {"theta": theta, "tasks": tasks, "lr": lr, "steps": steps}
+        problem = draw(st.sampled_from((fit_supports, featureless, repeat_first)))(problem)
+    supports = [task[0] for task in problem["tasks"]]
+    return {**problem, "lr": draw(rates(problem, supports)), "steps": draw(counts())}
+
+
+@st.composite
+def batches_of_tasks(draw: Any, kind: str = "crisp") -> Problem:
+    """Inputs ``loss, theta, tasks, lr, epsilon`` of the contract on Reptile; a task is a list of one to three batches.
+
+    Kinds are those of `few_shot`, of all batches; `epsilon` is a multiple of 1/16 up to 1, and 1/2 in the simplest.
+    """
+    problem, d, (n, _) = draw(beginnings(kind))
+    steps = draw(counts())
+    problem["tasks"] = [[draw(batch(kind, n, d)) for _ in range(steps)] for _ in range(draw(counts()))]
+    if kind == "ill_conditioned":
+        problem["tasks"] = [[targets_off_by(problem, b) for b in task] for task in problem["tasks"]]
+    if kind == "degenerate":
+        problem = draw(st.sampled_from((fit_supports, featureless, repeat_first)))(problem)
+    every = [b for task in problem["tasks"] for b in task]
+    epsilon = draw(st.sampled_from((8, 4, 2, 12, 5, 11, 16))) / 16
+    return {**problem, "lr": draw(rates(problem, every)), "epsilon": epsilon}
+
+
+@st.composite
+def adapted_tasks(draw: Any, kind: str = "crisp") -> Problem:
+    """Inputs ``loss, theta, adapted, tasks, lam`` of the contract on implicit MAML.
+
+    A support set is ``[X, y, c]``: the linear term c is what makes the adapted parameters stationary, exactly for crisp
+    problems and to the last bit for others. The strength `lam` is a power of two that makes them a minimum.
+
+    Parameters
+    ----------
+    kind : str
+        Those of `few_shot`; ``"degenerate"`` are also tasks that are adapted to already.
+    """
+    problem, d, (support, query) = draw(beginnings(kind, examples=(1, 2)))
+    p = len(problem["theta"])
+    problem["tasks"] = [[draw(batch(kind, n, d)) for n in (support, query)] for _ in range(draw(counts()))]
+    moves = [draw(vector(rough(1, 53) if kind == "rough" else halves(1), p)) for _ in problem["tasks"]]
+    if kind == "ill_conditioned":
+        problem["tasks"] = [[targets_off_by(problem, b) for b in task] for task in problem["tasks"]]
+    if kind == "degenerate":
+        change = draw(st.sampled_from((fit_supports, featureless, repeat_first, unmoved)))
+        problem = change(problem)
+        moves = [[0.0] * p for _ in moves] if change is unmoved else moves
+    adapted = [[a + b for a, b in zip(problem["theta"], move, strict=True)] for move in moves]
+    flatter = kind == "ill_conditioned" and problem["loss"][0] == "quartic"
+    return stationary({**problem, "adapted": adapted}, draw(st.integers(0, 1)) - 8 * flatter)
+
+
+def counts() -> st.SearchStrategy[int]:
+    """Of tasks or of inner steps: one to three, mostly two."""
+    return st.sampled_from((1, 2, 2, 3))
+
+
+@st.composite
+def beginnings(draw: Any, kind: str, examples: tuple[int, ...] = (1, 2, 3)) -> tuple[Problem, int, tuple[int, int]]:
+    """A loss with a start, the number of features, and those of examples in a support and in a query set."""
+    d, support, query = draw(st.sampled_from([shape for shape in SHAPES if set(shape[1:]) <= set(examples)]))
+    problem: Problem = {"loss": list(draw(st.sampled_from(DRAWN)))}
+    numbers = vector(rough(2, 53) if check_kind(kind) == "rough" else halves(), parameters(problem, d))
+    problem["theta"] = draw(numbers)
+    if kind == "ill_conditioned":
+        large = 256.0 if problem["loss"][0] == "quartic" else 16.0
+        problem["theta"] = [large + value / 8 for value in problem["theta"]]
+    return problem, d, (support, query)
 
 
 def batch(kind: str, n: int, d: int) -> st.SearchStrategy[list[Any]]:
     """``[X, y]`` of shapes (n, d) and (n,)."""
-    return st.tuples(matrix(entries(kind), n, d), vector(entries(kind), n)).map(list)
+    numbers = rough(2, 53) if kind == "rough" else integers(2)
+    return st.tuples(matrix(numbers, n, d), vector(numbers, n)).map(list)
 
 
-def predictions(X: list[list[float]], theta: list[float]) -> list[Fraction]:
-    """``X theta``, exactly."""
-    return [sum((Fraction(a) * Fraction(b) for a, b in zip(row, theta, strict=True)), Fraction(0)) for row in X]
+def rates(problem: Problem, batches: Sequence[Any]) -> st.SearchStrategy[float]:
+    """A power of two at or just below the reciprocal of the steepest Hessian at the start, or half of that.
+
+    Adaptation then moves the parameters and does not diverge.
+    """
+    steepest = steepness(problem, [(problem["theta"], b) for b in batches])
+    doublings = max(1, math.ceil(math.log2(steepest))) if steepest > 0 else 1
+    return st.integers(0, 1).map(lambda more: 2.0 ** -(doublings + more))
 
 
-def trace(X: list[list[float]], y: list[float], theta: list[float]) -> float:
-    """The trace of the Hessian of the mean of ``(x . theta - y)^4 / 4``."""
-    terms = [
-        3 * (p - Fraction(t)) ** 2 * sum(Fraction(a) ** 2 for a in row)
-        for row, p, t in zip(X, predictions(X, theta), y, strict=True)
-    ]
-    return float(sum(terms, Fraction(0)) / len(terms))
+def steepness(problem: Problem, places: Sequence[tuple[Any, Any]]) -> float:
+    """The largest norm, that of all entries, of the Hessians at some points of some batches; in float64."""
+    hvp = loss(problem, EXACT_TABLE).hvp
+    largest = 0.0
+    for point, (X, y, *_) in places:
+        at, data = np.array(point), (np.array(X), np.array(y))
+        largest = max(largest, float(np.linalg.norm([hvp(at, data, unit) for unit in np.eye(len(at))])))
+    return largest
 
 
-def targets_off_by(X: list[list[float]], theta: list[float], y: list[float]) -> list[float]:
-    """Targets for which ``X theta`` has the residuals `-y`."""
-    return [float(p + Fraction(t)) for p, t in zip(predictions(X, theta), y, strict=True)]
+def predictions(problem: Problem, X: Any) -> list[Fraction]:
+    """What the network, or the linear map, gives for the inputs `X`, exactly."""
+    X, theta = exact.asarray(X), exact.asarray(problem["theta"])
+    if problem["loss"][0] != "quartic":
+        M = EXACT_TABLE.reshape(theta, (X.shape[1] + 1, problem["loss"][1]))
+        X, theta = X @ M[:-1], M[-1]
+    return list(exact.to_fractions(X @ theta))
 
 
-def fit_supports(tasks: list[Any], theta: list[float]) -> list[Any]:
-    """Supports that the start fits exactly: there is nothing to adapt to."""
-    return [[[S, [float(p) for p in predictions(S, theta)]], query] for (S, _), query in tasks]
+def targets_off_by(problem: Problem, batch: Any) -> list[Any]:
+    """The batch with targets for which predictions at the start have the residuals `-y`."""
+    X, y = batch
+    return [X, [float(p + Fraction(t)) for p, t in zip(predictions(problem, X), y, strict=True)]]
 
 
-def featureless(tasks: list[Any], theta: list[float]) -> list[Any]:
-    """Supports whose features are all zero."""
-    return [[[[[0.0] * len(theta) for _ in S], y], query] for (S, y), query in tasks]
+def fit_supports(problem: Problem) -> Problem:
+    """First sets that the start fits exactly: there is nothing to adapt to."""
+    fitted = [[[b[0], [float(p) for p in predictions(problem, b[0])]], *rest] for b, *rest in problem["tasks"]]
+    return {**problem, "tasks": fitted}
 
 
-def repeat_first(tasks: list[Any], theta: list[float]) -> list[Any]:
+def featureless(problem: Problem) -> Problem:
+    """First sets whose features are all zero."""
+    return {**problem, "tasks": [[[[[0.0 for _ in x] for x in X], y], *rest] for (X, y), *rest in problem["tasks"]]}
+
+
+def repeat_first(problem: Problem) -> Problem:
     """The first task, as often as there were tasks."""
-    return [tasks[0] for _ in tasks]
+    return {**problem, "tasks": [problem["tasks"][0] for _ in problem["tasks"]]}
+
+
+def unmoved(problem: Problem) -> Problem:
+    """The problem itself, for tasks whose adapted parameters are the start."""
+    return problem
+
+
+def stationary(problem: Problem, doublings: int) -> Problem:
+    """The problem with a strength, and linear terms that make the adapted parameters stationary.
+
+    The term of a support set is ``c = lam (theta - phi) - grad S(phi)`` with S without it. The strength is a power of
+    two, for 0 doublings the first above the norm of every Hessian at the adapted parameters; for a loss that may be
+    concave in some direction it is one more.
+    """
+    places = [(phi, task[0]) for phi, task in zip(problem["adapted"], problem["tasks"], strict=True)]
+    steepest, name = steepness(problem, places), problem["loss"][0]
+    lam = 2.0 ** ((math.ceil(math.log2(steepest)) if steepest > 0 else 0) + doublings + (name != "quartic"))
+    kind: Callable[[Any], Array] = exact.asarray if name != "tanh" else np.array
+    table, theta, tasks = loss(problem, EXACT_TABLE), kind(problem["theta"]), []
+    for (phi, (X, y)), (_, query) in zip(places, problem["tasks"], strict=True):
+        point = kind(phi)
+        c = kind(lam) * (theta - point) - table.grad(point, (kind(X), kind(y)))
+        tasks.append([[X, y, c.astype(float).tolist()], query])
+    return {**problem, "tasks": tasks, "lam": lam}
 
 
 QUADRATIC_SHAPES = ((1, 1), (2, 2), (2, 3), (3, 2), (3, 3), (1, 2), (2, 2), (3, 2))

@@ -33,15 +33,6 @@ class QuadraticForm:
         """``A v``, shape (d,), wherever theta is."""
         return batch[0] @ v
 
-    def grad_terms(self, theta: Array, batch: Any) -> Array:
-        """``|A| |theta - c|``, shape (d,)."""
-        A, c = batch
-        return abs(A) @ abs(theta - c)
-
-    def hvp_terms(self, theta: Array, batch: Any, v: Array) -> Array:
-        """``|A| |v|``, shape (d,)."""
-        return abs(batch[0]) @ abs(v)
-
 
 def mean_squares_form(X: Array, y: Array) -> tuple[Array, Array]:
     """The batch ``(A, c)`` of `QuadraticForm` that equals ``mean_n (x_n . theta - y_n)^2`` up to a constant.

@@ -14,32 +14,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from refgrad.contracts.meta.maml import mean, outer
-from refgrad.contracts.meta.per_step import adjoints, trajectory
-from refgrad.contracts.tools.answer import Answer, Variant
-from refgrad.contracts.tools.assemble import vector
+from refgrad.contracts.meta.per_step import products
+from refgrad.contracts.tools.answer import Variant
 from refgrad.contracts.tools.losses import Loss
+from refgrad.contracts.tools.terms import Measured, measured
 from refgrad.typing import Array, Scalar
 
 __all__ = ["RATE_VARIANTS"]
 
-Choice = Callable[[list[Answer]], list[Answer]]
 
-
-def products(choose: Choice, sign: int = -1) -> Callable[..., Answer]:
+def along(choose: Callable[[list[Array]], list[Array]], sign: int = -1) -> Measured:
     """``sign <v, g_i>`` for every step, the vectors v chosen among the k + 1 adjoints of a task."""
 
-    def gradients(loss: Loss, theta: Array, tasks: Sequence[Any], rates: Sequence[Scalar]) -> Answer:
-        answers = []
-        for task in tasks:
-            path = trajectory(loss, theta, task[0], rates)
-            steps = [outer(loss, point, batch) for point, batch in zip(path[:-1], task[0], strict=True)]
-            pairs = list(zip(choose(adjoints(loss, theta, task, rates)), steps, strict=True))
-            values = vector([sign * (v.value @ g.value) for v, g in pairs])
-            answers.append(Answer(values, vector([v.magnitude @ g.magnitude for v, g in pairs])))
-        return mean(answers)
+    def gradients(loss: Loss, theta: Array, tasks: Sequence[Any], rates: Sequence[Scalar]) -> Array:
+        return sign * products(loss, theta, tasks, rates, choose)
 
-    return gradients
+    return measured(gradients)
 
 
 RATE_VARIANTS: tuple[Variant, ...] = (
@@ -48,20 +38,20 @@ RATE_VARIANTS: tuple[Variant, ...] = (
         "-<grad Q(theta_k), g_i>",
         "the gradient without any Hessian: right for the last rate alone",
         ("learnables/learn2learn, MetaSGD with first_order=True", "learnables/learn2learn, issue 287"),
-        products(lambda v: v[-1:] * (len(v) - 1)),
+        along(lambda v: v[-1:] * (len(v) - 1)),
     ),
     Variant(
         "adjoint-after-its-own-step",
         "-<v_i, g_i>",
         "the gradient with the adjoint taken after the Hessian of the rate's own step has been applied to it",
         (),
-        products(lambda v: v[:-1]),
+        along(lambda v: v[:-1]),
     ),
     Variant(
         "sign-flipped",
         "<v_{i+1}, g_i>",
         "the negative of the gradient: the minus sign of the inner step is lost",
         (),
-        products(lambda v: v[1:], 1),
+        along(lambda v: v[1:], 1),
     ),
 )

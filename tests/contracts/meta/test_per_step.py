@@ -97,7 +97,7 @@ def test_the_magnitudes_bound_the_values(problem):
     for method in (per_step_gradient, rate_gradients):
         answer = method(QUARTIC, *problem)
         assert answer.value.shape == answer.magnitude.shape
-        assert np.all(abs(answer.value) <= answer.magnitude)
+        assert np.all(abs(answer.value) <= answer.magnitude * (1 + Fraction(1, 2**30)))  # made of float64
 
 
 def test_batches_and_rates_of_different_number_are_refused():
@@ -172,7 +172,7 @@ def order_error(theta, matrices):
     rates = [HALF] * len(matrices)
     P, _ = adaptation(task, rates)
     truth = per_step_gradient(FORM, theta, [task], rates).value
-    error = P @ adjoints(FORM, theta, task, rates)[-1].value - truth
+    error = P @ adjoints(FORM, theta, task, rates)[-1] - truth
     return (error @ error) / (truth @ truth)
 
 

@@ -105,7 +105,7 @@ def test_the_coefficients_are_those_of_the_algorithm_averaged_over_all_draws(
 def test_with_the_query_minibatch_counted_apart_there_is_one_gradient_more_than_steps(steps, pool):
     theta, batches = pool
     tasks = [(list(draw[:steps]), draw[steps]) for draw in permutations(batches, steps + 1)]
-    series = per_step_gradient(LOSS, still(theta), still(tasks), [RATE] * steps).value
+    series = per_step_gradient.plain(LOSS, still(theta), still(tasks), [RATE] * steps)
     slope = maml_expansion(LOSS, theta, batches, steps + 1).slope
     assert same(slope, order(series, 1))
     assert same(slope, -2 * steps * average_gradient_inner(LOSS, theta, batches))
@@ -178,7 +178,7 @@ def test_a_query_set_from_elsewhere_is_not_exchangeable_and_has_another_series()
     theta = exact.asarray([1, "1/2"])
     batches = [(exact.asarray([[k, 1], [1, -k]]), exact.asarray([k, 1])) for k in (0, 1, 2)]
     tasks = [([batch], batches[-1]) for batch in batches[:-1]]
-    series = per_step_gradient(LOSS, still(theta), still(tasks), [RATE]).value
+    series = per_step_gradient.plain(LOSS, still(theta), still(tasks), [RATE])
     for pool in (batches, batches[:-1]):
         found = maml_expansion(LOSS, theta, pool, 2)
         assert not same(found.constant, order(series, 0))
