@@ -13,19 +13,17 @@ from refgrad import exact, grad, hvp, jacrev, stage, vmap
 from refgrad.autodiff import blocks
 from refgrad.continual import empirical_fisher_diagonal, ewc_penalty, fisher_diagonal
 from refgrad.contracts.continual import ewc, fisher
-from refgrad.contracts.continual.logits import LinearLogits, SquaredUnitLogits
-from refgrad.contracts.continual.problems import classification
+from refgrad.contracts.continual.problems import MODELS, classification
 from refgrad.contracts.tools.losses import EXACT_TABLE
 from refgrad.errors import InvalidInput, ShapeError
+from refgrad.staging.staged import program_of
 
 some = settings(max_examples=10, deadline=None, derandomize=True, database=None)
 PAIRS = [(fisher_diagonal, fisher.fisher_diagonal), (empirical_fisher_diagonal, fisher.empirical_fisher_diagonal)]
 
 
 def logits_of(inputs, table):
-    d, C = len(inputs["X"][0]), inputs["classes"]
-    family = LinearLogits if len(inputs["theta"]) == d * C else SquaredUnitLogits
-    return family(table, C)
+    return MODELS[inputs["model"]](table, inputs["classes"])
 
 
 @pytest.mark.proves("fisher-diagonal", "empirical-fisher-diagonal")
@@ -117,6 +115,20 @@ def test_blocks_of_examples_of_any_size_equal_the_definition(count, classes, exa
         assert all((found[name] == expected[name]).all() for name in theta)
 
 
+@pytest.mark.parametrize("classes", [1, 2, 3, 5])
+@pytest.mark.parametrize("likelihood", ["categorical", "gaussian"])
+def test_a_program_in_which_sums_are_contracted_has_few_blocks_and_the_same_fisher(classes, likelihood, monkeypatch):
+    theta, X, _ = containers(40, classes=classes)
+    theta, X = ({name: a.astype(float) / 4 for name, a in tree.items()} for tree in (theta, X))
+    f = lambda theta, X: fisher_diagonal(network, theta, X, likelihood=likelihood)
+    expected, one_block = f(theta, X), program_of(f, (theta, X), {}, True, 1000)
+    monkeypatch.setattr(blocks, "BLOCK", 8 * (2 * 4 + 4 + 4 * classes) * max(classes, classes * (classes - 1) // 2))
+    assert len(program_of(f, (theta, X), {}, False, 10000).equations) > 30 * len(one_block.equations) / 2
+    assert len(program_of(f, (theta, X), {}, True, 1000).equations) < 3 * len(one_block.equations)
+    found = stage(f, reassociate=True)(theta, X)
+    assert all(np.abs(found[k] - expected[k]).max() <= 2.0**-46 * expected[k].max() for k in theta)
+
+
 @pytest.mark.parametrize("ours", [fisher_diagonal, empirical_fisher_diagonal])
 def test_logits_are_computed_once_for_a_block_and_memory_is_bounded(ours, monkeypatch):
     rng = np.random.default_rng(0)
@@ -189,8 +201,9 @@ def test_the_fisher_diagonals_of_a_model_that_fits_its_data_keep_their_digits(si
         lambda theta, X: fisher_diagonal(logits, theta, X),
         lambda theta, X: empirical_fisher_diagonal(logits, theta, X, np.array([0, 0])),
     ):
-        error = exact.error(method(theta, X), exact.evaluate(method, theta, X))
-        assert error <= 5 * exact.attainable(method, (theta, X), "float32")
+        truth, attainable = exact.evaluate(method, theta, X), exact.attainable(method, (theta, X), "float32")
+        for run in (method, stage(method), stage(method, reassociate=True)):
+            assert exact.error(run(theta, X), truth) <= 5 * attainable
 
 
 def test_labels_may_be_an_argument_of_a_program_and_are_checked_there():

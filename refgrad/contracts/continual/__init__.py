@@ -9,17 +9,16 @@ ExactArray(2)
 
 from __future__ import annotations
 
-from refgrad.contracts.continual.ewc import ewc_gradient, ewc_penalty
-from refgrad.contracts.continual.ewc_variants import PENALTY_VARIANTS
+from refgrad.contracts.continual.ewc import Penalty, ewc_gradient, ewc_penalty
 from refgrad.contracts.continual.fisher import (
+    Diagonal,
     empirical_fisher_diagonal,
     fisher_diagonal,
     gaussian_fisher_diagonal,
 )
-from refgrad.contracts.continual.fisher_variants import EMPIRICAL_FISHER_VARIANTS, FISHER_VARIANTS
-from refgrad.contracts.continual.logits import LinearLogits, SquaredUnitLogits
+from refgrad.contracts.continual.logits import LinearLogits, SquaredLogits, TanhLogits
 
 __all__ = [
-    "EMPIRICAL_FISHER_VARIANTS", "FISHER_VARIANTS", "PENALTY_VARIANTS", "LinearLogits", "SquaredUnitLogits",
-    "empirical_fisher_diagonal", "ewc_gradient", "ewc_penalty", "fisher_diagonal", "gaussian_fisher_diagonal",
+    "Diagonal", "LinearLogits", "Penalty", "SquaredLogits", "TanhLogits", "empirical_fisher_diagonal", "ewc_gradient",
+    "ewc_penalty", "fisher_diagonal", "gaussian_fisher_diagonal",
 ]  # fmt: skip

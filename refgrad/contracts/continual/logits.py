@@ -1,8 +1,8 @@
 """Logits of small classifiers, with their Jacobian and the derivatives of the mean cross-entropy by hand.
 
 Like the losses of `refgrad.contracts.tools`, the objects run on the arrays of any library through a function table.
-The call, all an automatic differentiation library needs, uses operators, ``@``, indexing and ``reshape`` only; both
-families are polynomials in theta, so that their logits are rational and only the softmax is not.
+The call, all an automatic differentiation library needs, uses operators, ``@``, indexing, ``reshape`` and ``tanh``
+only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from refgrad.contracts.tools.losses import Table
 from refgrad.typing import Array
 
-__all__ = ["LinearLogits", "Logits", "SquaredUnitLogits", "softmax"]
+__all__ = ["LinearLogits", "Logits", "SquaredLogits", "TanhLogits", "softmax"]
 
 
 class Logits(Protocol):
@@ -107,11 +107,11 @@ class LinearLogits(CrossEntropy):
         return 0 * v
 
 
-class SquaredUnitLogits(CrossEntropy):
-    """``z_n = x_n W + (x_n . u)^2 a``: a hidden unit, squared, beside a linear map; p = d C + C + d parameters.
+class TwoLayerLogits(CrossEntropy):
+    """``z_n = phi(x_n W^T) V`` with H hidden units and no biases; W is (H, d), V is (H, C).
 
-    ``theta`` is W in row-major order, shape (d, C), then a, shape (C,), then u, shape (d,). The logits are not
-    linear in theta, so that formulas which hold for linear models only give another answer here.
+    `theta` holds for each unit its d weights in, then its C weights out: p = H (d + C). The two layers multiply one
+    another, so that formulas which hold for linear models only give another answer here.
 
     Parameters
     ----------
@@ -119,44 +119,70 @@ class SquaredUnitLogits(CrossEntropy):
     classes : int
     """
 
-    def parts(self, theta: Array, X: Array) -> tuple[Array, Array, Array]:
-        """``x_n W``, shape (N, C); a; and ``x_n . u``, shape (N, 1)."""
-        (N, d), C = X.shape, self.classes
-        W, a, u = theta[: d * C], theta[d * C : d * C + C], theta[d * C + C :]
-        return X @ self.xp.reshape(W, (d, C)), a, self.xp.reshape(X @ u, (N, 1))
+    @abstractmethod
+    def activation(self, a: Array) -> Array:
+        """``phi(a)``, elementwise."""
+
+    @abstractmethod
+    def slope(self, a: Array) -> Array:
+        """``phi'(a)``."""
+
+    @abstractmethod
+    def bend(self, a: Array) -> Array:
+        """``phi''(a)``."""
+
+    def layers(self, theta: Array, X: Array) -> tuple[Array, Array]:
+        """W and V."""
+        d = X.shape[1]
+        units = self.xp.reshape(theta, (-1, d + self.classes))
+        return units[:, :d], units[:, d:]
 
     def __call__(self, theta: Array, X: Array) -> Array:
-        linear, a, h = self.parts(theta, X)
-        return linear + h * h * a
+        W, V = self.layers(theta, X)
+        return self.activation(X @ W.T) @ V
 
     def jacobian(self, theta: Array, X: Array) -> Array:
-        """``dz_nc`` by W is ``x_n`` at class c, by a is ``h_n^2`` at class c, by u is ``2 a_c h_n x_n``."""
+        """``dz_nc`` by ``W_h`` is ``V_hc phi'(a_nh) x_n``, by ``V_hk`` it is ``phi(a_nh) [k = c]``."""
         (N, d), C = X.shape, self.classes
-        _, a, h = self.parts(theta, X)
-        h = self.xp.reshape(h, (N, 1, 1))
-        one = self.xp.onehot(list(range(C)), C, X)
-        by_W = self.xp.reshape(self.xp.reshape(X, (N, 1, d, 1)) * self.xp.reshape(one, (1, C, 1, C)), (N, C, d * C))
-        by_a = h * h * self.xp.reshape(one, (1, C, C))
-        by_u = 2 * self.xp.reshape(a, (1, C, 1)) * h * self.xp.reshape(X, (N, 1, d))
-        return self._join([by_W, by_a, by_u], X)
+        W, V = self.layers(theta, X)
+        a, H, width = X @ W.T, W.shape[0], d + C
+        one = self.xp.onehot(list(range(width)), width, X)  # whose products put d or C columns in their places
+        inwards = self.xp.reshape(self.slope(a), (N, 1, H, 1)) * self.xp.reshape(V.T, (1, C, H, 1))
+        outwards = self.xp.reshape(self.activation(a), (N, 1, H, 1)) * self.xp.reshape(one[d:], (1, C, 1, width))
+        return self.xp.reshape(inwards * self.xp.reshape(X @ one[:d], (N, 1, 1, width)) + outwards, (N, C, H * width))
 
     def curvature(self, theta: Array, X: Array, weights: Array, v: Array) -> Array:
-        """By a: ``sum_n w_nc 2 h_n (x_n . v_u)``; by u: ``sum_nc w_nc 2 (h_n v_a + a_c x_n . v_u) x_n``."""
-        (N, d), C = X.shape, self.classes
-        _, a, h = self.parts(theta, X)
-        v_a, v_u = v[d * C : d * C + C], v[d * C + C :]
-        slope = self.xp.reshape(X @ v_u, (N, 1))
-        by_a = self.xp.sum(weights * (2 * h * slope), 0)
-        by_u = self.xp.sum(weights * (2 * (h * v_a + slope * a)), 1) @ X
-        parts = [0 * v[: d * C], by_a, by_u]
-        return self.xp.reshape(self._join([self.xp.reshape(x, (1, 1, -1)) for x in parts], X), (-1,))
+        """With ``t_nh = x_n . v_Wh``: ``sum_nc w_nc (V_hc phi'' t + v_Vhc phi') x_n`` and ``sum_n w_nc phi' t``."""
+        d, C = X.shape[1], self.classes
+        (W, V), (v_W, v_V) = self.layers(theta, X), self.layers(v, X)
+        a, t = X @ W.T, X @ v_W.T
+        one = self.xp.onehot(list(range(d + C)), d + C, X)
+        by_W = (weights @ V.T * self.bend(a) * t + weights @ v_V.T * self.slope(a)).T @ X
+        by_V = (self.slope(a) * t).T @ weights
+        return self.xp.reshape(by_W @ one[:d] + by_V @ one[d:], (-1,))
 
-    def _join(self, parts: list[Array], like: Array) -> Array:
-        """The parts end to end along the last axis, by products with slices of the identity: there is no concat."""
-        p = sum(int(part.shape[2]) for part in parts)
-        identity, start = self.xp.onehot(list(range(p)), p, like), 0
-        total: Array = 0
-        for part in parts:
-            total = total + part @ identity[start : start + part.shape[2]]
-            start += part.shape[2]
-        return total
+
+class SquaredLogits(TwoLayerLogits):
+    """Hidden units that square: the logits are polynomials in theta, and rational where theta and X are."""
+
+    def activation(self, a: Array) -> Array:
+        return a**2
+
+    def slope(self, a: Array) -> Array:
+        return 2 * a
+
+    def bend(self, a: Array) -> Array:
+        return 0 * a + 2
+
+
+class TanhLogits(TwoLayerLogits):
+    """Hidden units that take the hyperbolic tangent."""
+
+    def activation(self, a: Array) -> Array:
+        return self.xp.tanh(a)
+
+    def slope(self, a: Array) -> Array:
+        return 1 - self.xp.tanh(a) ** 2
+
+    def bend(self, a: Array) -> Array:
+        return -2 * self.xp.tanh(a) * self.slope(a)
