@@ -2,11 +2,13 @@
 
 For the duality gap of the min-norm problem the scale is ``max_i |g_i|^2``, the square of the largest task gradient:
 a normalised gap of 1e-3 means that the squared length of the combination is at most that share of it above the
-least possible. Weights are never compared, for they need not be unique.
+least possible. Weights are never compared, for they need not be unique. A direction is judged by its distance from the
+right one, but certified by its gap as well: its contract's ``certify`` needs no weights.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,23 +17,30 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
+import numpy as np
+
+from refgrad import exact
+from refgrad.conformance.judging.numbers import fractions, quotient
 from refgrad.conformance.judging.referee import Referee
 from refgrad.contracts.contract import Contract, Problem
-from refgrad.errors import UsageError
+from refgrad.errors import Inconclusive, UsageError
 from refgrad.exact import to_fractions
 
-__all__ = ["SCALES", "Setting", "breaks", "check_options", "falls", "rate", "relative", "shrinks", "size"]
+__all__ = [
+    "SCALES", "Setting", "breaks", "certified", "check_options", "falls", "keeps", "rate", "relative", "shrinks",
+    "size",
+]  # fmt: skip
 
 FEWEST, SLOWEST, PLAUSIBLE = 3, 0.25, 0.1
 
 
 def _largest_square(arguments: tuple[Any, ...]) -> Fraction:
     rows = to_fractions(arguments[0])
-    return max((sum((v * v for v in row), Fraction(0)) for row in rows), default=Fraction(0))
+    return max((sum((v * v for v in row), Fraction(0)) for row in rows), default=Fraction(0)) or Fraction(1)
 
 
 SCALES: dict[str, tuple[str, Callable[[tuple[Any, ...]], Fraction]]] = {"gap": ("max |g_i|^2", _largest_square)}
-"""For each certificate, what it is divided by, in words and as a function of the exact arguments."""
+"""For each certificate, what it is divided by, in words and as a function of the exact arguments; never 0."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,8 @@ class Setting:
     value : float
         Of the knob, such as ``max_iters``.
     median, worst : float
-        Normalised, over the problems on which more than the attainable error is left; 0 if there is none.
+        Normalised, over the problems on which more than the attainable error is left, of several settings at the first
+        of them: those that stay short of the truth are the hard ones. 0 if there is none.
     """
 
     value: float
@@ -86,12 +96,49 @@ def check_options(
         raise UsageError(f"expected a promise that is positive and finite; got {promise}")
 
 
-def relative(referee: Referee, problem: Problem, gap: Fraction) -> float:
-    """The certificate `gap`, an upper bound, in units of its scale."""
-    if not gap:
+def relative(referee: Referee, problem: Problem, error: Fraction, value: np.ndarray | None = None) -> float:
+    """An upper bound of the certificate of an output, in units of its scale; infinity beyond the range of floats.
+
+    Parameters
+    ----------
+    referee : Referee
+    problem : Problem
+    error : Fraction
+        An upper bound of the output's error, which is the certificate itself where the contract has no ``certify``.
+    value : array or None
+        The output, of floats or Fractions. Without it, a certificate that is not the error is bounded by it: a
+        direction that errs by e in every component has a gap of at most ``(3 |g| + |e|) |e| + |e|_1 |g|``.
+    """
+    if not error:
         return 0.0
     scale = size(referee, problem)
-    return float(gap / scale) if scale else math.inf
+    if referee.contract.certify is None:
+        return quotient(error, scale)
+    if value is not None:
+        with contextlib.suppress(Inconclusive):
+            return quotient(certified(referee, problem, value), scale)
+        return math.inf
+    count = math.prod(referee.contract.shape(problem.inputs))
+    share = quotient(error, Fraction(1)) / math.sqrt(scale)
+    return (3 + math.sqrt(count) * share) * math.sqrt(count) * share + count * share
+
+
+def certified(referee: Referee, problem: Problem, value: np.ndarray) -> Fraction:
+    """An upper bound of what the contract's ``certify`` says of an output, of floats or Fractions."""
+    assert referee.contract.certify is not None
+    output = value if value.dtype == object else fractions(value)
+    found: Fraction = exact.evaluate(referee.contract.certify, referee.arguments(problem), output).high.item()
+    return found
+
+
+def keeps(worst: float) -> str:
+    """The promise that a worst certificate would keep, in words: with two digits, rounded up.
+
+    >>> keeps(1.84e-9)
+    '1.9e-09'
+    """
+    exponent = math.floor(math.log10(worst)) - 1
+    return f"{math.ceil(worst / 10.0**exponent * (1 - 1e-12)) * 10.0**exponent:.2g}"
 
 
 def size(referee: Referee, problem: Problem) -> Fraction:
@@ -120,9 +167,11 @@ def shrinks(settings: Sequence[Setting]) -> bool:
     return all(later < earlier or later == earlier == 0 for earlier, later in pairwise(worst))
 
 
-def breaks(referee: Referee, problem: Problem, gap: Fraction, promise: Mapping[str, float]) -> bool:
-    """Whether a certificate is larger than what was promised of it."""
-    return any(relative(referee, problem, gap) > bound for bound in promise.values())
+def breaks(
+    referee: Referee, problem: Problem, error: Fraction, promise: Mapping[str, float], value: np.ndarray | None = None
+) -> bool:
+    """Whether a certificate is larger than what was promised of it; `error` and `value` as for `relative`."""
+    return any(relative(referee, problem, error, value) > bound for bound in promise.values())
 
 
 def _slope(points: Sequence[tuple[float, float]]) -> float | None:

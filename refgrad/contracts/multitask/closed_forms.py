@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from refgrad.backend import of
+from refgrad.contracts.multitask.methods import inverse_squared_norm, uniform
 from refgrad.contracts.multitask.min_norm import embed
 from refgrad.contracts.tools.answer import Answer, NotApplicable
 from refgrad.typing import Array, Scalar
@@ -135,19 +136,6 @@ def equal_angles(J: Array) -> Answer:
         "norms or pairwise products differ",
     )
     return Answer(uniform(J), of(G).ones_like(G[0]))
-
-
-def uniform(J: Array) -> Array:
-    """``1 / K`` each, shape (K,)."""
-    return (0 * J[:, 0] + 1) / len(J)
-
-
-def inverse_squared_norm(J: Array) -> Array:
-    """Weights proportional to ``1 / |g_k|^2``, shape (K,), whether the rows are orthogonal or not."""
-    squares = of(J).sum(J * J, (1,), False)
-    if any(square == 0 for square in squares):
-        raise NotApplicable("a row of zeros has no inverse norm")
-    return 1 / squares / of(J).sum(1 / squares, (0,), False)
 
 
 def require(holds: bool, otherwise: str) -> None:

@@ -1,340 +1,375 @@
-"""What is computed in place of the min-norm weights or direction, exactly.
+"""What is computed in place of the min-norm weights or direction, along the axes of a recipe.
 
 `MIN_NORM_VARIANTS` are weights, for the contract ``min_norm``; `DIRECTION_VARIANTS` are the directions they lead to,
-and a few more, for ``mgda_direction``.
+and a few more, for ``mgda_direction``; `min_norm_products` and `direction_products` deviate in two ways.
+
+Rows may be normalised by their lengths, but not by losses, which the call does not have; centred rows have equal
+weights for an optimum, which is the choice ``uniform``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
-from itertools import combinations
-
-import numpy as np
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 from refgrad.backend import of
-from refgrad.contracts.multitask.closed_forms import inverse_squared_norm, uniform
-from refgrad.contracts.multitask.min_norm import affine_weights, direction, embed, is_unique, min_norm, nearest_point
-from refgrad.contracts.tools.answer import Answer, NotApplicable, Variant
-from refgrad.contracts.tools.assemble import matrix
-from refgrad.errors import SingularMatrix, Undecided
-from refgrad.exact import asarray, bounds
+from refgrad.contracts.multitask import methods
+from refgrad.contracts.multitask.min_norm import Stated, columns, on_rationals, ones, optimal_weights, shortest_vector
+from refgrad.contracts.tools import axes
+from refgrad.contracts.tools.answer import NotApplicable, Variant
+from refgrad.contracts.tools.axes import Choice
 from refgrad.typing import Array
 
-__all__ = ["DIRECTION_VARIANTS", "MIN_NORM_VARIANTS"]
-
-Weights = Callable[[Array], Array]
-
-
-def clamp(J: Array) -> Array:
-    """(999/1000, 1/1000) at a vertex of two tasks."""
-    if len(J) != 2:
-        raise NotApplicable("the clamp is a formula for two tasks")
-    return clamped_pair(J @ J.T)
+__all__ = [
+    "DIRECTION_VARIANTS", "MIN_NORM_VARIANTS", "Recipe", "direction_formula", "direction_products",
+    "min_norm_products", "weights_formula",
+]  # fmt: skip
 
 
-def clamped_pair(G: Array) -> Array:
-    """The formula of two tasks with 0.999 and 0.001 at the ends of the segment."""
-    a, b, c = G[0, 0], G[0, 1], G[1, 1]
-    if b >= a:
-        first = 0 * a + Fraction(999, 1000)
-    elif b >= c:
-        first = 0 * a + Fraction(1, 1000)
-    else:
-        first = (c - b) / (a + c - 2 * b)
-    return embed(G, (0, 1), (first, 1 - first))
+@dataclass(frozen=True)
+class Recipe:
+    """How weights, and from them a direction, are computed; the defaults are the contracts' own choices.
 
-
-def pair_block(G: Array, i: int, j: int) -> Array:
-    """The Gram matrix of rows i and j."""
-    return matrix(2, G[i, i], G[i, j], G[j, i], G[j, j])
-
-
-def best_pair(clamped: bool) -> Weights:
-    """The best of all pairs, the other weights zero; the pair is chosen by its exact minimum either way."""
-
-    def weights(J: Array) -> Array:
-        if len(J) < (3 if clamped else 2):
-            raise NotApplicable("there is no choice of a pair")
-        G = J @ J.T
-        tied: list[tuple[Array, Array]] = []
-        best = None
-        for i, j in combinations(range(len(G)), 2):
-            block = pair_block(G, i, j)
-            w = nearest_point(block)
-            value = w @ (block @ w)
-            if best is None or value < best:
-                best, tied = value, []
-            if value == best:
-                if G[i, i] + G[j, j] == 2 * G[i, j]:
-                    raise NotApplicable("the best pair is two equal rows: any weights do")
-                tied.append((embed(G, (i, j), tuple(w)), embed(G, (i, j), tuple(clamped_pair(block)))))
-        if any(bool(np.any(other != tied[0][0])) for other, _ in tied):
-            raise NotApplicable("several pairs are the best, with different weights")
-        return tied[0][clamped]  # at a vertex, the first pair of several, as public code does
-
-    return weights
-
-
-def normalised_rows(J: Array) -> Array:
-    """The min-norm weights of ``g_k / |g_k|``."""
-    G, squares = units_checked(J)
-    if len(G) == 2:
-        return uniform(J)
-    balance = vanishing_combination(J)
-    if balance is not None:
-        lengthened = balance * of(G).sqrt(squares)
-        return lengthened / of(G).sum(lengthened, (0,), False)
-    return nearest_point(G / of(G).sqrt(squares[:, None] * squares[None, :]))  # of roots: balls, never rationals
-
-
-def vanishing_combination(J: Array) -> Array | None:
-    """The weights at which the rows of `J` sum to zero, decided in rationals where `J` is known exactly, else None.
-
-    With ``sum a_k g_k = 0`` the weights ``a_k |g_k|`` do the same for the normalised rows.
+    Attributes
+    ----------
+    rows : str
+        ``"as they are"``, or ``"units"`` for ``g_k / |g_k|``.
+    method : str
+        ``"exact"`` or a name of `METHODS`.
+    steps : int
+        Of Frank-Wolfe.
+    margin : int
+        At a vertex, the formula of two tasks gives ``1 - margin / 1000``.
+    least : int
+        No weight is less than ``least / 1000`` before they are divided by their sum; of 0 they stay as they are.
+    after : str
+        What is done to the weights: ``"nothing"``, ``"clipped"``, ``"softmax"``, ``"swapped"``.
+    epsilon : int
+        Denominators have ``10^-epsilon`` added; of 0 they have not.
+    scale : str
+        The sum of the weights: ``"one"``, ``"count"`` for K, ``"mean"`` for 1 / K.
+    combined : str
+        The rows that a direction combines, ``"as they are"`` or ``"units"``.
+    sign : str
+        ``"plus"`` for the direction, ``"minus"`` for what is added to the parameters.
+    length : str
+        Of the direction: ``"its own"`` or ``"one"``.
     """
-    low, high = bounds(J)
-    if np.any(low != high):
-        return None
-    rows = asarray(low)
-    weights = min_norm(rows).value
-    if bool(np.any(rows.T @ weights != 0)):
-        return None
-    if not is_unique(rows, weights):
-        raise NotApplicable("the weights of the normalised rows are not unique")
-    return 0 * J[:, 0] + weights
+
+    rows: str = "as they are"
+    method: str = "exact"
+    steps: int = 0
+    margin: int = 0
+    least: int = 0
+    after: str = "nothing"
+    epsilon: int = 0
+    scale: str = "one"
+    combined: str = "as they are"
+    sign: str = "plus"
+    length: str = "its own"
 
 
-def units_checked(J: Array) -> tuple[Array, Array]:
-    """The Gram matrix and the squared norms, of rows that are not zero and whose directions differ."""
-    G, squares = J @ J.T, of(J).sum(J * J, (1,), False)
-    for i in range(len(G)):
-        if squares[i] == 0:
-            raise NotApplicable("a row of zeros has no direction")
-        if any(G[i, j] > 0 and G[i, j] * G[i, j] == squares[i] * squares[j] for j in range(i)):
-            raise NotApplicable("two of the normalised rows are equal")
-    return G, squares
+METHODS: dict[str, Callable[[Array, Recipe, Any, Any], Array]] = {
+    "best pair": lambda J, recipe, epsilon, margin: methods.best_pair(J, epsilon, margin),
+    "best three": lambda J, recipe, epsilon, margin: methods.best_few(J, 3),
+    "uniform": lambda J, recipe, epsilon, margin: methods.uniform(J),
+    "inverse norms": lambda J, recipe, epsilon, margin: methods.inverse_norm(J, epsilon),
+    "inverse squared norms": lambda J, recipe, epsilon, margin: methods.inverse_squared_norm(J, epsilon),
+    "shortest": lambda J, recipe, epsilon, margin: methods.shortest(J),
+    "affine": lambda J, recipe, epsilon, margin: methods.affine(J),
+    "frank-wolfe": lambda J, recipe, epsilon, margin: methods.frank_wolfe(J, recipe.steps, epsilon),
+    "pcgrad": lambda J, recipe, epsilon, margin: methods.pcgrad(J, epsilon),
+    "sum": lambda J, recipe, epsilon, margin: 0 * J[:, 0] + 1,
+}
 
 
-def normalised_size(J: Array) -> Array:
-    """``1 + max 1 / (1 - cos)`` over pairs of rows: a rounding of unit vectors moves their weights by that much."""
-    G, squares = units_checked(J)
-    size = 0 * squares[0] + 1
-    for i, j in combinations(range(len(G)), 2):
-        size = of(size).maximum(size, 1 + 1 / (1 - G[i, j] / of(G).sqrt(squares[i] * squares[j])))
-    return size
+def weights_of(J: Array, recipe: Recipe) -> Array:
+    """The weights of a recipe, before they are scaled."""
+    one = 0 * J[0, 0] + 1
+    epsilon, margin = (
+        one / 10**recipe.epsilon if recipe.epsilon else 0,
+        one * recipe.margin / 1000 if recipe.margin else 0,
+    )
+    if recipe.method == "exact" and recipe.rows == "units" and not recipe.epsilon and not recipe.margin:
+        a = methods.normalised_rows(J)
+    else:
+        rows = methods.units(J, epsilon) if recipe.rows == "units" else J
+        if recipe.method != "exact":
+            a = METHODS[recipe.method](rows, recipe, epsilon, margin)
+        elif recipe.epsilon or recipe.margin:
+            a = methods.pair(rows, epsilon, margin)
+        else:
+            a = methods.unique_weights(rows)
+    if recipe.least:
+        least = of(a).maximum(a, 0 * a + one * recipe.least / 1000)
+        a = least / of(a).sum(least, (0,), False)
+    return AFTER[recipe.after](a)
 
 
-def smallest_gradient_only(J: Array) -> Array:
-    """All weight on the shortest row."""
-    squares = of(J).sum(J * J, (1,), False)
-    smallest = int(of(J).argmax(-squares, 0))
-    return embed(J @ J.T, [smallest], [0 * squares[0] + 1])
+def clipped(a: Array) -> Array:
+    """Negative weights set to 0, the others divided by their sum."""
+    kept = of(a).maximum(a, of(a).zeros_like(a))
+    return kept / of(a).sum(kept, (0,), False)
 
 
-def affine(J: Array) -> Array:
-    """The minimiser of sum 1 and any sign: ``G^-1 1``, normalised."""
-    try:
-        return affine_weights(J @ J.T, range(len(J)))
-    except Undecided:  # balls too wide to tell: more bits may
-        raise
-    except SingularMatrix as error:
-        raise NotApplicable("the rows are affinely dependent") from error
+def softmax(a: Array) -> Array:
+    """``exp(a_k) / sum_j exp(a_j)``."""
+    return of(a).exp(a) / of(a).sum(of(a).exp(a), (0,), False)
 
 
-def affine_clipped(J: Array) -> Array:
-    """The affine minimiser with its negative weights set to 0, normalised again."""
-    weights = affine(J)
-    kept = of(J).maximum(weights, of(J).zeros_like(weights))
-    return kept / of(J).sum(kept, (0,), False)
-
-
-def one_frank_wolfe_step(J: Array) -> Array:
-    """One Frank-Wolfe step with exact line search from uniform weights."""
-    G, weights = J @ J.T, uniform(J)
-    products = G @ weights
-    level = weights @ products
-    k = int(of(J).argmax(-products, 0))
-    length = level - 2 * products[k] + G[k, k]
-    if not (products[k] < level):
-        return weights
-    step = (level - products[k]) / length
-    step = step if step < 1 else 0 * step + 1
-    return (1 - step) * weights + embed(G, [k], [step])
-
-
-def unique_weights(J: Array) -> Array:
-    """The right weights, where there is one choice of them."""
-    weights = min_norm(J).value
-    if not is_unique(J, weights):
-        raise NotApplicable("the optimal weights are not unique")
-    return weights
-
-
-def swapped_pair(J: Array) -> Array:
-    """The right weights of two tasks, exchanged."""
-    if len(J) != 2:
+def swapped(a: Array) -> Array:
+    """The weights of two tasks, exchanged."""
+    if len(a) != 2:
         raise NotApplicable("the exchange is one of two tasks")
-    return unique_weights(J)[::-1]
+    return a[::-1]
 
 
-def scaled_by_count(J: Array) -> Array:
-    """K times the right weights."""
-    return len(J) * unique_weights(J)
+AFTER: dict[str, Callable[[Array], Array]] = {
+    "nothing": lambda a: a,
+    "clipped": clipped,
+    "softmax": softmax,
+    "swapped": swapped,
+}
+
+
+def weights_formula(recipe: Recipe) -> Stated:
+    """The formula of a recipe's weights, shape (K,). The magnitude is 1, or what a rounding of unit rows does."""
+    plain = replace(recipe, scale="one") == Recipe()
+
+    def formula(J: Array) -> Array:
+        return scaled(J, optimal_weights(J) if plain else weights_of(J, recipe), recipe)
+
+    def magnitude(J: Array) -> Array:
+        return ones(J) if recipe.rows == "as they are" else methods.normalised_size(J) * ones(J)
+
+    return Stated(on_rationals(formula), magnitude)
+
+
+def direction_formula(recipe: Recipe) -> Stated:
+    """The formula of a recipe's direction, shape (n,).
+
+    The magnitude is the sum of every column's absolute values; of the contract's own direction it is the largest.
+    """
+    plain = replace(recipe, scale="one", sign="plus", length="its own") == Recipe()
+
+    def formula(J: Array) -> Array:
+        if plain:
+            d = shortest_vector(J)  # which is unique even where the weights are not
+        else:
+            rows = J if recipe.combined == "as they are" else methods.units(J)
+            d = rows.T @ weights_of(J, recipe)
+        if recipe.length == "one":
+            if not (d @ d > 0):
+                raise NotApplicable("a direction of length zero")
+            d = d / of(d).sqrt(d @ d)
+        return scaled(J, -d if recipe.sign == "minus" else d, recipe)
+
+    def magnitude(J: Array) -> Array:
+        if recipe.length == "one":
+            return scaled(J, ones(J.T), recipe)
+        rows = J if recipe.combined == "as they are" else methods.units(J)
+        sizes = scaled(J, columns(J) if plain else abs(rows).T @ ones(J), recipe)
+        if recipe.rows == "as they are":
+            return sizes
+        # a rounding moves the weights of two unit vectors by u / (1 - cos), and their combination by that times their
+        # distance
+        size = methods.normalised_size(J)
+        return (size if recipe.combined == "as they are" else of(size).sqrt(size)) * sizes
+
+    return Stated(on_rationals(formula), magnitude)
+
+
+def scaled(J: Array, x: Array, recipe: Recipe) -> Array:
+    """`x` for weights of the sum that a recipe states."""
+    return x if recipe.scale == "one" else len(J) * x if recipe.scale == "count" else x / len(J)
 
 
 SENER = "isl-org/MultiObjectiveOptimization, multi_task/min_norm_solvers.py"
 NASH = "AvivNavon/nash-mtl, methods/min_norm_solvers.py"
 LIBMTL = "median-research-group/LibMTL, LibMTL/weighting/MGDA.py"
+PCGRAD = "Yu et al. 2020, Gradient Surgery for Multi-Task Learning, arXiv 2001.06782, algorithm 1"
 
-FORMULAS: tuple[tuple[str, str, str, tuple[str, ...], Weights], ...] = (
-    (
+WEIGHTS = (
+    Choice(
         "clamp-0.999",
         "a = (999/1000, 1/1000) where the optimum of two tasks is a vertex",
         "the formula of two tasks with weights 0.999 and 0.001 where the optimum is 1 and 0",
+        {"margin": 1},
         (SENER, NASH, LIBMTL),
-        clamp,
     ),
-    (
+    Choice(
+        "clamp-0.98",
+        "a = (98/100, 2/100) where the optimum of two tasks is a vertex",
+        "the formula of two tasks with weights 0.98 and 0.02 where the optimum is 1 and 0",
+        {"margin": 20},
+    ),
+    Choice(
         "best-pair-only",
         "min over pairs (i, j) of the optimum of two tasks",
         "the best pair of tasks, with weight zero for all others",
+        {"method": "best pair"},
         (f"{SENER}, _min_norm_2d, the starting point of both solvers",),
-        best_pair(clamped=False),
     ),
-    (
+    Choice(
         "best-pair-clamped",
         "best pair, with 0.999 and 0.001 at a vertex",
         "the best pair of three or more tasks, with weights 0.999 and 0.001 where the optimum of the pair is 1 and 0",
+        {"method": "best pair", "margin": 1},
         (f"{SENER}, _min_norm_2d", NASH),
-        best_pair(clamped=True),
     ),
-    (
+    Choice(
+        "best-three-only",
+        "min over sets of three rows of their optimum",
+        "the best three of more tasks, with weight zero for all others",
+        {"method": "best three"},
+    ),
+    Choice(
         "normalised-rows",
         "the optimum for the rows g_k / |g_k|",
         "the weights of the gradients divided by their norms",
+        {"rows": "units"},
         (f"{SENER}, gradient_normalizers 'l2'", NASH),
-        normalised_rows,
     ),
-    ("uniform", "a_k = 1 / K", "equal weights", ("the mean of the task losses",), uniform),
-    (
+    Choice("uniform", "a_k = 1 / K", "equal weights", {"method": "uniform"}, ("the mean of the task losses",)),
+    Choice(
         "inverse-squared-norm",
         "a_k proportional to 1 / |g_k|^2",
         "the weights for gradients that are orthogonal to one another",
-        (),
-        inverse_squared_norm,
+        {"method": "inverse squared norms"},
     ),
-    (
+    Choice(
+        "inverse-norm",
+        "a_k proportional to 1 / |g_k|",
+        "weights that give all gradients one length",
+        {"method": "inverse norms"},
+    ),
+    Choice(
         "smallest-gradient-only",
         "a = e_k with the smallest |g_k|",
         "the shortest gradient alone",
-        (),
-        smallest_gradient_only,
+        {"method": "shortest"},
     ),
-    (
+    Choice(
         "affine",
         "min |J^T a|^2 over sum a = 1, with a of either sign",
         "the shortest vector of the affine hull: weights may be negative",
-        (),
-        affine,
+        {"method": "affine"},
     ),
-    (
+    Choice(
         "affine-clipped",
         "max(a, 0) / sum max(a, 0) of the affine minimiser",
         "the affine minimiser with its negative weights set to zero",
-        (),
-        affine_clipped,
+        {"method": "affine", "after": "clipped"},
     ),
-    (
+    Choice(
         "frank-wolfe-one-step",
         "one step with exact line search from equal weights",
         "one Frank-Wolfe step from equal weights",
-        (),
-        one_frank_wolfe_step,
+        {"method": "frank-wolfe", "steps": 1},
     ),
-    (
-        "swapped-pair",
-        "(a_2, a_1)",
-        "the weights of two tasks with the tasks exchanged",
-        (),
-        swapped_pair,
+    Choice(
+        "frank-wolfe-two-steps",
+        "two steps with exact line search from equal weights",
+        "two Frank-Wolfe steps from equal weights",
+        {"method": "frank-wolfe", "steps": 2},
     ),
-    (
+    Choice(
+        "frank-wolfe-ten-steps",
+        "ten steps with exact line search from equal weights",
+        "ten Frank-Wolfe steps from equal weights",
+        {"method": "frank-wolfe", "steps": 10},
+    ),
+    Choice(
+        "at-least-0.001",
+        "max(a_k, 1/1000) / sum_j max(a_j, 1/1000)",
+        "the optimal weights, none less than 0.001, divided by their sum",
+        {"least": 1},
+    ),
+    Choice(
+        "at-least-0.02",
+        "max(a_k, 2/100) / sum_j max(a_j, 2/100)",
+        "the optimal weights, none less than 0.02, divided by their sum",
+        {"least": 20},
+    ),
+    Choice("softmax", "softmax(a)", "the softmax of the optimal weights", {"after": "softmax"}),
+    Choice("swapped-pair", "(a_2, a_1)", "the weights of two tasks with the tasks exchanged", {"after": "swapped"}),
+    Choice(
+        "epsilon-1e-8",
+        "(c - b) / (a + c - 2 b + 1e-8), a = |g_1|^2, b = <g_1, g_2>, c = |g_2|^2",
+        "the formula of two tasks with 1e-8 added to its denominator",
+        {"epsilon": 8},
+    ),
+    Choice(
         "scaled-by-count",
         "K a",
         "the optimal weights times the number of tasks",
-        (),
-        scaled_by_count,
+        {"scale": "count"},
+        declare="scale=count",
     ),
-)
-
-
-SIZES: dict[str, Weights] = {"normalised-rows": normalised_size}
-"""What a rounding of a formula's own intermediate results does to its weights, where it is more than a rounding."""
-
-
-def weights_answer(weights: Weights, size: Weights | None = None) -> Callable[[Array], Answer]:
-    """An answer of weights, at the scale 1 or at that of `size`."""
-
-    def answer(J: Array) -> Answer:
-        a = weights(J)
-        ones = of(J).ones_like(a)
-        return Answer(a, ones if size is None else size(J) * ones)
-
-    return answer
-
-
-def direction_answer(weights: Weights, size: Weights | None = None) -> Callable[[Array], Answer]:
-    """An answer ``J^T a``, at the scale of the columns of J, times `size`."""
-
-    def answer(J: Array) -> Answer:
-        a = weights(J)
-        columns = abs(J).T @ of(J).ones_like(a)
-        return Answer(J.T @ a, columns if size is None else size(J) * columns)
-
-    return answer
-
-
-def negated(J: Array) -> Answer:
-    """``-v``."""
-    truth = direction(J)
-    return Answer(-truth.value, truth.magnitude)
-
-
-def sum_of_gradients(J: Array) -> Answer:
-    """``sum_k g_k``."""
-    ones = 0 * J[:, 0] + 1
-    return Answer(J.T @ ones, abs(J).T @ ones)
-
-
-def normalised_direction(J: Array) -> Answer:
-    """The min-norm point of ``g_k / |g_k|``.
-
-    Where a rounding moves the weights of two unit vectors by ``u / (1 - cos)``, it moves their combination by that
-    times their distance: by ``u / sqrt(1 - cos)``.
-    """
-    units = J / of(J).sqrt(units_checked(J)[1])[:, None]
-    v = units.T @ normalised_rows(J)
-    return Answer(v, of(J).sqrt(normalised_size(J)) * (abs(units).T @ (0 * units[:, 0] + 1)))
-
-
-MIN_NORM_VARIANTS: tuple[Variant, ...] = tuple(
-    Variant(name, formula, meaning, references, weights_answer(weights, SIZES.get(name)))
-    for name, formula, meaning, references, weights in FORMULAS
-)
-
-DIRECTION_VARIANTS: tuple[Variant, ...] = (
-    *(
-        Variant(name, formula, f"the direction for {meaning}", references, direction_answer(weights, SIZES.get(name)))
-        for name, formula, meaning, references, weights in FORMULAS
+    Choice(
+        "divided-by-count",
+        "a / K",
+        "the optimal weights divided by the number of tasks",
+        {"scale": "mean"},
+        declare="scale=mean",
     ),
-    Variant("negated", "-J^T a", "the direction with its sign changed", (), negated),
-    Variant("sum-of-gradients", "sum_k g_k", "the sum of the gradients", ("the sum of the losses",), sum_of_gradients),
-    Variant(
+    Choice("of-sum-one", "a", "the optimal weights, which add up to one", {"scale": "one"}, declare="scale=one"),
+)
+"""The deviations of weights."""
+
+DIRECTIONS = (
+    *WEIGHTS,
+    Choice("negated", "-J^T a", "the vector with its sign changed", {"sign": "minus"}, declare="sign=minus"),
+    Choice("sum-of-gradients", "sum_k g_k", "the sum of the gradients", {"method": "sum"}, ("the sum of the losses",)),
+    Choice(
         "normalised-direction",
         "sum_k a_k g_k / |g_k| with the optimal weights of the normalised rows",
         "the shortest vector in the hull of the gradients divided by their norms",
-        (f"{SENER}, gradient_normalizers 'l2'",),
-        normalised_direction,
+        {"rows": "units", "combined": "units"},
+        (f"{SENER}, gradient_normalizers 'l2'", f"{LIBMTL}, mgda_gn 'l2'"),
+    ),
+    Choice("positive", "J^T a", "the vector without a change of sign", {"sign": "plus"}, declare="sign=plus"),
+    Choice("unit-length", "J^T a / |J^T a|", "the vector divided by its length", {"length": "one"}),
+    Choice("pcgrad", "sum_i g_i'", "PCGrad: every gradient projected by the others", {"method": "pcgrad"}, (PCGRAD,)),
+    Choice(
+        "pcgrad-mean",
+        "1/K sum_i g_i'",
+        "PCGrad with the mean of the projected gradients",
+        {"method": "pcgrad", "scale": "mean"},
+        ("WeiChengTseng/Pytorch-PCGrad, pcgrad.py, reduction 'mean'",),
     ),
 )
+"""The deviations of directions."""
+
+
+def _worded(choice: Choice) -> Choice:
+    """A choice of weights, said of the direction."""
+    if choice not in WEIGHTS:
+        return choice
+    return Choice(
+        choice.name,
+        choice.formula,
+        f"the direction for {choice.meaning}",
+        choice.changes,
+        choice.references,
+        choice.declare,
+    )
+
+
+CHOICES = tuple(map(_worded, DIRECTIONS))
+MIN_NORM_VARIANTS = axes.singles(weights_formula, Recipe(), WEIGHTS)
+DIRECTION_VARIANTS = axes.singles(direction_formula, Recipe(), CHOICES)
+
+
+@cache
+def min_norm_products(base: Recipe = Recipe()) -> tuple[Variant, ...]:
+    """Weights that deviate in two ways."""
+    return axes.products(weights_formula, base, WEIGHTS)
+
+
+@cache
+def direction_products(base: Recipe = Recipe()) -> tuple[Variant, ...]:
+    """Directions that deviate in two ways."""
+    return axes.products(direction_formula, base, CHOICES)

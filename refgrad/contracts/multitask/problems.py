@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from hypothesis import strategies as st
 
-from refgrad.strategies.numbers import entries, integers, matrix, vector
+from refgrad.strategies.numbers import entries, integers, matrix, rough, vector
 
 __all__ = ["task_gradients"]
 
@@ -25,14 +24,15 @@ def task_gradients(draw: Any, kind: str = "crisp") -> dict[str, Any]:
     ----------
     kind : str
         ``"crisp"``: integers and quarters; in some problems the optimum is known to be a vertex, in some the
-        gradients cancel one another but for a common part, so that all have weight. ``"rough"``: the same with full
-        float32 mantissas. ``"ill_conditioned"``: gradients that differ from one another by a thousandth, or whose
-        norms differ by powers of 32. ``"degenerate"``: one task; rows that are zero, equal, multiples of one another
-        or opposite.
+        gradients cancel one another but for a common part, so that all have weight, in some there are two such
+        gradients at a scale of 2^-16. ``"rough"``: the same with full mantissas. ``"ill_conditioned"``: gradients
+        that differ from one another by a thousandth, or whose norms differ by powers of 32. ``"degenerate"``: one
+        task; rows that are zero, equal, multiples of one another or opposite.
     """
     K, n = draw(st.sampled_from(SHAPES))
-    structure = draw(st.sampled_from(("any", "vertex", "conflict", "conflict")))
-    J: Rows = draw(matrix(entries(kind, 3), K, n))
+    structure = draw(st.sampled_from(("any", "vertex", "conflict", "conflict", "small pair")))
+    # integers would often put an ill-conditioned optimum at the very edge of a face
+    J: Rows = draw(matrix(rough(2, 53) if kind in ("rough", "ill_conditioned") else entries(kind, 3), K, n))
     if kind == "degenerate":
         return {"J": draw(st.sampled_from((single, with_zero, repeat_first_row, opposite, proportional)))(J)}
     if kind == "ill_conditioned":
@@ -42,6 +42,8 @@ def task_gradients(draw: Any, kind: str = "crisp") -> dict[str, Any]:
         J = with_vertex(J, draw(st.integers(0, K - 1)))
     elif structure == "conflict":
         J = in_conflict(J, draw(vector(st.integers(1, 2), K)))
+    elif structure == "small pair":
+        J = small_pair(J)
     return {"J": J}
 
 
@@ -62,8 +64,17 @@ def in_conflict(J: Rows, multiples: list[int]) -> Rows:
     rows = [[common + abs(row[0]) / 4, *row[1:]] for row in J]
     for column in range(1, len(J[0])):
         total = sum(m * row[column] for m, row in zip(multiples, rows[:-1], strict=False))
-        rows[-1][column] = float(np.float32(-total))
-    return [[float(np.float32(entry)) for entry in row] for row in rows]
+        rows[-1][column] = -total
+    return rows
+
+
+def small_pair(J: Rows) -> Rows:
+    """Two rows in conflict, so small that an epsilon in a denominator is seen in float32, too."""
+    pairs = list(zip(*J[:2], strict=True))
+    rows = [[math.copysign(1 + abs(x), x) for x, _ in pairs], [-math.copysign(1 + abs(y), x) for x, y in pairs]]
+    if len(pairs) > 1:  # else they cancel one another
+        rows[0][0] = rows[1][0] = pairs[0][0]
+    return [[entry * 2.0**-16 for entry in row] for row in rows]
 
 
 def single(J: Rows) -> Rows:

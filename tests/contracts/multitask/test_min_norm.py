@@ -11,7 +11,8 @@ from helpers.drawing import draws
 
 from refgrad import exact
 from refgrad.contracts import multitask, tools
-from refgrad.contracts.multitask.min_norm import is_unique
+from refgrad.contracts.multitask.methods import affine
+from refgrad.contracts.multitask.min_norm import is_unique, nearest_point, optimal_weights
 from refgrad.contracts.multitask.min_norm_variants import DIRECTION_VARIANTS, MIN_NORM_VARIANTS
 from refgrad.contracts.multitask.problems import task_gradients
 from refgrad.contracts.tools import NotApplicable
@@ -66,6 +67,32 @@ def test_many_gradients_that_drop_out_of_the_active_set_are_handled_too():
         rows, columns = int(rng.integers(5, 8)), int(rng.integers(3, 7))
         J = rng.integers(-4, 5, (rows, columns)) + rng.integers(0, 3, (1, columns)) * 3
         assert multitask.squared_norm(exact.asarray(J)).value == least_over_faces(J.tolist())
+
+
+def test_what_the_method_begins_with_has_no_influence_on_where_it_ends():
+    rng = np.random.default_rng(7)
+    for _ in range(20):
+        J = exact.asarray(rng.integers(-4, 5, (5, 4)) + rng.integers(0, 3, (1, 4)))
+        G, best = J @ J.T, multitask.squared_norm(J).value
+        for size in range(6):
+            for start in combinations(range(5), size):
+                a = nearest_point(G, start)
+                assert a @ (G @ a) == best
+                assert np.all(a >= 0)
+                assert a.sum() == 1
+
+
+@pytest.mark.parametrize("method", [optimal_weights, multitask.min_norm.plain, multitask.direction.plain])
+def test_floats_and_balls_without_a_radius_give_what_the_rationals_give(method):
+    for inputs in draws(task_gradients("degenerate"), 20) + draws(task_gradients("rough"), 20):
+        J = np.array(inputs["J"])
+        right = method(exact.asarray(J))
+        assert np.array_equal(method(J), right.astype(float))
+        with exact.precision(128):
+            low, high = exact.bounds(method(exact.balls(exact.asarray(J))))
+        assert all(
+            a <= q <= b < a + Fraction(1, 2**80) for a, q, b in zip(low, exact.to_fractions(right), high, strict=True)
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -260,7 +287,7 @@ TINY = Fraction(1, 2**140)
     ("method", "rows", "truth"),
     [
         # |(1, 0) - (1, e)|^2 = e^2 is too small beside 1 for 128 bits: are the rows equal?
-        (lambda J: VARIANT["affine"](J).value, [[1, 0], [1, TINY]], [1, 0]),
+        (affine, [[1, 0], [1, TINY]], [1, 0]),
         (lambda J: J[0, :1] + is_unique(J, 0 * J[0] + [1, 0]), [[1, 0], [1, TINY]], [2]),
         # the third unit vector would be at the level of the other two, but for e
         (lambda J: VARIANT["normalised-rows"](J).value, [[1, 1, 0], [1, -1, 0], [1 + TINY, 0, 1]], ["1/2", "1/2", 0]),
