@@ -28,8 +28,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from refgrad.contracts.implicit.problem import Bilevel, Derivatives, no_direct_term
-from refgrad.contracts.tools.answer import Answer
+from refgrad.contracts.implicit.problem import Bilevel, Derivatives
 from refgrad.contracts.tools.assemble import identity, rows
 from refgrad.contracts.tools.solve import checked_solve
 from refgrad.typing import Array, Scalar
@@ -105,23 +104,21 @@ class AuxiliaryTasks(Bilevel):
     def solution(self, phi: Array) -> Array:
         return checked_solve(self.hessian(phi), self.b0 + phi @ self.b)
 
-    def hypergradient(self, phi: Array) -> Answer:
+    def total_derivative(self, phi: Array) -> Array:
         """``-(A_k w - b_k)^T u`` for every k, shape (m,)."""
         w = self.solution(phi)
         u = checked_solve(self.hessian(phi), self.A_val @ w - self.b_val)
-        slopes = self.A @ w - self.b
-        return Answer(-(slopes @ u), abs(slopes) @ abs(u))
+        return -((self.A @ w - self.b) @ u)
 
     def derivatives(self, w: Array, phi: Array) -> Derivatives:
         H = self.hessian(phi)
-        terms = abs(self.A) @ abs(w) @ abs(w) / 2 + abs(self.b) @ abs(w)
         return Derivatives(
             slope=H @ w - self.b0 - phi @ self.b,
-            slope_phi=Answer(self.losses(w), terms),
+            slope_phi=self.losses(w),
             H=H,
             B=(self.A @ w - self.b).T,
             g=self.A_val @ w - self.b_val,
-            d=no_direct_term(phi),
+            d=0 * phi,
             Q=self.A_val,
         )
 

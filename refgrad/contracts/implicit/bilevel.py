@@ -26,7 +26,6 @@ from typing import Any
 from refgrad import exact
 from refgrad.contracts.implicit.problem import Derivatives
 from refgrad.contracts.implicit.quadratic_outer import QuadraticOuter
-from refgrad.contracts.tools.answer import Answer
 from refgrad.contracts.tools.solve import checked_solve
 from refgrad.typing import Array, Scalar
 
@@ -60,12 +59,10 @@ class QuadraticBilevel(QuadraticOuter):
     def solution(self, phi: Array) -> Array:
         return checked_solve(self.H, self.c + self.C @ phi)
 
-    def hypergradient(self, phi: Array) -> Answer:
+    def total_derivative(self, phi: Array) -> Array:
         """``R^T w + P phi + q + C^T u``, shape (m,), by one solve with H."""
         w = self.solution(phi)
-        u = checked_solve(self.H, self.outer_slope(w, phi))
-        direct = self.direct_term(w, phi)
-        return Answer(direct.value + self.C.T @ u, direct.magnitude + abs(self.C).T @ abs(u))
+        return self.direct_term(w, phi) + self.C.T @ checked_solve(self.H, self.outer_slope(w, phi))
 
     def second_derivative(self, phi: Array) -> Array:
         """``S^T Q S + S^T R + R^T S + P``, shape (m, m), the same for every phi."""
@@ -75,7 +72,7 @@ class QuadraticBilevel(QuadraticOuter):
     def derivatives(self, w: Array, phi: Array) -> Derivatives:
         return Derivatives(
             slope=self.H @ w - self.c - self.C @ phi,
-            slope_phi=Answer(-(self.C.T @ w), abs(self.C).T @ abs(w)),
+            slope_phi=-(self.C.T @ w),
             H=self.H,
             B=-self.C,
             g=self.outer_slope(w, phi),

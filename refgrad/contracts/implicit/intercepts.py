@@ -25,8 +25,7 @@ from __future__ import annotations
 from typing import Any
 
 from refgrad.backend import of
-from refgrad.contracts.implicit.problem import Bilevel, Derivatives, no_direct_term
-from refgrad.contracts.tools.answer import Answer
+from refgrad.contracts.implicit.problem import Bilevel, Derivatives
 from refgrad.contracts.tools.losses import Table
 from refgrad.typing import Array, Scalar
 
@@ -62,11 +61,10 @@ class LogisticIntercept(Bilevel):
     def solution(self, phi: Array) -> Array:
         return self.xp.log(phi[:1] * self.n1 / (phi[1:] * self.n0))
 
-    def hypergradient(self, phi: Array) -> Answer:
+    def total_derivative(self, phi: Array) -> Array:
         """``((m p - m_1) / phi_1, -(m p - m_1) / phi_0)``, shape (2,)."""
         mp = (self.m1 + self.m0) * (phi[:1] * self.n1 / self.total(phi))
-        signs = of(phi).concat([mp - self.m1, self.m1 - mp], 0)
-        return Answer(signs / phi, (abs(mp) + abs(self.m1)) / abs(phi))
+        return of(phi).concat([mp - self.m1, self.m1 - mp], 0) / phi
 
     def derivatives(self, w: Array, phi: Array) -> Derivatives:
         join, total, m = of(w).concat, self.total(phi), self.m1 + self.m0
@@ -74,14 +72,11 @@ class LogisticIntercept(Bilevel):
         softplus = self.xp.log(1 + self.xp.exp(w))
         return Derivatives(
             slope=total * p - phi[:1] * self.n1,
-            slope_phi=Answer(
-                join([self.n1 * (softplus - w), self.n0 * softplus], 0),
-                join([self.n1 * (softplus + abs(w)), self.n0 * softplus], 0),
-            ),
+            slope_phi=join([self.n1 * (softplus - w), self.n0 * softplus], 0),
             H=(total * p * (1 - p))[:, None],
             B=join([self.n1 * (p - 1), self.n0 * p], 0)[None, :],
             g=m * p - self.m1,
-            d=no_direct_term(phi),
+            d=0 * phi,
             Q=(m * p * (1 - p))[:, None],
         )
 
@@ -116,10 +111,9 @@ class PoissonIntercept(Bilevel):
     def solution(self, phi: Array) -> Array:
         return self.xp.log(self.rate(phi))
 
-    def hypergradient(self, phi: Array) -> Answer:
+    def total_derivative(self, phi: Array) -> Array:
         """``k r^{k-1} / a``, shape (1,)."""
-        value = self.power * self.rate(phi) ** (self.power - 1) / self.a
-        return Answer(value, abs(value))
+        return self.power * self.rate(phi) ** (self.power - 1) / self.a
 
     def second_derivative(self, phi: Array) -> Array:
         """``k (k - 1) r^{k-2} / a^2``, shape (1, 1)."""
@@ -131,10 +125,10 @@ class PoissonIntercept(Bilevel):
         powers = self.xp.exp(k * w)
         return Derivatives(
             slope=rate - (self.b + phi),
-            slope_phi=Answer(-w, abs(w)),
+            slope_phi=-w,
             H=rate[:, None],
             B=(0 * rate - 1)[:, None],
             g=k * powers,
-            d=no_direct_term(phi),
+            d=0 * phi,
             Q=(k * k * powers)[:, None],
         )

@@ -21,9 +21,9 @@ from typing import Any
 
 from refgrad.contracts.implicit.problem import Derivatives
 from refgrad.contracts.implicit.quadratic_outer import QuadraticOuter
-from refgrad.contracts.tools.answer import Answer
 from refgrad.contracts.tools.assemble import identity, rows
 from refgrad.contracts.tools.losses import Loss
+from refgrad.contracts.tools.terms import settled
 from refgrad.typing import Array, Scalar
 
 __all__ = ["Manufactured", "QuadraticMap"]
@@ -83,11 +83,10 @@ class Manufactured(QuadraticOuter):
     def solution(self, phi: Array) -> Array:
         return self.psi(phi)
 
-    def hypergradient(self, phi: Array) -> Answer:
+    def total_derivative(self, phi: Array) -> Array:
         """``d + J^T g``, shape (m,)."""
-        w, J = self.psi(phi), self.psi.jacobian(phi)
-        g, direct = self.outer_slope(w, phi), self.direct_term(w, phi)
-        return Answer(direct.value + J.T @ g, direct.magnitude + abs(J).T @ abs(g))
+        w = settled(self.psi(phi))
+        return self.direct_term(w, phi) + self.psi.jacobian(phi).T @ settled(self.outer_slope(w, phi))
 
     def curvature(self, w: Array) -> Array:
         """``Hess l(w) + mu I``, shape (n, n)."""
@@ -97,10 +96,9 @@ class Manufactured(QuadraticOuter):
     def derivatives(self, w: Array, phi: Array) -> Derivatives:
         psi, J = self.psi(phi), self.psi.jacobian(phi)
         K = self.curvature(psi)
-        pull, push = K @ w, self.mu * psi
         return Derivatives(
             slope=self.loss.grad(w, self.batch) - self.loss.grad(psi, self.batch) + self.mu * (w - psi),
-            slope_phi=Answer(J.T @ (push - pull), abs(J).T @ (abs(push) + abs(pull))),
+            slope_phi=J.T @ (self.mu * psi - K @ w),
             H=self.curvature(w),
             B=-(K @ J),
             g=self.outer_slope(w, phi),

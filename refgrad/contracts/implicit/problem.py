@@ -18,9 +18,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from refgrad.contracts.tools.answer import Answer
+from refgrad.contracts.tools.terms import measured
 from refgrad.typing import Array, Scalar
 
-__all__ = ["Bilevel", "Derivatives", "no_direct_term"]
+__all__ = ["Bilevel", "Derivatives"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Derivatives:
     ----------
     slope : array, shape (n,)
         d inner / dw, zero at a solution.
-    slope_phi : Answer, shape (m,)
+    slope_phi : array, shape (m,)
         d inner / dphi.
     H : array, shape (n, n)
         d^2 inner / dw^2.
@@ -39,18 +40,18 @@ class Derivatives:
         ``B[i, k] = d^2 inner / (dw_i dphi_k)``.
     g : array, shape (n,)
         d outer / dw.
-    d : Answer, shape (m,)
+    d : array, shape (m,)
         d outer / dphi at fixed w, the direct term.
     Q : array, shape (n, n)
         d^2 outer / dw^2.
     """
 
     slope: Array
-    slope_phi: Answer
+    slope_phi: Array
     H: Array
     B: Array
     g: Array
-    d: Answer
+    d: Array
     Q: Array
 
 
@@ -74,8 +75,12 @@ class Bilevel(ABC):
         """The w that makes `inner` stationary, shape (n,)."""
 
     @abstractmethod
+    def total_derivative(self, phi: Array) -> Array:
+        """``d outer(solution(phi), phi) / dphi``, shape (m,), in closed form."""
+
     def hypergradient(self, phi: Array) -> Answer:
-        """``d outer(solution(phi), phi) / dphi``, shape (m,)."""
+        """`total_derivative` with its magnitude."""
+        return measured(type(self).total_derivative)(self, phi)
 
     @abstractmethod
     def derivatives(self, w: Array, phi: Array) -> Derivatives:
@@ -92,8 +97,3 @@ class Bilevel(ABC):
     def mixed(self, w: Array, phi: Array, u: Array) -> Array:
         """``B^T u``, shape (m,): the derivative by phi of ``<d inner / dw, u>`` with u held fixed."""
         return self.derivatives(w, phi).B.T @ u
-
-
-def no_direct_term(phi: Array) -> Answer:
-    """The direct term, shape (m,), of an outer loss that does not mention phi."""
-    return Answer(0 * phi, 0 * phi)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from refgrad.contracts.implicit.problem import Bilevel
-from refgrad.contracts.tools.answer import Answer
 from refgrad.typing import Array, Scalar
 
 __all__ = ["QuadraticOuter"]
@@ -35,7 +34,6 @@ class QuadraticOuter(Bilevel):
         """``Q (w - t) + R phi``, the derivative by w, shape (n,)."""
         return self.Q @ (w - self.t) + self.R @ phi
 
-    def direct_term(self, w: Array, phi: Array) -> Answer:
+    def direct_term(self, w: Array, phi: Array) -> Array:
         """``R^T w + P phi + q``, the derivative by phi at fixed w, shape (m,)."""
-        terms = abs(self.R).T @ abs(w) + abs(self.P) @ abs(phi) + abs(self.q)
-        return Answer(self.R.T @ w + self.P @ phi + self.q, terms)
+        return self.R.T @ w + self.P @ phi + self.q

@@ -20,8 +20,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from refgrad.contracts.implicit.problem import Bilevel, Derivatives, no_direct_term
-from refgrad.contracts.tools.answer import Answer
+from refgrad.contracts.implicit.problem import Bilevel, Derivatives
 from refgrad.contracts.tools.assemble import identity
 from refgrad.contracts.tools.solve import checked_solve
 from refgrad.typing import Array, Scalar
@@ -63,20 +62,20 @@ class Ridge(Bilevel):
     def solution(self, phi: Array) -> Array:
         return checked_solve(self.hessian(phi), self.X.T @ self.y)
 
-    def hypergradient(self, phi: Array) -> Answer:
+    def total_derivative(self, phi: Array) -> Array:
         """``-G^T (w * u)``, shape (m,)."""
         w = self.solution(phi)
         u = checked_solve(self.hessian(phi), self.X_val.T @ (self.X_val @ w - self.y_val))
-        return Answer(-(self.G.T @ (w * u)), abs(self.G).T @ abs(w * u))
+        return -(self.G.T @ (w * u))
 
     def derivatives(self, w: Array, phi: Array) -> Derivatives:
-        H, squares = self.hessian(phi), w * w / 2
+        H = self.hessian(phi)
         return Derivatives(
             slope=H @ w - self.X.T @ self.y,
-            slope_phi=Answer(self.G.T @ squares, abs(self.G).T @ squares),
+            slope_phi=self.G.T @ (w * w) / 2,
             H=H,
             B=w[:, None] * self.G,
             g=self.X_val.T @ (self.X_val @ w - self.y_val),
-            d=no_direct_term(phi),
+            d=0 * phi,
             Q=self.X_val.T @ self.X_val,
         )

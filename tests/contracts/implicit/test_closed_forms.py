@@ -40,7 +40,7 @@ def test_the_derivatives_of_the_probe_are_its_data():
     found = problem.derivatives(w, phi)
     assert same(found.slope, 0)
     assert same(found.g, a([-1, -3, -1]))
-    assert same(found.d.value, a([3, -2, 3]))
+    assert same(found.d, a([3, -2, 3]))
     assert same(found.B, -problem.C)
     assert same(found.Q, 3 * a([[1, 0, 0], [0, 1, 0], [0, 0, 1]]))
 
@@ -64,7 +64,7 @@ def test_phi_counts_once_directly_and_twice_through_the_solution():
     # inner (w - phi)^2 / 2, outer w^2 / 2 + w phi
     problem = QuadraticBilevel(one, one, zero[0], one, zero[0], one, zero, zero[0])
     phi = a([2])
-    assert same(problem.derivatives(problem.solution(phi), phi).d.value, phi)
+    assert same(problem.derivatives(problem.solution(phi), phi).d, phi)
     assert same(problem.hypergradient(phi).value, 3 * phi)
 
 
