@@ -7,7 +7,7 @@ import pytest
 from helpers.drawing import draws
 from helpers.problems import determinant, floats, positive_definite
 
-from refgrad.contracts.derivatives.problems import smooth_functions
+from refgrad.contracts.derivatives.problems import FUNCTIONS, smooth_functions
 from refgrad.contracts.operators import OPERATORS
 from refgrad.contracts.operators.problems import operator_inputs
 
@@ -20,11 +20,11 @@ def drawn(name, kind="crisp", count=80):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", OPERATORS)
-def test_every_float_is_exact_in_float32_and_every_direction_has_the_shape_of_its_input(name, kind):
+def test_every_float_is_exact_in_float32_unless_it_is_rough_and_every_direction_has_the_shape_of_its_input(name, kind):
     operator = OPERATORS[name]
     alone = len(operator.inputs) == 1
     for inputs in drawn(name, kind, 10):
-        assert all(float(np.float32(x)) == x for x in floats(inputs))
+        assert kind == "rough" or all(float(np.float32(x)) == x for x in floats(inputs))
         for part in operator.inputs:
             for letter in "uv":
                 assert np.shape(inputs[letter if alone else f"{letter}_{part}"]) == np.shape(inputs[part])
@@ -37,7 +37,7 @@ def test_a_problem_of_the_first_order_has_one_direction():
 
 
 def test_determinants_are_asked_for_at_every_rank():
-    matrices = [inputs["x"] for inputs in drawn("det")]
+    matrices = [inputs["x"] for inputs in drawn("det", count=200)]
     ranks = {(len(x), int(np.linalg.matrix_rank(x))) for x in matrices}
     assert {(1, 0), (1, 1), (2, 0), (2, 1), (2, 2), (3, 1), (3, 2), (3, 3)} <= ranks
     degenerate = [inputs["x"] for inputs in drawn("det", "degenerate", 40)]
@@ -87,10 +87,10 @@ def test_matrices_have_the_structure_that_their_operator_asks_for(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_functions_are_of_every_family_and_exact_in_float32(kind):
+def test_functions_are_of_every_family_and_exact_in_float32_unless_rough(kind):
     found = draws(smooth_functions(kind), 200)
-    assert {inputs["function"] for inputs in found} == {"square", "form", "tanh", "logsumexp", "rational", "linear"}
-    assert all(float(np.float32(x)) == x for inputs in found for x in floats(inputs))
+    assert {inputs["function"] for inputs in found} == set(FUNCTIONS)
+    assert kind == "rough" or all(float(np.float32(x)) == x for inputs in found for x in floats(inputs))
     assert any(len(inputs["x"]) == 3 for inputs in found)
     if kind == "degenerate":
         assert any(not any(inputs["x"]) for inputs in found)

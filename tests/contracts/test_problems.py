@@ -15,12 +15,15 @@ from refgrad.contracts import multitask, tools
 from refgrad.contracts.continual.problems import classification
 from refgrad.contracts.implicit.problems import bilevel
 from refgrad.contracts.meta.problems import few_shot, quadratic_tasks
+from refgrad.contracts.meta.problems import loss as loss_of
 from refgrad.contracts.multitask.problems import task_gradients
 from refgrad.errors import InvalidInput
 from refgrad.strategies.numbers import KINDS, halves, integers, rough
 from refgrad.theory.continual.problems import consecutive_regressions
 
 STRATEGIES = {"few_shot": few_shot, "task_gradients": task_gradients, "classification": classification}
+FULL = {("few_shot", "rough")}
+"""What has all 53 bits of float64."""
 every = pytest.mark.parametrize(("name", "kind"), [(n, k) for n in STRATEGIES for k in KINDS])
 
 
@@ -33,19 +36,25 @@ def numbers(value):
 
 
 @every
-def test_every_float_is_exact_in_float32_and_survives_json(name, kind):
+def test_every_float_is_exact_in_float32_unless_it_is_rough_and_survives_json(name, kind):
+    full = kind == "rough" or (name == "task_gradients" and kind == "ill_conditioned")
     for inputs in draws(STRATEGIES[name](kind), 60):
         values = numbers(inputs)
         assert values
-        assert all(float(np.float32(x)) == x for x in values)
+        exact_in_single = [float(np.float32(x)) == x for x in values]
+        assert all(exact_in_single) or full
         assert json.loads(json.dumps(inputs)) == inputs
 
 
 def test_rough_numbers_use_the_whole_mantissa_and_others_do_not():
     for x in draws(rough(), 50):
-        assert math.frexp(x)[0] * 2**24 % 1 == 0
+        assert abs(x) < 2
+        assert (x * 2**52) % 2 == 1
+        assert float(np.float32(x)) != x
+    for x in draws(rough(2, 24), 50):
         assert abs(x) < 2
         assert (x * 2**23) % 2 == 1
+        assert float(np.float32(x)) == x
     assert all(x == int(x) for x in draws(integers(), 5))
     assert all(2 * x == int(2 * x) for x in draws(halves(), 9))
 
@@ -72,9 +81,9 @@ def test_most_meta_learning_problems_have_what_separates_the_formulas():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_adaptation_moves_the_parameters_but_numbers_do_not_explode(kind):
-    loss = tools.Quartic(tools.EXACT_TABLE)
     moved = 0
     for inputs in draws(few_shot(kind), 40):
+        loss = loss_of(inputs, tools.EXACT_TABLE)
         theta, lr = exact.asarray(inputs["theta"]), exact.asarray(inputs["lr"])
         for support, _ in inputs["tasks"]:
             batch = tuple(exact.asarray(x) for x in support)
@@ -85,7 +94,8 @@ def test_adaptation_moves_the_parameters_but_numbers_do_not_explode(kind):
             after = loss(point, batch)
             assert after <= before
             moved += bool(10 * after < 9 * before)
-    assert moved > 30 or kind == "degenerate"
+    # where one direction is much steeper than the others, the rate that it allows moves little else
+    assert moved > {"ill_conditioned": 15, "degenerate": 0}.get(kind, 30)
 
 
 def test_two_tasks_with_the_optimum_at_a_vertex_and_inside_are_both_frequent():
@@ -119,7 +129,7 @@ def test_classification_has_three_classes_and_labels_the_model_does_not_find_lik
             surprised += bool(np.any(z.argmax(axis=1) != inputs["y"]))
     assert surprised > 15
     assert {len(inputs["y"]) % 2 for inputs in found} == {0, 1}
-    assert {inputs["model"] for inputs in found} == {"linear", "squared_unit"}
+    assert {inputs["model"] for inputs in found} == {"linear", "squared"}
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

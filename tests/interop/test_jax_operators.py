@@ -1,4 +1,8 @@
-"""JAX's operators: the second derivative of tanh is 0 at tiny arguments, and the others are accurate."""
+"""JAX's operators: those of tanh, norm and det are wrong somewhere, and the others are accurate.
+
+The second derivative of tanh is 0 at tiny arguments; a norm squares numbers whose squares floats do not have; that of
+det is wrong or not finite at singular matrices whose zero pivot is not the last.
+"""
 
 from __future__ import annotations
 
@@ -42,10 +46,13 @@ def double():
 
 @pytest.mark.parametrize("modes", SECOND)
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_second_derivative_of_jax_is_accurate_but_for_tanh(name, modes):
+def test_a_second_derivative_of_jax_is_accurate_but_for_tanh_norm_and_det(name, modes):
     subject = MODES.subject(FUNCTIONS[name], modes)
     params = {"op": name, "order": 2}
     report = verify(subject, "operator_derivative", backend="jax", params=params, max_examples=20)
+    if name in ("norm", "det"):
+        assert (report.grade, report.exit_code) == ("wrong", 1), str(report)
+        return
     if name != "tanh":
         assert report.grade in ("accurate", "exact"), str(report)
         return

@@ -11,6 +11,16 @@
 from __future__ import annotations
 
 from refgrad.contracts.derivatives.function_variants import GRADIENT_VARIANTS, HVP_VARIANTS
-from refgrad.contracts.derivatives.functions import LINKS, Form, LeastSquares, LogSumExp, gradient, hvp
+from refgrad.contracts.derivatives.functions import (
+    LINKS,
+    Form,
+    LeastSquares,
+    LogSumExp,
+    TwoLayers,
+    gradient,
+    hvp,
+)
 
-__all__ = ["GRADIENT_VARIANTS", "HVP_VARIANTS", "LINKS", "Form", "LeastSquares", "LogSumExp", "gradient", "hvp"]
+__all__ = [
+    "GRADIENT_VARIANTS", "HVP_VARIANTS", "LINKS", "Form", "LeastSquares", "LogSumExp", "TwoLayers", "gradient", "hvp",
+]  # fmt: skip

@@ -6,26 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from refgrad.contracts.contract import Contract, Framework, each_kind
-from refgrad.contracts.derivatives.function_variants import GRADIENT_VARIANTS, HVP_VARIANTS
-from refgrad.contracts.derivatives.functions import LINKS, Form, Function, LeastSquares, LogSumExp, gradient, hvp
-from refgrad.contracts.derivatives.problems import smooth_functions
+from refgrad.contracts.derivatives.function_variants import DIFFERENCES, GRADIENT_VARIANTS, HVP_VARIANTS
+from refgrad.contracts.derivatives.functions import LINKS, gradient, hvp
+from refgrad.contracts.derivatives.problems import WIDE_DIRECTIONS, WIDE_POINTS, function, smooth_functions
+from refgrad.contracts.tools.layout import laid_out
 
 __all__ = ["CONTRACTS"]
 
 
-def function(inputs: Mapping[str, Any], framework: Framework) -> Function:
-    """The function of a problem, its constants in the framework's arrays."""
-    name, array = inputs["function"], framework.array
-    if name == "form":
-        return Form(framework.xp, array(inputs["Q"]), array(inputs["b"]), array(inputs["a"]))
-    if name == "logsumexp":
-        return LogSumExp(framework.xp, array(inputs["A"]), array(inputs["b"]))
-    return LeastSquares(framework.xp, name, array(inputs["A"]), array(inputs["C"]), array(inputs["y"]))
-
-
 def arguments(inputs: Mapping[str, Any], framework: Framework) -> tuple[Any, ...]:
     """``(f, x)``, and v where the problem has one."""
-    vectors = [framework.array(inputs[name]) for name in ("x", "v") if name in inputs]
+    made = [framework.array(inputs[name]) for name in ("x", "v") if name in inputs]
+    vectors = [laid_out(framework, array, inputs.get("memory", "usual")) for array in made]
     return (function(inputs, framework), *vectors)
 
 
@@ -41,7 +33,8 @@ def undirected(kind: str) -> Any:
 
 PARAMETERS = {
     "f": "f(x), one number, smooth, which the framework can differentiate: least squares |C phi(A x) - y|^2 / 2 with "
-    f"phi {', '.join(LINKS)}; log-sum-exp of A x + b; or b.x + x.Q x / 2 + (a.x)^3 / 6. For subjects without autodiff "
+    f"phi {', '.join(LINKS)}; two layers |phi(X W^T) w - y|^2 / 2, x = (W, w) by rows; log-sum-exp of A x + b; "
+    "or b.x + x.Q x / 2 + (a.x)^3 / 6. For subjects without autodiff "
     "f.grad(x) and f.hvp(x, v), shape (n,)",
     "x": "the point, a vector of shape (n,); for torch a leaf that requires a gradient",
 }
@@ -69,6 +62,7 @@ GRADIENT = Contract(
     quantity=gradient,
     shape=shape,
     variants=GRADIENT_VARIANTS,
+    wide=WIDE_POINTS,
     parameters=PARAMETERS,
     example=GRADIENT_EXAMPLE,
 )
@@ -85,6 +79,8 @@ HVP = Contract(
     quantity=hvp,
     shape=shape,
     variants=HVP_VARIANTS,
+    wide=WIDE_DIRECTIONS,
+    products=lambda: DIFFERENCES[:2],  # what forward ones lose is what single precision loses
     parameters=PARAMETERS | DIRECTION,
     example=HVP_EXAMPLE,
 )

@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from refgrad.contracts.tools.answer import Answer
 from refgrad.contracts.tools.losses import Table
+from refgrad.contracts.tools.terms import measured
 from refgrad.typing import Array, Scalar
 
-__all__ = ["LINKS", "Form", "Function", "LeastSquares", "LogSumExp", "gradient", "hvp"]
+__all__ = ["LINKS", "Form", "Function", "LeastSquares", "LogSumExp", "TwoLayers", "gradient", "hvp"]
 
 
 class Function(Protocol):
@@ -36,33 +36,25 @@ class Function(Protocol):
     def hvp(self, x: Array, v: Array) -> Array:
         """The Hessian times `v`, shape (n,)."""
 
-    def grad_terms(self, x: Array) -> Array:
-        """The gradient with every term of its sums replaced by the absolute value."""
 
-    def hvp_terms(self, x: Array, v: Array) -> Array:
-        """The Hessian-vector product with every term of its sums replaced by the absolute value."""
-
-
-def gradient(f: Function, x: Array) -> Answer:
+@measured
+def gradient(f: Function, x: Array) -> Array:
     """The gradient of f at x."""
-    return Answer(f.grad(x), f.grad_terms(x))
+    return f.grad(x)
 
 
-def hvp(f: Function, x: Array, v: Array) -> Answer:
+@measured
+def hvp(f: Function, x: Array, v: Array) -> Array:
     """The Hessian of f at x times v."""
-    return Answer(f.hvp(x, v), f.hvp_terms(x, v))
+    return f.hvp(x, v)
 
 
 class Link(NamedTuple):
-    """A function phi of one number with two derivatives, each ``(xp, t)``, and the sizes of their terms.
-
-    ``sizes(xp, t, T)`` are those of phi, phi' and phi'' at t, where the terms of t add up to T.
-    """
+    """A function phi of one number with two derivatives, each ``(xp, t)``."""
 
     phi: Callable[[Table, Array], Array]
     slope: Callable[[Table, Array], Array]
     bend: Callable[[Table, Array], Array]
-    sizes: Callable[[Table, Array, Array], tuple[Array, Array, Array]]
 
 
 def identity(xp: Table, t: Array) -> Array:
@@ -112,12 +104,6 @@ def rational_bend(xp: Table, t: Array) -> Array:
     return (6 * t * t - 2) * w * w * w
 
 
-def rational_sizes(xp: Table, t: Array, T: Array) -> tuple[Array, Array, Array]:
-    """``w``, ``2 T w^2`` and ``(6 T^2 + 2) w^3``."""
-    w = 1 / (1 + t * t)
-    return w, 2 * T * w * w, (6 * T * T + 2) * w * w * w
-
-
 def tanh(xp: Table, t: Array) -> Array:
     """``tanh t``: a network with one hidden layer."""
     return xp.tanh(t)
@@ -135,17 +121,11 @@ def tanh_bend(xp: Table, t: Array) -> Array:
     return -2 * y * (1 - y * y)
 
 
-def tanh_sizes(xp: Table, t: Array, T: Array) -> tuple[Array, Array, Array]:
-    """``|y|``, ``1 + y^2`` and ``2 |y| (1 + y^2)``."""
-    y = xp.tanh(t)
-    return abs(y), 1 + y * y, 2 * abs(y) * (1 + y * y)
-
-
 LINKS = {
-    "linear": Link(identity, one, zero, lambda xp, t, T: (T, 1 + 0 * T, 0 * T)),
-    "square": Link(square, double, two, lambda xp, t, T: (T * T, 2 * T, 2 + 0 * T)),
-    "rational": Link(rational, rational_slope, rational_bend, rational_sizes),
-    "tanh": Link(tanh, tanh_slope, tanh_bend, tanh_sizes),
+    "linear": Link(identity, one, zero),
+    "square": Link(square, double, two),
+    "rational": Link(rational, rational_slope, rational_bend),
+    "tanh": Link(tanh, tanh_slope, tanh_bend),
 }
 
 
@@ -164,7 +144,7 @@ class LeastSquares:
 
     def __init__(self, xp: Table, link: str, A: Array, C: Array, y: Array) -> None:
         self.xp, self.A, self.C, self.y = xp, A, C, y
-        self.phi, self.slope, self.bend, self.link_sizes = LINKS[link]
+        self.phi, self.slope, self.bend = LINKS[link]
 
     def __call__(self, x: Array) -> Scalar:
         e = self.residuals(x)
@@ -173,11 +153,6 @@ class LeastSquares:
     def residuals(self, x: Array) -> Array:
         """``e = C phi(A x) - y``, shape (k,)."""
         return self.C @ self.phi(self.xp, self.A @ x) - self.y
-
-    def sizes(self, x: Array) -> tuple[Array, Array, Array]:
-        """The sizes of the terms of the residuals, of phi' and of phi''."""
-        phi, slope, bend = self.link_sizes(self.xp, self.A @ x, abs(self.A) @ abs(x))
-        return abs(self.C) @ phi + abs(self.y), slope, bend
 
     def grad(self, x: Array) -> Array:
         """``A^T (phi' * C^T e)``."""
@@ -193,14 +168,68 @@ class LeastSquares:
         s = self.slope(self.xp, self.A @ x)
         return self.A.T @ (s * (self.C.T @ (self.C @ (s * (self.A @ v)))))
 
-    def grad_terms(self, x: Array) -> Array:
-        e, slope, _ = self.sizes(x)
-        return abs(self.A).T @ (slope * (abs(self.C).T @ e))
 
-    def hvp_terms(self, x: Array, v: Array) -> Array:
-        e, slope, bend = self.sizes(x)
-        A, C, moved = abs(self.A), abs(self.C), abs(self.A) @ abs(v)
-        return A.T @ (slope * (C.T @ (C @ (slope * moved))) + bend * (C.T @ e) * moved)
+class TwoLayers:
+    """``|phi(X W^T) w - y|^2 / 2``, the *sum* over N examples: the layers W and w multiply one another.
+
+    x has the rows of ``M = (W, w)``, of shape (h, d + 1), one after another; in X the column of w is zero.
+
+    Parameters
+    ----------
+    xp : Table
+    link : str
+        The name of phi, among `LINKS`.
+    X, y, last : arrays of shapes (N, d + 1), (N,), (d + 1,)
+        `last` is the unit vector of the column of w.
+    """
+
+    BY_HAND = ("grad", "hvp")
+
+    def __init__(self, xp: Table, link: str, X: Array, y: Array, last: Array) -> None:
+        self.xp, self.X, self.y, self.last = xp, X, y, last
+        self.phi, self.slope, self.bend = LINKS[link]
+
+    def __call__(self, x: Array) -> Scalar:
+        e = self.residuals(x)
+        return self.xp.sum(e * e) / 2
+
+    def matrix(self, x: Array) -> Array:
+        """``M``."""
+        return self.xp.reshape(x, (x.shape[0] // self.X.shape[1], self.X.shape[1]))
+
+    def residuals(self, x: Array) -> Array:
+        """``e = phi(X W^T) w - y``, shape (N,)."""
+        M = self.matrix(x)
+        return self.phi(self.xp, self.X @ M.T) @ (M @ self.last) - self.y
+
+    def grad(self, x: Array) -> Array:
+        """``J^T e``."""
+        return self.transposed(x, self.residuals(x))
+
+    def transposed(self, x: Array, r: Array) -> Array:
+        """``J^T r``: for W ``(phi' * r w^T)^T X``, for w ``phi^T r``."""
+        M = self.matrix(x)
+        T = self.X @ M.T
+        slopes = r[:, None] * (M @ self.last)[None, :] * self.slope(self.xp, T)
+        weights = (self.phi(self.xp, T).T @ r)[:, None] * self.last[None, :]
+        return self.xp.reshape(slopes.T @ self.X + weights, x.shape)
+
+    def gauss_newton(self, x: Array, v: Array) -> Array:
+        """``J^T J v`` with ``J v = (phi' * X V^T) w + phi v_w`` for the directions V of W and v_w of w."""
+        M, V = self.matrix(x), self.matrix(v)
+        T = self.X @ M.T
+        moved = (self.slope(self.xp, T) * (self.X @ V.T)) @ (M @ self.last)
+        return self.transposed(x, moved + self.phi(self.xp, T) @ (V @ self.last))
+
+    def hvp(self, x: Array, v: Array) -> Array:
+        """``J^T J v`` and, with ``T_v = X V^T``, ``(e v_w^T * phi' + e w^T * phi'' * T_v)^T X``, ``(phi' T_v)^T e``."""
+        M, V, e = self.matrix(x), self.matrix(v), self.residuals(x)
+        T, T_v = self.X @ M.T, self.X @ V.T
+        first, second = self.slope(self.xp, T), self.bend(self.xp, T)
+        curved = (V @ self.last)[None, :] * first + (M @ self.last)[None, :] * (second * T_v)
+        weights = ((first * T_v).T @ e)[:, None] * self.last[None, :]
+        rest = self.xp.reshape((e[:, None] * curved).T @ self.X + weights, x.shape)
+        return self.gauss_newton(x, v) + rest
 
 
 class LogSumExp:
@@ -237,13 +266,6 @@ class LogSumExp:
         p, s = self.weights(x), self.A @ v
         return self.A.T @ (p * (s - p @ s))
 
-    def grad_terms(self, x: Array) -> Array:
-        return abs(self.A).T @ self.weights(x)
-
-    def hvp_terms(self, x: Array, v: Array) -> Array:
-        p, s = self.weights(x), abs(self.A) @ abs(v)
-        return abs(self.A).T @ (p * (s + p @ s))
-
 
 class Form:
     """``b.x + x.Q x / 2 + (a.x)^3 / 6``, a cubic polynomial; Q need not be symmetric.
@@ -271,11 +293,3 @@ class Form:
     def hvp(self, x: Array, v: Array) -> Array:
         """``(Q + Q^T) v / 2 + a (a.x) (a.v)``."""
         return (self.Q @ v + self.Q.T @ v) / 2 + self.a * ((self.a @ x) * (self.a @ v))
-
-    def grad_terms(self, x: Array) -> Array:
-        Q, s = abs(self.Q), abs(self.a) @ abs(x)
-        return abs(self.b) + (Q @ abs(x) + Q.T @ abs(x)) / 2 + abs(self.a) * (s * s / 2)
-
-    def hvp_terms(self, x: Array, v: Array) -> Array:
-        Q, a = abs(self.Q), abs(self.a)
-        return (Q @ abs(v) + Q.T @ abs(v)) / 2 + a * ((a @ abs(x)) * (a @ abs(v)))

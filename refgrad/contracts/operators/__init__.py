@@ -7,7 +7,7 @@ derivative, or for the other mode, are seldom tested. Each operator is a record 
 >>> from refgrad import exact
 >>> from refgrad.contracts.operators import OPERATORS
 >>> zero, u = exact.asarray([[0, 0], [0, 0]]), exact.asarray([[1, 2], [3, 4]])
->>> OPERATORS["det"].second(zero, u, u).value  # twice the determinant of u
+>>> OPERATORS["det"].second(zero, u, u)  # twice the determinant of u
 ExactArray(-4)
 """
 

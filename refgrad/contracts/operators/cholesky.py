@@ -24,13 +24,12 @@ from typing import Any
 
 import numpy as np
 
-from refgrad import exact
 from refgrad.backend import of
 from refgrad.contracts.operators.matrices import inverse
 from refgrad.contracts.operators.operator import Operator
-from refgrad.contracts.tools.answer import Answer, NotApplicable, Variant
+from refgrad.contracts.tools.answer import NotApplicable, Variant
 from refgrad.contracts.tools.assemble import vector
-from refgrad.contracts.tools.terms import Terms, terms
+from refgrad.contracts.tools.terms import settled
 from refgrad.typing import Array
 
 __all__ = ["CHOLESKY", "CHOLESKY_INVERSE", "CHOLESKY_SOLVE", "factor"]
@@ -46,37 +45,38 @@ def factor(x: Array) -> Array:
     L: dict[tuple[int, int], Any] = {}
     for j in range(n):
         rest = x[j, j] - sum((L[j, k] * L[j, k] for k in range(j)), 0 * x[j, j])
-        L[j, j] = xp.sqrt(rest)
+        L[j, j] = xp.sqrt(settled(rest))
         for i in range(j + 1, n):
-            L[i, j] = (x[i, j] - sum((L[i, k] * L[j, k] for k in range(j)), 0 * x[j, j])) / L[j, j]
+            rest = x[i, j] - sum((L[i, k] * L[j, k] for k in range(j)), 0 * x[j, j])
+            L[i, j] = settled(rest) / L[j, j]
     return xp.reshape(vector([L.get((i, j), 0 * x[0, 0]) for i in range(n) for j in range(n)]), (n, n))
 
 
-def lower_half(S: Terms, diagonal: int = 2) -> Terms:
+def lower_half(S: Array, diagonal: int = 2) -> Array:
     """``Phi(S)``: the lower triangle, its diagonal divided by 2."""
-    n = S.value.shape[-1]
+    n = S.shape[-1]
     mask = np.tril(np.full((n, n), 2), -1) + np.eye(n, dtype=int) * (2 // diagonal)
-    return S * exact.asarray(mask) / 2
+    return S * mask / 2
 
 
-def congruence(L: Array, S: Any) -> Terms:
+def congruence(L: Array, S: Any) -> Array:
     """``L^-1 S L^-T``."""
     return inverse(L) @ S @ inverse(L).mT
 
 
-def cholesky_first(x: Array, u: Array) -> Terms:
+def cholesky_first(x: Array, u: Array) -> Array:
     """``L Phi(L^-1 u L^-T)``."""
     L = factor(x)
-    return terms(L) @ lower_half(congruence(L, u))
+    return L @ lower_half(congruence(L, u))
 
 
-def cholesky_second(x: Array, u: Array, v: Array) -> Terms:
+def cholesky_second(x: Array, u: Array, v: Array) -> Array:
     """``-L Phi(L^-1 (L_u L_v^T + L_v L_u^T) L^-T)``."""
     L, L_u, L_v = factor(x), cholesky_first(x, u), cholesky_first(x, v)
-    return -terms(L) @ lower_half(congruence(L, L_u @ L_v.mT + L_v @ L_u.mT))
+    return -L @ lower_half(congruence(L, L_u @ L_v.mT + L_v @ L_u.mT))
 
 
-def inner_saved(x: Array, u: Array, v: Array) -> Answer:
+def inner_saved(x: Array, u: Array, v: Array) -> Array:
     """``L_v Phi(L^-1 u L^-T)``."""
     return cholesky_first(x, v) @ lower_half(congruence(factor(x), u))
 
@@ -84,7 +84,7 @@ def inner_saved(x: Array, u: Array, v: Array) -> Answer:
 CHOLESKY = Operator(
     name="cholesky",
     formula="the lower triangular L with positive diagonal and L L^T = x, for a positive definite x of shape (n, n)",
-    value=lambda x: terms(factor(x)),
+    value=factor,
     first=cholesky_first,
     second=cholesky_second,
     shape=lambda x: x,
@@ -97,14 +97,14 @@ CHOLESKY = Operator(
                 "L tril(L^-1 u L^-T)",
                 "a derivative whose Phi does not halve the diagonal",
                 (),
-                lambda x, u: terms(factor(x)) @ lower_half(congruence(factor(x), u), 1),
+                lambda x, u: factor(x) @ lower_half(congruence(factor(x), u), 1),
             ),
             Variant(
                 "not-triangular",
                 "L (L^-1 u L^-T) / 2",
                 "a derivative with half of all, not the lower triangle",
                 (),
-                lambda x, u: terms(factor(x)) @ congruence(factor(x), u) / 2,
+                lambda x, u: factor(x) @ congruence(factor(x), u) / 2,
             ),
         ),
         2: (
@@ -120,7 +120,7 @@ CHOLESKY = Operator(
                 "0",
                 "zero: the factor L is held still",
                 (),
-                lambda x, u, v: terms(0 * u),
+                lambda x, u, v: 0 * u,
             ),
         ),
     },
@@ -132,28 +132,28 @@ def product(l: Array) -> Array:
     return l @ l.mT
 
 
-def sides(l: Array, u: Array) -> Terms:
+def sides(l: Array, u: Array) -> Array:
     """``u l^T + l u^T``."""
-    return terms(u) @ terms(l).mT + terms(l) @ terms(u).mT
+    return u @ l.mT + l @ u.mT
 
 
-def inverse_second(l: Array, u: Array, v: Array) -> Terms:
+def inverse_second(l: Array, u: Array, v: Array) -> Array:
     """``X a_u X a_v X + X a_v X a_u X - X a_uv X``."""
     X, a_u, a_v = inverse(product(l)), sides(l, u), sides(l, v)
     return X @ a_u @ X @ a_v @ X + X @ a_v @ X @ a_u @ X - X @ sides(v, u) @ X
 
 
-def out_of_order(l: Array, u: Array) -> Terms:
+def out_of_order(l: Array, u: Array) -> Array:
     """``K + K^T`` with ``K = -X u X l^T``, where ``-X u l^T X`` is right."""
     X = inverse(product(l))
-    K = X @ u @ X @ terms(l).mT
+    K = X @ u @ X @ l.mT
     return -(K + K.mT)
 
 
-def out_of_order_twice(l: Array, u: Array, v: Array) -> Answer:
+def out_of_order_twice(l: Array, u: Array, v: Array) -> Array:
     """The derivative of `out_of_order` along v, with X moving by the same wrong rule."""
     X, X_v = inverse(product(l)), out_of_order(l, v)
-    K = X_v @ u @ X @ terms(l).mT + X @ u @ X_v @ terms(l).mT + X @ u @ X @ terms(v).mT
+    K = X_v @ u @ X @ l.mT + X @ u @ X_v @ l.mT + X @ u @ X @ v.mT
     return -(K + K.mT)
 
 
@@ -175,7 +175,7 @@ CHOLESKY_INVERSE = Operator(
                 "-X u x^T X",
                 "one of the two terms, which is not symmetric",
                 (),
-                lambda x, u: -inverse(product(x)) @ (terms(u) @ terms(x).mT) @ inverse(product(x)),
+                lambda x, u: -inverse(product(x)) @ (u @ x.mT) @ inverse(product(x)),
             ),
         ),
         2: (
@@ -198,24 +198,24 @@ CHOLESKY_INVERSE = Operator(
 )
 
 
-def solution(x: Any) -> Terms:
+def solution(x: Any) -> Array:
     """``X b``."""
     return inverse(product(x[1])) @ x[0]
 
 
-def solution_first(x: Any, u: Any) -> Terms:
+def solution_first(x: Any, u: Any) -> Array:
     """``X (u_b - a_u y)``."""
     return inverse(product(x[1])) @ (u[0] - sides(x[1], u[1]) @ solution(x))
 
 
-def solution_second(x: Any, u: Any, v: Any) -> Terms:
+def solution_second(x: Any, u: Any, v: Any) -> Array:
     """``-X (a_u y_v + a_v y_u + a_uv y)``."""
     l, (_, u_l), (_, v_l) = x[1], u, v
     crossed = sides(l, u_l) @ solution_first(x, v) + sides(l, v_l) @ solution_first(x, u)
     return -inverse(product(l)) @ (crossed + sides(v_l, u_l) @ solution(x))
 
 
-def read_as_vectors(x: Any, u: Any) -> Answer:
+def read_as_vectors(x: Any, u: Any) -> Array:
     """``X (u_b - z)`` with ``z[i, j] = a_u[j] y[i, j]``: the rows of a solution are multiplied one by one.
 
     It happens where b has the shape of a stack of vectors, (k, n) for l of shape (k, n, n), but is a matrix.
@@ -252,7 +252,7 @@ CHOLESKY_SOLVE = Operator(
                 "X (u_b - u_l l^T y)",
                 "a derivative with one of the two terms of a_u",
                 (),
-                lambda x, u: inverse(product(x[1])) @ (u[0] - terms(u[1]) @ terms(x[1]).mT @ solution(x)),
+                lambda x, u: inverse(product(x[1])) @ (u[0] - u[1] @ x[1].mT @ solution(x)),
             ),
         ),
         2: (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -12,6 +13,9 @@ from refgrad.contracts.contract import Contract, Family, Framework, each_kind
 from refgrad.contracts.operators import OPERATORS
 from refgrad.contracts.operators.operator import Operator, variants
 from refgrad.contracts.operators.problems import operator_inputs
+from refgrad.contracts.operators.wide_problems import INFINITY, wide_problems
+from refgrad.contracts.tools.layout import laid_out
+from refgrad.contracts.tools.losses import EXACT_TABLE
 from refgrad.errors import UsageError
 
 __all__ = ["CONTRACTS"]
@@ -36,13 +40,32 @@ def signature(operator: Operator, order: int) -> str:
     return f"subject({', '.join(written)})"
 
 
+class Infinity(float):
+    """An infinity that Python reads back."""
+
+    def __repr__(self) -> str:
+        return f'float("{float(self)}")'
+
+
+def with_infinities(inputs: Mapping[str, Any], framework: Framework) -> Any:
+    """x with infinities of the sign of what stands in their places; in exact arithmetic with numbers that large."""
+    x = list(inputs["x"])
+    for place in inputs["infinite"]:
+        sign = 1 if x[place] > 0 else -1
+        x[place] = sign * INFINITY[inputs["op"]] if framework.xp is EXACT_TABLE else Infinity(sign * math.inf)
+    return x
+
+
 def arguments(inputs: Mapping[str, Any], framework: Framework) -> tuple[Any, ...]:
     """``(x, u)`` or ``(x, u, v)``; what has several inputs is a tuple of them."""
     operator = OPERATORS[inputs["op"]]
+    values = {**inputs, "x": with_infinities(inputs, framework)} if "infinite" in inputs else inputs
     found = []
     for names in groups(operator, inputs["order"]):
-        made = [(framework.labels if n in operator.fixed else framework.array)(inputs[n]) for n in names]
-        found.append(made[0] if len(made) == 1 else tuple(made))
+        with np.errstate(over="ignore"):  # 1e150, if a float64 problem is tried in float32
+            made = [(framework.labels if n in operator.fixed else framework.array)(values[n]) for n in names]
+        arrays = [laid_out(framework, array, inputs.get("memory", "usual")) for array in made]
+        found.append(arrays[0] if len(arrays) == 1 else tuple(arrays))
     return tuple(found)
 
 
@@ -95,6 +118,7 @@ def member(op: str, order: int) -> Contract:
         quantity=operator.derivative(order),
         shape=shape,
         variants=variants(operator, order),
+        wide=wide_problems(op, order),
         parameters=parameters(operator, order),
         options={"op": op, "order": order},
     )

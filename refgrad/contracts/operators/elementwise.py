@@ -10,45 +10,42 @@ ldexp    x 2^e, which is linear in x
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from refgrad import exact
 from refgrad.backend import of
 from refgrad.contracts.operators.operator import Operator
-from refgrad.contracts.tools.answer import Answer, Variant
-from refgrad.contracts.tools.terms import Terms, terms
+from refgrad.contracts.tools.answer import Variant
 from refgrad.typing import Array
 
 __all__ = ["EXP", "LDEXP", "LOG", "SQRT", "TANH"]
 
-Derivatives = Callable[[Array], tuple[Terms, Terms, Terms]]
+Derivatives = Callable[[Array], tuple[Array, Array, Array]]
 
 
-def tanh(x: Array) -> tuple[Terms, Terms, Terms]:
+def tanh(x: Array) -> tuple[Array, Array, Array]:
     """tanh with two derivatives."""
-    y = terms(of(x).tanh(x))
+    y = of(x).tanh(x)
     slope = 1 - y * y
     return y, slope, -2 * y * slope
 
 
-def exp(x: Array) -> tuple[Terms, Terms, Terms]:
+def exp(x: Array) -> tuple[Array, Array, Array]:
     """exp with two derivatives."""
-    y = terms(of(x).exp(x))
+    y = of(x).exp(x)
     return y, y, y
 
 
-def log(x: Array) -> tuple[Terms, Terms, Terms]:
+def log(x: Array) -> tuple[Array, Array, Array]:
     """log with two derivatives."""
-    return terms(of(x).log(x)), terms(1 / x), terms(-1 / (x * x))
+    return of(x).log(x), 1 / x, -1 / (x * x)
 
 
-def sqrt(x: Array) -> tuple[Terms, Terms, Terms]:
+def sqrt(x: Array) -> tuple[Array, Array, Array]:
     """sqrt with two derivatives."""
     y = of(x).sqrt(x)
-    return terms(y), terms(1 / (2 * y)), terms(-1 / (4 * x * y))
+    return y, 1 / (2 * y), -1 / (4 * x * y)
 
 
 def elementwise(
@@ -66,10 +63,10 @@ def elementwise(
     )
 
 
-def instead(name: str, formula: str, meaning: str, slope: Callable[..., Terms], *references: str) -> Variant:
+def instead(name: str, formula: str, meaning: str, slope: Callable[..., Array], *references: str) -> Variant:
     """A formula that has another factor in place of f' or f''."""
 
-    def answer(x: Array, u: Array, v: Array | None = None) -> Answer:
+    def answer(x: Array, u: Array, v: Array | None = None) -> Array:
         return slope(x) * u if v is None else slope(x) * u * v
 
     return Variant(name, formula, meaning, references, answer)
@@ -77,14 +74,14 @@ def instead(name: str, formula: str, meaning: str, slope: Callable[..., Terms], 
 
 TANH = elementwise(
     "tanh",
-    "tanh of every element of a vector x",
+    "tanh of every element of an array x",
     tanh,
     (
         instead(
             "input-for-output",
             "(1 - x^2) u",
             "the derivative by a rule that is meant for the output tanh(x), at the input x",
-            lambda x: 1 - terms(x) * x,
+            lambda x: 1 - x * x,
         ),
     ),
     (
@@ -105,32 +102,35 @@ TANH = elementwise(
 
 EXP = elementwise(
     "exp",
-    "the exponential of every element of a vector x",
+    "the exponential of every element of an array x",
     exp,
     (
         instead(
-            "input-for-output", "x u", "the derivative by a rule that is meant for the output, at the input x", terms
+            "input-for-output",
+            "x u",
+            "the derivative by a rule that is meant for the output, at the input x",
+            lambda x: x,
         ),
     ),
-    (instead("output-saved", "0", "zero: the output that the rule reuses is held still", lambda x: terms(0 * x)),),
+    (instead("output-saved", "0", "zero: the output that the rule reuses is held still", lambda x: 0 * exp(x)[0]),),
 )
 
 LOG = elementwise(
     "log",
-    "the natural logarithm of every element of a vector x > 0",
+    "the natural logarithm of every element of an array x > 0",
     log,
-    (instead("reciprocal-missing", "x u", "the direction times x, not divided by it", terms),),
+    (instead("reciprocal-missing", "x u", "the direction times x, not divided by it", lambda x: x),),
     (
         instead(
             "second-derivative-sign", "u v / x^2", "the second derivative with the wrong sign", lambda x: -log(x)[2]
         ),
-        instead("squared-missing", "-u v / x", "a second derivative that divides by x once", lambda x: terms(-1 / x)),
+        instead("squared-missing", "-u v / x", "a second derivative that divides by x once", lambda x: -1 / x),
     ),
 )
 
 SQRT = elementwise(
     "sqrt",
-    "the square root of every element of a vector x > 0",
+    "the square root of every element of an array x > 0",
     sqrt,
     (instead("half-missing", "u / sqrt x", "twice the derivative", lambda x: 2 * sqrt(x)[1]),),
     (
@@ -144,29 +144,24 @@ SQRT = elementwise(
             "inner-derivative-missing",
             "-u v / (2 y^2)",
             "the derivative of 1 / (2 y) by y, where the derivative of y by x is missing",
-            lambda x: terms(-1 / (2 * x)),
+            lambda x: -1 / (2 * x),
         ),
     ),
 )
 
 
-def powers(e: Any, least: int | None = None) -> Array:
-    """``2^e``, exactly; 0 where an exponent is below `least`."""
-    numbers = [Fraction(2) ** int(k) if least is None or k >= least else Fraction(0) for k in np.ravel(e)]
-    return exact.asarray(np.array([*numbers, None], object)[:-1].reshape(np.shape(e)))
-
-
-def integer_power(x: Any, u: Array) -> Answer:
-    """``u 2^e`` with the power taken among integers, where ``2^-1`` is 0."""
-    return terms(u) * powers(x[1], 0)
+def powers(like: Any, e: Any) -> Any:
+    """``2^e``, exactly, in numbers of the kind of `like`."""
+    value, found = getattr(like, "value", like), np.ldexp(1.0, e)
+    return of(value).asarray(found) if of(value).exact else found
 
 
 LDEXP = Operator(
     name="ldexp",
     formula="x 2^e for vectors x of floats and e of integers of one length",
-    value=lambda x: terms(x[0]) * powers(x[1]),
-    first=lambda x, u: terms(u) * powers(x[1]),
-    second=lambda x, u, v: terms(0 * u * v),
+    value=lambda x: x[0] * powers(x[0], x[1]),
+    first=lambda x, u: u * powers(u, x[1]),
+    second=lambda x, u, v: 0 * u * v,
     shape=lambda x, e: x,
     fixed=("e",),
     orders=(1,),
@@ -180,9 +175,9 @@ LDEXP = Operator(
                     "https://github.com/pytorch/pytorch/issues/196680",
                     "https://github.com/pytorch/pytorch/issues/186556",
                 ),
-                integer_power,
+                lambda x, u: u * powers(u, np.maximum(x[1], 0)) * (x[1] >= 0).astype(int),
             ),
-            Variant("exponent-missing", "u", "the direction itself, not scaled", (), lambda x, u: terms(u)),
+            Variant("exponent-missing", "u", "the direction itself, not scaled", (), lambda x, u: u),
         )
     },
 )

@@ -11,50 +11,18 @@ logcumsumexp  the first, over each prefix of x
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 from refgrad.backend import of
 from refgrad.contracts.operators.operator import Operator
-from refgrad.contracts.tools.answer import Answer, Variant
-from refgrad.contracts.tools.terms import Terms, stack, terms
+from refgrad.contracts.tools.answer import Variant
+from refgrad.contracts.tools.assemble import vector
 from refgrad.typing import Array
 
 __all__ = ["LOGCUMSUMEXP", "LOGSUMEXP", "LOG_SOFTMAX", "SOFTMAX"]
 
-EPSILON = Fraction(1e-13)
-"""The double that stands in PyTorch's rule for logcumsumexp, which adds it to a sum of exponentials."""
-
-
-def weights(x: Array) -> Terms:
-    """``p``; the exponents of balls have no bounds, so nothing has to be subtracted first."""
-    e = of(x).exp(x)
-    return terms(e / e.sum())
-
-
-def expectation(x: Array, u: Any) -> Terms:
-    """``E[u]``."""
-    return (weights(x) * u).sum()
-
-
-def covariance(x: Array, u: Array, v: Array) -> Terms:
-    """``E[u v] - E[u] E[v]``."""
-    return expectation(x, terms(u) * v) - expectation(x, u) * expectation(x, v)
-
-
-def total(x: Array) -> Terms:
-    """``log sum exp x``."""
-    return terms(of(x).log(of(x).exp(x).sum()))
-
-
-def prefixes(f: Callable[..., Terms], x: Array, *others: Array) -> Terms:
-    """A function of every prefix."""
-    return stack([f(x[: k + 1], *(u[: k + 1] for u in others)) for k in range(len(x))])
-
-
-def uncentred(x: Array, u: Array, v: Array) -> Terms:
-    """``E[u v]``."""
-    return expectation(x, terms(u) * v)
+EPSILON, UNIT = (1e-13).as_integer_ratio()
+"""Over one another the double that PyTorch's rule for logcumsumexp adds to a sum of exponentials."""
 
 
 def shifted(x: Array) -> tuple[Array, int]:
@@ -64,31 +32,68 @@ def shifted(x: Array) -> tuple[Array, int]:
     return xp.exp(x - x[largest]), largest
 
 
-def with_epsilon(x: Array, u: Array) -> Answer:
+def weights(x: Array) -> Array:
+    """``p``; the largest element is subtracted first for the sake of floats."""
+    e, _ = shifted(x)
+    return e / e.sum()
+
+
+def expectation(x: Array, u: Any) -> Array:
+    """``E[u]``."""
+    return (weights(x) * u).sum()
+
+
+def covariance(x: Array, u: Array, v: Array) -> Array:
+    """``E[u v] - E[u] E[v]``."""
+    return expectation(x, u * v) - expectation(x, u) * expectation(x, v)
+
+
+def total(x: Array) -> Array:
+    """``log sum exp x``."""
+    e, largest = shifted(x)
+    return of(x).log(e.sum()) + x[largest]
+
+
+def prefixes(f: Callable[..., Array], x: Array, *others: Array) -> Array:
+    """A function of every prefix."""
+    return vector([f(x[: k + 1], *(u[: k + 1] for u in others)) for k in range(len(x))])
+
+
+def uncentred(x: Array, u: Array, v: Array) -> Array:
+    """``E[u v]``."""
+    return expectation(x, u * v)
+
+
+def with_epsilon_added(w: Array) -> Array:
+    """``sum w + 1e-13``."""
+    return (UNIT * w.sum() + EPSILON) / UNIT
+
+
+def with_epsilon(x: Array, u: Array) -> Array:
     """``sum w u / (sum w + 1e-13)`` over prefixes, with ``w = exp(x - max x)`` and the maximum of all of x."""
     w, _ = shifted(x)
-    return stack([(terms(w[: k + 1]) @ u[: k + 1]) / (w[: k + 1].sum() + EPSILON) for k in range(len(x))])
+    return vector([(w[: k + 1] @ u[: k + 1]) / with_epsilon_added(w[: k + 1]) for k in range(len(x))])
 
 
-def with_epsilon_twice(x: Array, u: Array, v: Array) -> Answer:
+def with_epsilon_twice(x: Array, u: Array, v: Array) -> Array:
     """The derivative of `with_epsilon` along v; the maximum moves with its element."""
     w, largest = shifted(x)
-    w_v = terms(w) * (terms(v) - v[largest])
+    w_v = w * (v - v[largest])
     found = []
     for k in range(len(x)):
-        part, denominator = slice(k + 1), w[: k + 1].sum() + EPSILON
-        ratio = terms(w[part]) @ u[part] / denominator
+        part, denominator = slice(k + 1), with_epsilon_added(w[: k + 1])
+        ratio = w[part] @ u[part] / denominator
         found.append(w_v[part] @ u[part] / denominator - ratio * w_v[part].sum() / denominator)
-    return stack(found)
+    return vector(found)
 
 
 PYTORCH = ("https://github.com/pytorch/pytorch/issues/196705", "https://github.com/pytorch/pytorch/pull/196741")
 HELD = "zero: the weights p are held still"
 
 
-def still(x: Array, u: Array, v: Array) -> Answer:
+def still(x: Array, u: Array, v: Array) -> Array:
     """0, a number."""
-    return terms(0 * (u @ v))
+    return 0 * (u @ v)
 
 
 LOGSUMEXP = Operator(
@@ -105,7 +110,7 @@ LOGSUMEXP = Operator(
                 "sum_i exp(x_i) u_i",
                 "the derivative of the sum of exponentials",
                 (),
-                lambda x, u: terms(of(x).exp(x)) @ u,
+                lambda x, u: of(x).exp(x) @ u,
             ),
         ),
         2: (
@@ -156,10 +161,8 @@ SOFTMAX = Operator(
     name="softmax",
     formula="exp x / sum_i exp x_i of a vector x",
     value=weights,
-    first=lambda x, u: weights(x) * (terms(u) - expectation(x, u)),
-    second=lambda x, u, v: (
-        weights(x) * ((terms(u) - expectation(x, u)) * (terms(v) - expectation(x, v)) - covariance(x, u, v))
-    ),
+    first=lambda x, u: weights(x) * (u - expectation(x, u)),
+    second=lambda x, u, v: weights(x) * ((u - expectation(x, u)) * (v - expectation(x, v)) - covariance(x, u, v)),
     shape=lambda x: x,
     wrong={
         1: (
@@ -180,7 +183,7 @@ SOFTMAX = Operator(
                 "p (u - E[u]) (v - E[v])",
                 "the derivative of p (u - E[u]) with the weights in E held still",
                 (),
-                lambda x, u, v: weights(x) * (terms(u) - expectation(x, u)) * (terms(v) - expectation(x, v)),
+                lambda x, u, v: weights(x) * (u - expectation(x, u)) * (v - expectation(x, v)),
             ),
             Variant(
                 "output-saved",
@@ -196,9 +199,9 @@ SOFTMAX = Operator(
 LOG_SOFTMAX = Operator(
     name="log_softmax",
     formula="x - log sum_i exp x_i of a vector x",
-    value=lambda x: terms(x) - total(x),
-    first=lambda x, u: terms(u) - expectation(x, u),
-    second=lambda x, u, v: terms(0 * x) - covariance(x, u, v),
+    value=lambda x: x - total(x),
+    first=lambda x, u: u - expectation(x, u),
+    second=lambda x, u, v: 0 * u - covariance(x, u, v),
     shape=lambda x: x,
     wrong={
         1: (
@@ -207,14 +210,14 @@ LOG_SOFTMAX = Operator(
                 "u",
                 "the direction itself: the normaliser is held still",
                 (),
-                lambda x, u: terms(u),
+                lambda x, u: u,
             ),
             Variant(
                 "softmax-derivative",
                 "p (u - E[u])",
                 "the derivative of softmax",
                 (),
-                lambda x, u: weights(x) * (terms(u) - expectation(x, u)),
+                lambda x, u: weights(x) * (u - expectation(x, u)),
             ),
         ),
         2: (
@@ -223,9 +226,9 @@ LOG_SOFTMAX = Operator(
                 "-E[u v]",
                 "the term -E[u v] without E[u] E[v]",
                 (),
-                lambda x, u, v: terms(0 * x) - uncentred(x, u, v),
+                lambda x, u, v: 0 * u - uncentred(x, u, v),
             ),
-            Variant("saved-weights", "0", HELD, (), lambda x, u, v: terms(0 * x)),
+            Variant("saved-weights", "0", HELD, (), lambda x, u, v: 0 * u),
         ),
     },
 )

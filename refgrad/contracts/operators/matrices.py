@@ -12,15 +12,17 @@ The determinant is linear in each row, which gives its derivatives for singular 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import permutations
+from functools import lru_cache
+from itertools import combinations
 from typing import Any
+
+import numpy as np
 
 from refgrad.backend import of
 from refgrad.contracts.operators.operator import Operator
-from refgrad.contracts.tools.answer import Answer, NotApplicable, Variant
+from refgrad.contracts.tools.answer import NotApplicable, Variant
 from refgrad.contracts.tools.solve import checked_inverse, may_vanish
-from refgrad.contracts.tools.terms import Terms, terms
+from refgrad.contracts.tools.terms import settled
 from refgrad.typing import Array
 
 __all__ = ["DET", "INV", "LOGDET", "MATMUL", "SOLVE", "inverse"]
@@ -29,72 +31,91 @@ SLOGDET = "https://github.com/pytorch/pytorch/issues/196697"
 NESTED = "https://github.com/pytorch/pytorch/issues/192540"
 
 
-def inverse(x: Array) -> Terms:
+def inverse(x: Array) -> Array:
     """The inverse, multiplied back."""
-    return terms(checked_inverse(x))
+    return checked_inverse(x)
 
 
-def trace(x: Terms) -> Terms:
+def trace(x: Array) -> Array:
     """The sum of the diagonal of a matrix."""
-    n = x.value.shape[-1]
-    return sum((x[i, i] for i in range(n)), terms(0 * x.value[0, 0]))
+    return sum((x[i, i] for i in range(len(x))), 0 * x[0, 0])
 
 
-def determinant(rows: Sequence[Array]) -> Terms:
-    """The determinant of some rows, as the sum over permutations; its magnitude is the permanent."""
-    n = len(rows)
-    found = terms(0 * rows[0][0])
-    for order in permutations(range(n)):
-        product = terms(0 * rows[0][0] + 1)
-        for i, j in enumerate(order):
-            product = product * rows[i][j]
-        odd = sum(order[i] > order[j] for j in range(n) for i in range(j)) % 2
-        found = found - product if odd else found + product
-    return found
+@lru_cache
+def minors(n: int) -> tuple[tuple[Any, Any, Any], ...]:
+    """For r of 1 to n what expands the minors of the first r rows along the last of them.
+
+    Row by row of three arrays, for each choice of r columns: one of them, the minor without it among those of r - 1
+    rows, and the sign.
+    """
+    found = []
+    before: dict[tuple[int, ...], int] = {(): 0}
+    for r in range(1, n + 1):
+        chosen = list(combinations(range(n), r))
+        left = [[before[c[:k] + c[k + 1 :]] for k in range(r)] for c in chosen]
+        found.append((np.array(chosen), np.array(left), (-1) ** (r - 1 + np.arange(r))))
+        before = {c: i for i, c in enumerate(chosen)}
+    return tuple(found)
 
 
-def det_first(x: Array, u: Array) -> Terms:
+def expand(x: Array, u: Array, v: Array) -> tuple[Array, Array, Array, Array]:
+    """The determinant d with the sums over rows of determinants in which one or two rows are replaced.
+
+    These are ``d, sum_i det(x, row i of u), sum_j det(x, row j of v), sum_{i < j} det(x, row i of u, row j of v)``; the
+    magnitude of a determinant is the permanent.
+    """
+    d = 0 * x[0, :1] + 1
+    d_u = d_v = d_uv = 0 * d
+    for r, (column, left, sign) in enumerate(minors(len(x))):
+        rows = [sign * part[r][column] for part in (x, u, v)]
+        d_uv = (rows[0] * d_uv[left] + rows[2] * d_u[left]).sum(1)
+        d_v = (rows[0] * d_v[left] + rows[2] * d[left]).sum(1)
+        d_u = (rows[0] * d_u[left] + rows[1] * d[left]).sum(1)
+        d = (rows[0] * d[left]).sum(1)
+    return d[0], d_u[0], d_v[0], d_uv[0]
+
+
+def determinant(x: Array) -> Array:
+    """The determinant."""
+    return expand(x, x, x)[0]
+
+
+def det_first(x: Array, u: Array) -> Array:
     """``sum_i det(x with row i of u)``."""
-    n = len(x)
-    return sum((determinant([u[i] if i == k else x[i] for i in range(n)]) for k in range(n)), terms(0 * x[0, 0]))
+    return expand(x, u, u)[1]
 
 
-def det_pairs(x: Array, u: Array, v: Array) -> Terms:
+def det_pairs(x: Array, u: Array, v: Array) -> Array:
     """``sum_{i < j} det(x with row i of u and row j of v)``."""
-    n = len(x)
-    found = terms(0 * x[0, 0])
-    for j in range(n):
-        for i in range(j):
-            found = found + determinant([u[i] if k == i else v[j] if k == j else x[k] for k in range(n)])
-    return found
+    return expand(x, u, v)[3]
 
 
-def det_second(x: Array, u: Array, v: Array) -> Terms:
+def det_second(x: Array, u: Array, v: Array) -> Array:
     """``sum_{i != j} det(x with row i of u and row j of v)``."""
     return det_pairs(x, u, v) + det_pairs(x, v, u)
 
 
-def regular(x: Array) -> tuple[Terms, Terms]:
+def regular(x: Array) -> tuple[Array, Array]:
     """The determinant and the inverse of a matrix that has one."""
-    d = determinant(list(x))
-    if may_vanish(d.value):
+    d = determinant(x)
+    if may_vanish(d):
         raise NotApplicable("the formula needs the inverse, and the matrix is singular")
     return d, inverse(x)
 
 
-def det_times_trace(x: Array, u: Array) -> Answer:
+def det_times_trace(x: Array, u: Array) -> Array:
     """``det tr(X u)``, and 0 where det is."""
-    d = determinant(list(x))
-    return 0 * d if may_vanish(d.value) else det_first(x, u)
+    d = determinant(x)
+    return 0 * d if may_vanish(d) else det_first(x, u)
 
 
-def det_saved(x: Array, u: Array, v: Array) -> Answer:
+def det_saved(x: Array, u: Array, v: Array) -> Array:
     """``det tr(X u) tr(X v)``: X does not move."""
     d, X = regular(x)
     return d * trace(X @ u) * trace(X @ v)
 
 
-def det_remainder(x: Array, u: Array, v: Array) -> Answer:
+def det_remainder(x: Array, u: Array, v: Array) -> Array:
     """``-det tr(X u X v)``: det does not move."""
     d, X = regular(x)
     return -d * trace(X @ u @ X @ v)
@@ -103,7 +124,7 @@ def det_remainder(x: Array, u: Array, v: Array) -> Answer:
 DET = Operator(
     name="det",
     formula="the determinant of a matrix x of shape (n, n), singular or not",
-    value=lambda x: determinant(list(x)),
+    value=determinant,
     first=det_first,
     second=det_second,
     shape=lambda x: (),
@@ -116,7 +137,7 @@ DET = Operator(
                 (),
                 det_times_trace,
             ),
-            Variant("trace", "tr u", "the derivative at the identity, whatever x is", (), lambda x, u: trace(terms(u))),
+            Variant("trace", "tr u", "the derivative at the identity, whatever x is", (), lambda x, u: trace(u)),
             Variant(
                 "transposed",
                 "det tr(X^T u)",
@@ -154,7 +175,7 @@ DET = Operator(
 LOGDET = Operator(
     name="logdet",
     formula="log det x of a positive definite matrix x of shape (n, n)",
-    value=lambda x: terms(of(x).log(determinant(list(x)).value)),
+    value=lambda x: of(x).log(settled(determinant(x))),
     first=lambda x, u: trace(inverse(x) @ u),
     second=lambda x, u, v: -trace(inverse(x) @ u @ inverse(x) @ v),
     shape=lambda x: (),
@@ -162,7 +183,7 @@ LOGDET = Operator(
     wrong={
         1: (
             Variant("determinant", "det tr(X u)", "the derivative of det", (), det_first),
-            Variant("trace", "tr u", "the derivative at the identity, whatever x is", (), lambda x, u: trace(terms(u))),
+            Variant("trace", "tr u", "the derivative at the identity, whatever x is", (), lambda x, u: trace(u)),
         ),
         2: (
             Variant(
@@ -170,7 +191,7 @@ LOGDET = Operator(
                 "0",
                 "zero: the factors that solve for X u are held still",
                 (SLOGDET, NESTED),
-                lambda x, u, v: 0 * trace(terms(u)),
+                lambda x, u, v: 0 * trace(u),
             ),
             Variant(
                 "second-derivative-sign",
@@ -191,7 +212,7 @@ LOGDET = Operator(
 )
 
 
-def inv_term(x: Array, u: Array, v: Array) -> Terms:
+def inv_term(x: Array, u: Array, v: Array) -> Array:
     """``X u X v X``."""
     X = inverse(x)
     return X @ u @ X @ v @ X
@@ -235,23 +256,23 @@ INV = Operator(
 )
 
 
-def solution(x: Any) -> Terms:
+def solution(x: Any) -> Array:
     """``X b``."""
     a, b = x
     return inverse(a) @ b
 
 
-def solve_first(x: Any, u: Any) -> Terms:
+def solve_first(x: Any, u: Any) -> Array:
     """``y_u = X (u_b - u_a y)``."""
     return inverse(x[0]) @ (u[1] - u[0] @ solution(x))
 
 
-def solve_term(x: Any, u: Any, v: Any) -> Terms:
+def solve_term(x: Any, u: Any, v: Any) -> Array:
     """``-X u_a y_v``."""
-    return -inverse(x[0]) @ (terms(u[0]) @ solve_first(x, v))
+    return -inverse(x[0]) @ (u[0] @ solve_first(x, v))
 
 
-def solve_transposed(x: Any, u: Any) -> Terms:
+def solve_transposed(x: Any, u: Any) -> Array:
     """The derivative of the solution of ``a^T y = b``."""
     return solve_first((x[0].mT, x[1]), (u[0].mT, u[1]))
 
@@ -293,17 +314,15 @@ SOLVE = Operator(
 MATMUL = Operator(
     name="matmul",
     formula="the product a b of matrices of shapes (m, n) and (n, k)",
-    value=lambda x: terms(x[0]) @ x[1],
-    first=lambda x, u: terms(u[0]) @ x[1] + terms(x[0]) @ u[1],
-    second=lambda x, u, v: terms(u[0]) @ v[1] + terms(v[0]) @ u[1],
+    value=lambda x: x[0] @ x[1],
+    first=lambda x, u: u[0] @ x[1] + x[0] @ u[1],
+    second=lambda x, u, v: u[0] @ v[1] + v[0] @ u[1],
     shape=lambda a, b: (a[0], b[1]),
     inputs=("a", "b"),
     bilinear=True,
     wrong={
         1: (
-            Variant(
-                "product-of-directions", "u_a u_b", "the product of the directions", (), lambda x, u: terms(u[0]) @ u[1]
-            ),
+            Variant("product-of-directions", "u_a u_b", "the product of the directions", (), lambda x, u: u[0] @ u[1]),
         ),
         2: (
             Variant(
@@ -311,12 +330,10 @@ MATMUL = Operator(
                 "0",
                 "zero: one of the inputs is held still",
                 (),
-                lambda x, u, v: 0 * (terms(u[0]) @ v[1]),
+                lambda x, u, v: 0 * (u[0] @ v[1]),
             ),
-            Variant("one-cross-term", "u_a v_b", "one of the two cross terms", (), lambda x, u, v: terms(u[0]) @ v[1]),
-            Variant(
-                "other-cross-term", "v_a u_b", "one of the two cross terms", (), lambda x, u, v: terms(v[0]) @ u[1]
-            ),
+            Variant("one-cross-term", "u_a v_b", "one of the two cross terms", (), lambda x, u, v: u[0] @ v[1]),
+            Variant("other-cross-term", "v_a u_b", "one of the two cross terms", (), lambda x, u, v: v[0] @ u[1]),
         ),
     },
 )

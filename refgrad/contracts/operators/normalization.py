@@ -12,18 +12,15 @@ Let ``c_u = u - mean u``, and c_v alike. Then
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 from refgrad.backend import of
 from refgrad.contracts.operators.operator import Operator
-from refgrad.contracts.tools.answer import Answer, Variant
-from refgrad.contracts.tools.terms import Terms, terms
+from refgrad.contracts.tools.answer import Variant
+from refgrad.contracts.tools.terms import settled
 from refgrad.typing import Array
 
-__all__ = ["BATCH_NORM", "EPS", "LAYER_NORM"]
-
-EPS = Fraction(1, 2**10)
+__all__ = ["BATCH_NORM", "LAYER_NORM"]
 
 
 class Normalization:
@@ -37,29 +34,34 @@ class Normalization:
     def __init__(self, axis: int) -> None:
         self.axis = axis
 
-    def deviations(self, x: Array) -> Terms:
-        """``x - mean x``."""
-        return terms(x) - terms(x).mean(self.axis)
+    def mean(self, x: Array) -> Array:
+        """The mean over the axis, which is kept with length 1."""
+        axis = self.axis % x.ndim
+        return of(x).sum(x, (axis,), True) / x.shape[axis]
 
-    def scale(self, x: Array) -> Terms:
+    def deviations(self, x: Array) -> Array:
+        """``x - mean x``, as one term: where x is far from 0 it loses what x itself loses when it is rounded."""
+        return settled(x - self.mean(x))
+
+    def scale(self, x: Array) -> Array:
         """``s``."""
         c = self.deviations(x)
-        return terms(1 / of(x).sqrt((c * c).mean(self.axis).value + EPS))
+        return 1 / of(x).sqrt((1024 * self.mean(c * c) + 1) / 1024)
 
-    def value(self, x: Array) -> Terms:
+    def value(self, x: Array) -> Array:
         """``c s``."""
         return self.deviations(x) * self.scale(x)
 
-    def twice_mean(self, a: Any, b: Any) -> Terms:
+    def twice_mean(self, a: Any, b: Any) -> Array:
         """``2 mean(a b)``."""
-        return 2 * (a * b).mean(self.axis)
+        return 2 * self.mean(a * b)
 
-    def first(self, x: Array, u: Array) -> Terms:
+    def first(self, x: Array, u: Array) -> Array:
         """``c_u s + c s_u``."""
         c, c_u, s = self.deviations(x), self.deviations(u), self.scale(x)
         return c_u * s - c * s * s * s * self.twice_mean(c, c_u) / 2
 
-    def second(self, x: Array, u: Array, v: Array) -> Terms:
+    def second(self, x: Array, u: Array, v: Array) -> Array:
         """``c_u s_v + c_v s_u + c s_uv``."""
         c, c_u, c_v, s = self.deviations(x), self.deviations(u), self.deviations(v), self.scale(x)
         cube, q_u, q_v = s * s * s, self.twice_mean(c, c_u), self.twice_mean(c, c_v)
@@ -67,22 +69,22 @@ class Normalization:
         s_uv = 3 * cube * s * s * q_u * q_v / 4 - cube * self.twice_mean(c_u, c_v) / 2
         return c_u * s_v + c_v * s_u + c * s_uv
 
-    def saved(self, x: Array, u: Array, v: Array) -> Answer:
+    def saved(self, x: Array, u: Array, v: Array) -> Array:
         """``v s_u - c s^3 mean(c_u v)``: where x stands it moves, and its mean and s do not."""
         c, c_u, s = self.deviations(x), self.deviations(u), self.scale(x)
-        return -(terms(v) * self.twice_mean(c, c_u) + c * self.twice_mean(c_u, terms(v))) * s * s * s / 2
+        return -(v * self.twice_mean(c, c_u) + c * self.twice_mean(c_u, v)) * s * s * s / 2
 
-    def saved_other_order(self, x: Array, u: Array, v: Array) -> Answer:
+    def saved_other_order(self, x: Array, u: Array, v: Array) -> Array:
         """`saved` with u and v exchanged."""
         return self.saved(x, v, u)
 
-    def scale_saved(self, x: Array, u: Array) -> Answer:
+    def scale_saved(self, x: Array, u: Array) -> Array:
         """``c_u s``."""
         return self.deviations(u) * self.scale(x)
 
-    def statistics_saved(self, x: Array, u: Array) -> Answer:
+    def statistics_saved(self, x: Array, u: Array) -> Array:
         """``u s``."""
-        return terms(u) * self.scale(x)
+        return u * self.scale(x)
 
 
 def operator(name: str, formula: str, axis: int, *references: str) -> Operator:

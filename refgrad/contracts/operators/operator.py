@@ -10,11 +10,12 @@ Taylor coefficient. `variants` puts them beside the operator's own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from refgrad.contracts.tools.answer import Answer, Variant
-from refgrad.contracts.tools.terms import Terms
+from refgrad.contracts.tools.answer import Variant
+from refgrad.contracts.tools.terms import Measured, measured
+from refgrad.typing import Array
 
 __all__ = ["Operator", "variants"]
 
@@ -30,8 +31,8 @@ class Operator:
     name, formula : str
         ``formula`` says what f is, with the shapes of its inputs.
     value, first, second : callable
-        ``value(x)``, ``first(x, u)`` and ``second(x, u, v)``, each an `Answer`; exact arrays, balls where a function
-        leaves the rationals.
+        ``value(x)``, ``first(x, u)`` and ``second(x, u, v)``: plain formulas on arrays of any kind; balls where a
+        function leaves the rationals.
     shape : callable
         ``shape(*shapes)``: the shape of the output, from those of the inputs.
     inputs : tuple of str
@@ -41,7 +42,7 @@ class Operator:
     directions : str
         What u and v are, if not any arrays of the shapes of the inputs.
     wrong : dict of int to tuple of Variant
-        For each order, formulas known to be taken for this derivative.
+        For each order, formulas known to be taken for this derivative; plain ones, which `variants` measures.
     bilinear : bool
         Whether f is linear in each of two inputs, so that its second derivative is 0 where one of them is held still.
     orders : tuple of int
@@ -50,9 +51,9 @@ class Operator:
 
     name: str
     formula: str
-    value: Callable[..., Answer]
-    first: Callable[..., Answer]
-    second: Callable[..., Answer]
+    value: Callable[..., Array]
+    first: Callable[..., Array]
+    second: Callable[..., Array]
     shape: Callable[..., Shape]
     inputs: tuple[str, ...] = ("x",)
     fixed: tuple[str, ...] = ()
@@ -62,26 +63,27 @@ class Operator:
     orders: tuple[int, ...] = (1, 2)
     references: tuple[str, ...] = ()
 
-    def derivative(self, order: int) -> Callable[..., Answer]:
-        """`first` or `second`."""
-        return self.first if order == 1 else self.second
+    def derivative(self, order: int) -> Measured:
+        """`first` or `second`, with its magnitude."""
+        return measured(self.first if order == 1 else self.second)
 
 
 def variants(operator: Operator, order: int) -> tuple[Variant, ...]:
     """What may be computed in place of the derivative of one order: the operator's own variants, then the general."""
-    return (*operator.wrong.get(order, ()), *(first_order if order == 1 else second_order)(operator))
+    found = (*operator.wrong.get(order, ()), *(first_order if order == 1 else second_order)(operator))
+    return tuple(replace(variant, answer=measured(variant.answer)) for variant in found)
 
 
 def first_order(operator: Operator) -> list[Variant]:
     """What may be computed in place of any first derivative."""
 
-    def value(x: Any, u: Any) -> Answer:
+    def value(x: Any, u: Any) -> Array:
         return operator.value(x)
 
     found = [Variant("value", "f(x)", "the value of the operator, the other thing that a jvp returns", (), value)]
     for i, name in enumerate(operator.inputs if len(operator.inputs) > 1 else ()):
 
-        def without(x: Any, u: Any, i: int = i) -> Answer:
+        def without(x: Any, u: Any, i: int = i) -> Array:
             return operator.first(x, hold_still(u, i))
 
         meaning = f"the derivative with {name} held still: its tangent is dropped"
@@ -92,18 +94,17 @@ def first_order(operator: Operator) -> list[Variant]:
 def second_order(operator: Operator) -> list[Variant]:
     """What may be computed in place of any second derivative."""
 
-    def first(x: Any, u: Any, v: Any) -> Answer:
+    def first(x: Any, u: Any, v: Any) -> Array:
         return operator.first(x, u)
 
-    def twice_u(x: Any, u: Any, v: Any) -> Answer:
+    def twice_u(x: Any, u: Any, v: Any) -> Array:
         return operator.second(x, u, u)
 
-    def twice_v(x: Any, u: Any, v: Any) -> Answer:
+    def twice_v(x: Any, u: Any, v: Any) -> Array:
         return operator.second(x, v, v)
 
-    def coefficient(x: Any, u: Any, v: Any) -> Answer:
-        answer = operator.second(x, u, v)
-        return Terms(answer.value, answer.magnitude) / 2
+    def coefficient(x: Any, u: Any, v: Any) -> Array:
+        return operator.second(x, u, v) / 2
 
     found = [
         Variant("first-derivative", "D f(x)[u]", "the first derivative along u", (), first),
@@ -119,7 +120,7 @@ def second_order(operator: Operator) -> list[Variant]:
     ]
     for i, name in enumerate(operator.inputs if len(operator.inputs) > 1 and not operator.bilinear else ()):
 
-        def without(x: Any, u: Any, v: Any, i: int = i) -> Answer:
+        def without(x: Any, u: Any, v: Any, i: int = i) -> Array:
             return operator.second(x, hold_still(u, i), hold_still(v, i))
 
         meaning = f"the derivative with {name} held still: its tangents are dropped"

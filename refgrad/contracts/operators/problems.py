@@ -176,21 +176,22 @@ def low_logits(kind: str) -> Draws:
 
 def any_matrix(kind: str) -> Draws:
     """Square matrices: any, of rank n - 1, of rank n - 2, the identity and zero."""
-    return ORDERS.flatmap(lambda n: lack_of_rank(kind, n))
+    lacks = [(n, lack) for n in (3, 2, 1) for lack in (0, 1, 0, 2) if lack <= n]
+    return st.sampled_from(lacks[::-1]).flatmap(lambda pair: lack_of_rank(kind, *pair))
 
 
 @st.composite
-def lack_of_rank(draw: Any, kind: str, n: int) -> list[list[float]]:
-    """A square matrix of order `n`, the lack of rank drawn first."""
+def lack_of_rank(draw: Any, kind: str, n: int, lack: int) -> list[list[float]]:
+    """A square matrix of order `n` whose rows or columns depend on one another, from any place on, if it is crisp."""
     if kind == "ill_conditioned" and n > 1:
         return draw(ill_conditioned(n))
     if kind == "degenerate":
         return np.diag(draw(st.sampled_from((np.ones(n), np.zeros(n), np.eye(n)[0])))).tolist()
-    lack = draw(st.sampled_from((0, 0, 1, 2))) if kind == "crisp" else 0
     rows = draw(matrix(entries(kind), n, n))
-    for i in range(max(0, n - lack), n):
-        rows[i] = scale(rows[0], draw(integers())) if i else [0.0] * n
-    return rows
+    first, by_rows = draw(st.integers(0, n - 1)), draw(st.booleans())
+    for k in range(n - lack if kind == "crisp" else n, n):
+        rows[(first + k) % n] = scale(rows[first], draw(integers())) if k else [0.0] * n
+    return rows if by_rows else np.transpose(rows).tolist()
 
 
 @st.composite

@@ -13,20 +13,20 @@ from __future__ import annotations
 
 from refgrad.backend import of
 from refgrad.contracts.operators.operator import Operator
-from refgrad.contracts.tools.answer import Answer, NotApplicable, Variant
+from refgrad.contracts.tools.answer import NotApplicable, Variant
+from refgrad.contracts.tools.assemble import vector
 from refgrad.contracts.tools.solve import may_vanish
-from refgrad.contracts.tools.terms import Terms, stack, terms
 from refgrad.typing import Array
 
 __all__ = ["CUMPROD", "NORM", "PROD"]
 
-Row = tuple[Terms, Terms, Terms, Terms]
+Row = tuple[Array, Array, Array, Array]
 
 
 def running(x: Array, u: Array, v: Array) -> list[Row]:
     """For each prefix of a vector the product, its derivatives along u and along v, and its second derivative."""
     rows = []
-    p, zero = terms(0 * x[0] + 1), terms(0 * x[0])
+    p, zero = 0 * x[0] + 1, 0 * x[0]
     p_u = p_v = p_uv = zero
     for k in range(len(x)):
         p_uv = p_uv * x[k] + p_u * v[k] + p_v * u[k]
@@ -40,14 +40,14 @@ def zeros(x: Array) -> list[int]:
     return [k for k in range(len(x)) if may_vanish(x[k])]
 
 
-def quotient(x: Array, u: Array, v: Array) -> Answer:
+def quotient(x: Array, u: Array, v: Array) -> Array:
     """``p sum_i u_i / x_i sum_j v_j / x_j``: the quotients are held still."""
     if zeros(x):
         raise NotApplicable("it divides by a factor that is zero")
-    return running(x, u, v)[-1][0] * (terms(u) / x).sum() * (terms(v) / x).sum()
+    return running(x, u, v)[-1][0] * (u / x).sum() * (v / x).sum()
 
 
-def first_zero_frozen(x: Array, u: Array, v: Array) -> Answer:
+def first_zero_frozen(x: Array, u: Array, v: Array) -> Array:
     """From the first zero on, its own direction times the derivative along v of the other factors.
 
     The rule puts u_z in the place of the first zero x_z and takes products. Differentiated once more along v, it has
@@ -60,7 +60,7 @@ def first_zero_frozen(x: Array, u: Array, v: Array) -> Answer:
         rows = running(with_element(x, first, u[first]), 0 * u, with_element(v, first, 0 * v[first]))
         for k in range(first, len(x)):
             parts[k] = rows[k][2]
-    return stack(parts)
+    return vector(parts)
 
 
 def with_element(x: Array, place: int, element: Array) -> Array:
@@ -68,9 +68,9 @@ def with_element(x: Array, place: int, element: Array) -> Array:
     return of(x).concat([x[:place], element[None], x[place + 1 :]], 0)
 
 
-def one_order(x: Array, u: Array, v: Array) -> list[Terms]:
+def one_order(x: Array, u: Array, v: Array) -> list[Array]:
     """For each prefix the sum over i < j of ``u_i v_j`` times the other factors."""
-    p, zero = terms(0 * x[0] + 1), terms(0 * x[0])
+    p, zero = 0 * x[0] + 1, 0 * x[0]
     p_u = p_uv = zero
     found = []
     for k in range(len(x)):
@@ -80,10 +80,10 @@ def one_order(x: Array, u: Array, v: Array) -> list[Terms]:
     return found
 
 
-def transposed_cumprod(x: Array, u: Array) -> Answer:
+def transposed_cumprod(x: Array, u: Array) -> Array:
     """The derivative transposed: ``sum_{k >= i} u_k prod_{j <= k, j != i} x_j``."""
     units = [with_element(0 * x, i, 0 * x[i] + 1) for i in range(len(x))]
-    return stack([sum((running(x, e, e)[k][1] * u[k] for k in range(len(x))), terms(0 * x[0])) for e in units])
+    return vector([sum((running(x, e, e)[k][1] * u[k] for k in range(len(x))), 0 * x[0]) for e in units])
 
 
 ONE_TERM = "one of the two cross terms: of u_i v_j and u_j v_i only the one with i < j"
@@ -96,7 +96,7 @@ PROD = Operator(
     second=lambda x, u, v: running(x, u, v)[-1][3],
     shape=lambda x: (),
     wrong={
-        1: (Variant("sum-of-directions", "sum_i u_i", "the sum of the directions", (), lambda x, u: terms(u).sum()),),
+        1: (Variant("sum-of-directions", "sum_i u_i", "the sum of the directions", (), lambda x, u: u.sum()),),
         2: (
             Variant(
                 "quotient-saved",
@@ -119,9 +119,9 @@ PROD = Operator(
 CUMPROD = Operator(
     name="cumprod",
     formula="the products of the first 1, 2, ..., n elements of a vector x of shape (n,)",
-    value=lambda x: stack([row[0] for row in running(x, x, x)]),
-    first=lambda x, u: stack([row[1] for row in running(x, u, u)]),
-    second=lambda x, u, v: stack([row[3] for row in running(x, u, v)]),
+    value=lambda x: vector([row[0] for row in running(x, x, x)]),
+    first=lambda x, u: vector([row[1] for row in running(x, u, u)]),
+    second=lambda x, u, v: vector([row[3] for row in running(x, u, v)]),
     shape=lambda x: x,
     wrong={
         1: (
@@ -146,7 +146,7 @@ CUMPROD = Operator(
                 "sum_{i<j} u_i v_j prod_{k != i, j} x_k",
                 ONE_TERM,
                 (),
-                lambda x, u, v: stack(one_order(x, u, v)),
+                lambda x, u, v: vector(one_order(x, u, v)),
             ),
         ),
     },
@@ -154,27 +154,28 @@ CUMPROD = Operator(
 
 
 def length(x: Array) -> Array:
-    """The Euclidean norm."""
-    return of(x).sqrt(x @ x)
+    """The Euclidean norm; the largest element is divided by first for the sake of floats."""
+    largest = of(x).amax(abs(x), (0,), False)
+    return largest * of(x).sqrt((x / largest) @ (x / largest))
 
 
-def second_of_norm(x: Array, u: Array, v: Array) -> Terms:
+def second_of_norm(x: Array, u: Array, v: Array) -> Array:
     """``u.v / n - (x.u)(x.v) / n^3``."""
     n = length(x)
-    return terms(u) @ v / n - (terms(x) @ u) * (terms(x) @ v) / (n * n * n)
+    return (u @ v - (x / n) @ u * ((x / n) @ v)) / n
 
 
 NORM = Operator(
     name="norm",
     formula="the Euclidean norm of a vector x that is not zero",
-    value=lambda x: terms(length(x)),
-    first=lambda x, u: terms(x) @ u / length(x),
+    value=length,
+    first=lambda x, u: (x / length(x)) @ u,
     second=second_of_norm,
     shape=lambda x: (),
     wrong={
         1: (
-            Variant("squared-norm", "2 x.u", "the derivative of the squared norm", (), lambda x, u: 2 * terms(x) @ u),
-            Variant("undivided", "x.u", "the derivative of half the squared norm", (), lambda x, u: terms(x) @ u),
+            Variant("squared-norm", "2 x.u", "the derivative of the squared norm", (), lambda x, u: 2 * x @ u),
+            Variant("undivided", "x.u", "the derivative of half the squared norm", (), lambda x, u: x @ u),
         ),
         2: (
             Variant(
@@ -182,14 +183,14 @@ NORM = Operator(
                 "u.v / n",
                 "the derivative of x.u / n with the norm n held still",
                 (),
-                lambda x, u, v: terms(u) @ v / length(x),
+                lambda x, u, v: u @ v / length(x),
             ),
             Variant(
                 "direction-saved",
                 "-(x.u)(x.v) / n^3",
                 "the derivative of x.u / n with x held still in the numerator",
                 (),
-                lambda x, u, v: second_of_norm(x, u, v) - terms(u) @ v / length(x),
+                lambda x, u, v: second_of_norm(x, u, v) - u @ v / length(x),
             ),
         ),
     },

@@ -1,0 +1,5 @@
+"""The derivative by hand that the function carries."""
+
+
+def subject(f, x):
+    return f.grad(x)
