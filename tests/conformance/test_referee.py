@@ -7,8 +7,9 @@ import pytest
 
 from refgrad.accuracy import UNIT_ROUNDOFF
 from refgrad.backend import of
+from refgrad.conformance.judging.numbers import ExactFramework, fractions
 from refgrad.conformance.judging.precision import rounding_driven
-from refgrad.conformance.judging.referee import ExactFramework, Referee, fractions
+from refgrad.conformance.judging.referee import Referee
 from refgrad.contracts.contract import Contract, Problem
 from refgrad.contracts.tools.answer import Answer
 

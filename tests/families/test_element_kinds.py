@@ -18,9 +18,8 @@ from refgrad.continual import empirical_fisher_diagonal, ewc_penalty, fisher_dia
 from refgrad.contracts.continual.problems import classification
 from refgrad.contracts.implicit import QuadraticBilevel
 from refgrad.contracts.implicit.problems import bilevel as problems_of_bilevel
-from refgrad.contracts.meta.problems import few_shot
+from refgrad.contracts.meta.problems import few_shot, loss
 from refgrad.contracts.multitask.problems import task_gradients
-from refgrad.contracts.tools.losses import Quartic
 from refgrad.errors import Undecided
 from refgrad.implicit import hypergradient
 from refgrad.meta import fomaml_gradient, maml_gradient, reptile_update
@@ -63,13 +62,14 @@ def problems(kind="rough"):
     for i, drawn in enumerate(draws(few_shot(kind), 4)):
         lr, steps = exact.asarray(drawn["lr"]), drawn["steps"]
         theta, tasks = exact.asarray(drawn["theta"]), [[to_batch(b) for b in task] for task in drawn["tasks"]]
+        f = loss(drawn, rnp)
         for method in (maml_gradient, fomaml_gradient):
-            call = lambda theta, tasks, lr, m=method, k=steps: m(Quartic(rnp), theta, tasks, lr, k)
+            call = lambda theta, tasks, lr, f=f, m=method, k=steps: m(f, theta, tasks, lr, k)
             yield f"{method.__name__}-{i}", call, (theta, tasks, lr)
         steps_of = [[support, query, support] for support, query in tasks]
         yield (
             f"reptile_update-{i}",
-            lambda theta, tasks, lr: reptile_update(Quartic(rnp), theta, tasks, lr, lr),
+            lambda theta, tasks, lr, f=f: reptile_update(f, theta, tasks, lr, lr),
             (theta, steps_of, lr),
         )
     for i, drawn in enumerate(draws(task_gradients(kind), 6)):

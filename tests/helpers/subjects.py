@@ -5,6 +5,7 @@ keywords for the subject) and REFUSES (words that the report has to say of what 
 """
 
 import importlib.util
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -47,7 +48,7 @@ def files(kind):
 def load(path):
     """The module in a file; skips where it needs a library that is not installed."""
     for name in NEEDED:
-        if f"import {name}" in path.read_text():
+        if re.search(rf"^\s*(import|from) {name}\b", path.read_text(), re.MULTILINE):
             pytest.importorskip(name, reason=f"the subject uses {name}, which the group interop brings")
     name = f"{path.parent.name}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from refgrad.conformance.judging.groups import in_common
-from refgrad.conformance.judging.referee import Referee, key
+from refgrad.conformance.judging.numbers import key
+from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Record
 from refgrad.contracts.tools.answer import Variant
 

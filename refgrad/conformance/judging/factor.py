@@ -13,7 +13,8 @@ import numpy as np
 from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging.diagnosis import ENOUGH, Diagnosis, failures
 from refgrad.conformance.judging.groups import properties
-from refgrad.conformance.judging.referee import Referee, fractions
+from refgrad.conformance.judging.numbers import fractions
+from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Record
 from refgrad.contracts.contract import Contract, Problem
 from refgrad.contracts.tools.answer import Variant

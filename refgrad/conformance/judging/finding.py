@@ -10,7 +10,7 @@ from typing import Any
 from refgrad import contracts
 from refgrad.conformance.judging.certificate import SCALES, Setting, rate
 from refgrad.conformance.judging.diagnosis import Diagnosis
-from refgrad.conformance.judging.referee import fractions, quotient
+from refgrad.conformance.judging.numbers import fractions, quotient
 from refgrad.conformance.judging.run import Record, Run
 
 __all__ = ["EXIT_CODES", "Finding", "certificate_of", "exit_code", "named", "relative_error"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from refgrad.contracts.contract import Contract, Problem
 
-__all__ = ["in_common", "properties", "shared_words", "where"]
+__all__ = ["begins", "in_common", "properties", "shared_words", "where"]
 
 
 def properties(contract: Contract, problem: Problem) -> dict[str, tuple[Any, ...]]:
@@ -58,13 +58,29 @@ def where(contract: Contract, members: Sequence[Problem], others: Sequence[Probl
     return f", all of them with {min(found)[2]}" if found else ""
 
 
+def begins(contract: Contract, members: Sequence[Problem], others: Sequence[Problem]) -> bool:
+    """Whether some size tells `members` as the larger ones, though several of the `others` are larger than two.
+
+    No iteration is exact for four and leaves a rest for five; for two, many are.
+    """
+    inside, outside = ([properties(contract, p) for p in group] for group in (members, others))
+    for name, values in inside[0].items() if inside else ():
+        if isinstance(values[0], str) or any(not p.get(name) for p in (*inside, *outside)):
+            continue
+        here, there = ([max(p[name]) for p in group] for group in (inside, outside))
+        if there and min(here) > max(there) and sum(n > 2 for n in there) >= 3:
+            return True
+    return False
+
+
 def shared_words(contract: Contract, members: Sequence[Problem], others: Sequence[Problem]) -> str | None:
-    """As `in_common`, of properties that are words: groups that a contract names, such as unequal sizes."""
+    """As `in_common`, of groups that a contract names, such as unequal sizes, and of sizes that are 1 or 0."""
     inside, outside = ([properties(contract, p) for p in group] for group in (members, others))
     if not inside or not outside:
         return None
-    names = [name for name, values in inside[0].items() if isinstance(values[0], str)]
-    found = [_common(name, inside, outside) for name in names]
+    names = [name for name, values in inside[0].items() if values and (isinstance(values[0], str) or max(values) <= 1)]
+    names = [name for name in names if name != "memory"]  # how an input lies in memory is no group of problems
+    found = [_common(name, inside, outside) for name in names if all(p.get(name) for p in (*inside, *outside))]
     return next((pair[1] for pair in found if pair is not None), None)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from refgrad.conformance.judging.certificate import falls, relative, shrinks
 from refgrad.conformance.judging.finding import Finding, certificate_of
 from refgrad.conformance.judging.run import Run
@@ -27,7 +29,7 @@ def judged_by_certificate(run: Run) -> Finding | None:
                 certificate=certificate,
                 advice="State a smaller promise.",
             )
-        if kept and complete:
+        if kept and not run.stopped:  # what it does in place of a value is said by who asks
             return Finding("converging", f"{words} holds: worst {certificate['worst']:.2g}", certificate=certificate)
         if not kept:
             return Finding("wrong", f"{words} does not hold: worst {certificate['worst']:.2g}", certificate=certificate)
@@ -55,8 +57,11 @@ def _tells(run: Run, bound: float) -> bool:
     referee, variants = run.referee, run.referee.contract.variants
 
     def breaks(variant: Variant) -> bool:
-        shares = (relative(referee, p, referee.apart(p, variant)) for p in problems)
-        return any(share > bound for share in shares)
+        for problem in problems:
+            truth, apart = referee.truth(problem, variant), referee.apart(problem, variant)
+            if truth is not None and relative(referee, problem, apart, np.array(truth.middle, object)) > bound:
+                return True
+        return False
 
     problems = [r.problem for r in run.records]
     return 2 * sum(map(breaks, variants)) >= len(variants)

@@ -11,7 +11,8 @@ from typing import Any
 from refgrad.conformance.judging import sweep
 from refgrad.conformance.judging.diagnosis import diagnose
 from refgrad.conformance.judging.finding import Finding, named
-from refgrad.conformance.judging.referee import Referee, quotient
+from refgrad.conformance.judging.numbers import key, quotient
+from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Record, Run
 from refgrad.conformance.subject.process import StopRun
 from refgrad.contracts.tools.answer import Variant
@@ -34,6 +35,8 @@ def two_precisions(run: Run, failing: Sequence[Record]) -> list[tuple[Any, Any]]
     try:
         for record in chosen:
             problem, errors = sweep.rounded(record.problem, "float32"), []
+            if "inf" in key(problem).lower():  # beyond the range of float32
+                continue
             for dtype in ("float32", "float64"):
                 outcome = run.subject.call(problem.inputs, dtype=dtype)
                 if outcome.kind != "value" or outcome.value is None:
@@ -58,8 +61,11 @@ def rounding_driven(errors: list[tuple[Fraction, Fraction]]) -> bool:
     return bool(quotients) and median(quotients) >= _ROUNDING and min(quotients) >= 2**10
 
 
-def in_single_precision(run: Run, failing: list[Record], pairs: Sequence[Variant]) -> Finding | None:
-    """The formula that fits at the tolerance of float32, if what is off is what single precision leaves off."""
+def in_single_precision(run: Run, failing: list[Record], pairs: Sequence[Variant] | None) -> Finding | None:
+    """The formula that fits at the tolerance of float32, if what is off is what single precision leaves off.
+
+    Without `pairs` the contract's own is tried alone.
+    """
     contract = run.referee.contract
     if run.referee.dtype != "float64" or contract.error is not None:
         return None
@@ -76,7 +82,7 @@ def in_single_precision(run: Run, failing: list[Record], pairs: Sequence[Variant
             "single-precision",
             advice=advice,
         )
-    for among in (contract.variants, pairs):
+    for among in (contract.variants, pairs) if pairs is not None else ():
         fit = [d for d in diagnose(loose, again, among) if d.contradicted == 0]
         if fit:
             found = named(run, fit)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ import numpy as np
 from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging import sweep
 from refgrad.conformance.judging.certificate import Setting, relative
-from refgrad.conformance.judging.referee import Judgement, Referee, fractions, key
+from refgrad.conformance.judging.numbers import fractions, key
+from refgrad.conformance.judging.referee import Judgement, Referee
 from refgrad.conformance.subject.outcome import FATAL, Outcome
 from refgrad.conformance.subject.process import StopRun, Subject
 from refgrad.contracts.contract import Problem
@@ -26,6 +28,7 @@ NOT_RUN = ("raised", *FATAL)
 VARIED = 24
 ENOUGH = 3
 SEPARATING = 3
+SOON = 10
 DEVIATIONS = 5
 REPEATED = 6
 """Problems that are called again, twice each and in another order, when all others have been."""
@@ -44,13 +47,15 @@ class Record:
 class Candidates:
     """The variants that no output has spoken against yet, and the count of effective problems.
 
-    A problem is effective if the truth differs from every remaining variant by more than 50 times the attainable
-    error: only such a problem can tell the contract from what else the subject may compute.
+    A problem is effective if the truth differs from the remaining variants, or from most of them, by more than 50 times
+    the attainable error: only such a problem can tell the contract from what else the subject may compute. Variants
+    that the first problems leave are asked about on wide problems alone.
     """
 
     referee: Referee
     remaining: list[Variant] = field(default_factory=list)
     effective: int = 0
+    seen: int = 0
 
     def __post_init__(self) -> None:
         self.remaining = list(self.referee.contract.variants)
@@ -60,8 +65,12 @@ class Candidates:
         problem, referee = record.problem, self.referee
         matching = {v.name: referee.matches(problem, record.value, v) for v in self.remaining}
         known = [v for v in self.remaining if matching[v.name] is not None]
-        if record.judgement.verdict != "unknown" and all(referee.differs(problem, v) for v in known):
-            self.effective += 1
+        if record.judgement.verdict != "unknown":
+            # what only a wide problem tells from the contract does not make all the others worthless
+            asked = known if problem.kind == "wide" or self.seen < SOON else []
+            differing = sum(referee.differs(problem, v) for v in asked)
+            self.effective += 2 * differing >= len(asked)
+            self.seen += 1
         self.remaining = [v for v in self.remaining if matching[v.name] is not False]
 
 
@@ -263,20 +272,24 @@ class Run:
 
     def _settings(self, problems: Sequence[Problem]) -> None:
         ((knob, values),) = self.vary.items()
+        short: list[Problem] = []  # of the truth at the first setting: the median is of these at every setting
         for value in values:  # in the order given, the most accurate last
             self.subject.params[knob] = value
             self.records, self.troubles = [], []
             self.candidates = Candidates(self.referee)
             self._over(problems, len(problems) * len(values))
             if self.records:
-                self.settings.append(Setting.of(value, self.gaps()))
+                gaps = {key(r.problem): gap for r, gap in zip(self.records, self.gaps(), strict=True)}
+                short = short or [r.problem for r in self.records if gaps[key(r.problem)] > 0]
+                left = [gaps[key(p)] for p in short if key(p) in gaps] or [0.0]
+                self.settings.append(Setting(value, median(left), max(gaps.values())))
             if self.stopped or self.late or self.troubles:  # which another setting does not undo
                 return
 
     def gaps(self) -> list[float]:
         """The normalised certificate of every record; 0 where the error is within what may be attained."""
         return [
-            0.0 if r.judgement.verdict == "passed" else relative(self.referee, r.problem, r.judgement.high)
+            0.0 if r.judgement.verdict == "passed" else relative(self.referee, r.problem, r.judgement.high, r.value)
             for r in self.records
         ]
 

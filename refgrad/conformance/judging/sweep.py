@@ -54,7 +54,8 @@ def rounded(problem: Problem, dtype: str) -> Problem:
 
 def _rounded(values: Any) -> Any:
     if isinstance(values, float):
-        return float(np.float32(values))
+        with np.errstate(over="ignore"):
+            return float(np.float32(values))
     if isinstance(values, Mapping):
         return {name: _rounded(value) for name, value in values.items()}
     return [_rounded(v) for v in values] if isinstance(values, (list, tuple)) else values

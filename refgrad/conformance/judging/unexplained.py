@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from refgrad.accuracy import LIMIT
-from refgrad.conformance.judging.certificate import PLAUSIBLE, SCALES, Setting
+from refgrad.conformance.judging.certificate import PLAUSIBLE, SCALES, Setting, keeps
 from refgrad.conformance.judging.diagnosis import Diagnosis, partial
 from refgrad.conformance.judging.finding import Finding, certificate_of, relative_error
-from refgrad.conformance.judging.groups import where
+from refgrad.conformance.judging.groups import begins, where
 from refgrad.conformance.judging.referee import MARGIN
 from refgrad.conformance.judging.run import Record, Run
+from refgrad.contracts.contract import Problem
 
 __all__ = ["unexplained"]
 
@@ -17,10 +20,11 @@ def unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Fi
     """The finding where no formula explains all failures; `fitting` are those that passing problems speak against."""
     contract = run.referee.contract
     certificate = certificate_of(run)
+    passing = [r for r in run.records if r.judgement.verdict == "passed"]
     share = f"{len(failing)} of {len(run.records)} problems"
     if contract.certificate in SCALES and not (run.vary or run.promise):
         left = Setting.of(0, run.gaps())
-        if left.worst <= PLAUSIBLE:
+        if left.worst <= PLAUSIBLE and not begins(contract, _problems(failing), _problems(passing)):
             scale = SCALES[contract.certificate][0]
             return Finding(
                 "inconclusive",
@@ -29,7 +33,7 @@ def unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Fi
                 candidates=fitting,
                 advice=(
                     "If it is iterative, name its knob, --vary max_iters=100,1000,10000, to have the rate measured, "
-                    f"or state what it promises, --promise {contract.certificate}=1e-3."
+                    f"or state what it promises: --promise {contract.certificate}={keeps(left.worst)} would hold here."
                 ),
             )
     if not any(r.judgement.clear for r in failing):
@@ -39,9 +43,7 @@ def unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Fi
             candidates=fitting,
             certificate=certificate,
         )
-    those = where(
-        contract, [r.problem for r in failing], [r.problem for r in run.records if r.judgement.verdict == "passed"]
-    )
+    those = where(contract, _problems(failing), _problems(passing))
     largest = f"the largest relative error is {relative_error(run, failing):.2g}"
     some = None if run.out_of_time() else partial(run.referee, run.records, contract.variants)
     if some is not None:
@@ -63,3 +65,7 @@ def unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Fi
         f"computes something else than {contract.name} on {share}{those}; no known formula fits them all; {largest}"
     )
     return Finding("wrong", sentence, certificate=certificate)
+
+
+def _problems(records: Sequence[Record]) -> list[Problem]:
+    return [r.problem for r in records]

@@ -36,7 +36,7 @@ def find(run: Run, strict: bool = False) -> Finding:
     if not run.records and all(t.outcome.kind in NOT_RUN for t in run.troubles):
         return _not_run(run, ran)
     unused = run.subject.unused()
-    if unused and not any(r.judgement.verdict == "passed" for r in run.records):
+    if unused and (failing or not run.records):
         names = " and ".join(f"`{name}`" for name in unused)
         return Finding(
             "not-run",
@@ -166,6 +166,9 @@ def _failing(run: Run, failing: list[Record]) -> Finding:
     fit = [d for d in fitting if d.contradicted == 0]
     if fit:
         return named(run, fit)
+    single = in_single_precision(run, failing, None)
+    if single is not None and not rounding_driven(two_precisions(run, failing)):
+        return single
     pairs = contract.products() if contract.products is not None and not run.out_of_time() else ()
     fit = [d for d in diagnose(run.referee, run.records, pairs) if d.contradicted == 0]
     if fit:

@@ -55,7 +55,7 @@ def alike(referee, problems, one, other):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("contract", members())
+@pytest.mark.parametrize("contract", list(members()))
 def test_every_variant_and_every_product_is_named_as_itself(contract, seed):
     from refgrad.conformance.judging import sweep
 
