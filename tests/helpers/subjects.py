@@ -31,8 +31,21 @@ class Rounded(LocalSubject):
         rounded = np.dtype(message["dtype"]).type
         # rational arithmetic on many numbers would not end
         kind = "wide" if len(repr(message["inputs"])) > 1500 else ""
-        numbers = [float(rounded(float(v))).hex() for v in self.formula(Problem(kind, message["inputs"]))]
+        with np.errstate(over="ignore"):  # of what float32 cannot hold
+            numbers = [float(rounded(float(v))).hex() for v in self.formula(Problem(kind, message["inputs"]))]
         return {"kind": "value", "dtype": message["dtype"], "shape": message["shape"], "hex": numbers}
+
+
+def answer(referee, problem, variant):
+    """The numbers of a formula; in floats where no exact ones are to be had, the contract's if there are none."""
+    truth = referee.truth(problem, variant)
+    if truth is not None:
+        return truth.middle
+    found = referee.rough(problem, variant) if variant is not None else None
+    if found is not None:
+        return found
+    truth = referee.truth(problem)
+    return truth.middle if truth is not None else np.zeros(int(np.prod(referee.contract.shape(problem.inputs))))
 
 
 FOLDER = Path(__file__).parent.parent / "conformance" / "subjects"

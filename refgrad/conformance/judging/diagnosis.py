@@ -117,7 +117,8 @@ def partial(referee: Referee, records: Sequence[Record], among: Sequence[Variant
     failing, best = failures(records), None
     passing = [r for r in records if r.judgement.verdict == "passed"]
     for variant in among:
-        fits = [r for r in failing if referee.matches(r.problem, r.value, variant)]
+        likely = [r for r in failing if referee.plausible(r.problem, r.value, variant)]
+        fits = [r for r in likely if referee.matches(r.problem, r.value, variant)]
         if len(fits) < ENOUGH:
             continue
         rest = [r for r in failing if not any(r is f for f in fits)]

@@ -69,6 +69,8 @@ def descent(loss: Loss, start: Array, batches: Sequence[Any], rates: Sequence[Sc
 
 def last_step(loss: Loss, start: Array, batches: Sequence[Any], rates: Sequence[Scalar]) -> Array:
     """The last step alone, made from the start instead of from where the others lead."""
+    if not batches:
+        raise NotApplicable("there is no last step")
     before = descent(loss, start, batches[:-1], rates[:-1])
     return start - rates[-1] * loss.grad(settled(before), batches[-1])
 
@@ -142,8 +144,6 @@ def compute(recipe: Recipe) -> Callable[..., Array]:
     def formula(loss: Loss, theta: Array, tasks: Sequence[Any], lr: Scalar, epsilon: Scalar) -> Array:
         def adapt(start: Array, batches: Sequence[Any]) -> Array:
             chosen = recipe.batches(batches)
-            if not chosen:
-                raise NotApplicable("no step is left")
             return recipe.descent(loss, start, chosen, [recipe.rate(lr, batch) for batch in chosen])
 
         move = recipe.order(adapt, theta, tasks, recipe.factor(epsilon, lr), recipe.tasks)

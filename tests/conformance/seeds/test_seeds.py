@@ -6,7 +6,7 @@ against them in one process.
 
 import numpy as np
 import pytest
-from helpers.subjects import Rounded, files, verdict
+from helpers.subjects import Rounded, answer, files, verdict
 
 from refgrad import contracts
 from refgrad.conformance.judging.finding import exit_code
@@ -33,16 +33,6 @@ def members():
                 yield pytest.param(member, id=f"{operator.name}-{order}")
 
 
-def answers(referee, problems, variant):
-    """The rounded answer of a formula on each problem, by the problem's inputs."""
-    found = {}
-    for problem in problems:
-        truth = referee.truth(problem, variant) or referee.truth(problem)
-        if truth is not None:
-            found[repr(problem.inputs)] = [float(m) for m in truth.middle]
-    return found
-
-
 def alike(referee, problems, one, other):
     """Whether two formulas answer alike on every problem."""
     for problem in problems:
@@ -63,15 +53,8 @@ def test_every_variant_and_every_product_is_named_as_itself(contract, seed):
     problems = list(sweep.problems(contract, 100, seed))
     wrong = {}
     for variant in (*contract.variants, *(contract.products() if contract.products else ())):
-        answer = answers(referee, problems, variant)
         subject = Rounded(contract, "formula", "numpy", "float64")
-
-        def formula(problem, variant=variant, answer=answer):
-            known = answer.get(repr(problem.inputs))
-            truth = None if known else referee.truth(problem, variant) or referee.truth(problem)
-            return known or [float(m) for m in truth.middle]
-
-        subject.formula = formula
+        subject.formula = lambda problem, variant=variant: answer(referee, problem, variant)
         run = Run(subject, referee, 100, seed)
         run.sweep()
         found = find(run)

@@ -172,7 +172,7 @@ CANCELLING = {
     ),
     # the rows (1, 0) and (-1, 0) with equal weights
     "min-norm weights": (lambda: multitask.min_norm(a([[1, 0], [-1, 0]])), ["1/2", "1/2"], [1, 1]),
-    "min-norm direction": (lambda: multitask.direction(a([[3, 0], [-1, 0]])), [0, 0], [3, 0]),
+    "min-norm direction": (lambda: multitask.direction(a([[3, 0], [-1, 0]])), [0, 0], [4, 0]),  # columns summed
     "squared norm": (lambda: multitask.squared_norm(a([[3, 0], [-1, 0]])), [0], [9]),
     # two examples at x = 1 with residuals -1 and 1; and x = (1, 1) along v = (1, -1), where 3 r^2 is 3
     "gradient of a quartic loss": (
