@@ -111,7 +111,7 @@ def test_every_pair_of_variants_differs_on_some_problem(sweep):
 
 
 WIDE = {
-    "best-pair-only", "cg-three-iterations",
+    "best-pair-only", "best-three-only", "cg-three-iterations",
     "weighted-by-support-size", "weighted-by-query-size", "support-size-of-first-task", "query-size-of-first-task",
     "weighted-by-batches", "last-two-steps-only", "last-three-steps-only",
 }  # fmt: skip

@@ -86,8 +86,8 @@ def chosen(name, params):
     return contract.choose(params)
 
 
-def verdict(path, seed, examples=100):
-    """The finding on the subject in a file."""
+def swept(path, seed, examples=50):
+    """The module in a file, and the run of its subject; 50 problems have all the wide ones among them."""
     module = load(path)
     dtype, params = getattr(module, "DTYPE", "float64"), getattr(module, "PARAMS", {})
     _, own = chosen(path.parent.name, params)
@@ -98,4 +98,10 @@ def verdict(path, seed, examples=100):
     subject.start()
     run = Run(subject, judge, examples, seed)
     run.sweep()
+    return module, run
+
+
+def verdict(path, seed, examples=50):
+    """The module in a file, and the finding on its subject."""
+    module, run = swept(path, seed, examples)
     return module, find(run)

@@ -323,7 +323,10 @@ def _evaluate(function: Callable[..., Answer | Array], arguments: tuple[Any, ...
     if math.inf in found.high or -math.inf in found.low:  # beyond every float, and what is right there is not known
         return None
     size = len(found.low) // 2
-    return Truth(found.low[:size], found.high[:size], max(found.high[size:], default=Fraction(0)), found.exact)
+    low, high = found.low[:size], found.high[:size]
+    # no sum of terms is smaller than what they add up to; floats, which the terms are taken in, may have lost it
+    magnitude = max((*found.high[size:], *map(abs, low), *map(abs, high)), default=Fraction(0))
+    return Truth(low, high, magnitude, found.exact)
 
 
 def _nearest(v: float, exactly: Fraction, low: Fraction, high: Fraction, dtype: str) -> bool:
@@ -331,8 +334,9 @@ def _nearest(v: float, exactly: Fraction, low: Fraction, high: Fraction, dtype: 
     if low == high == exactly:
         return True
     kind = np.dtype(dtype).type
-    if float(kind(v)) != v:
-        return False
+    with np.errstate(over="ignore"):
+        if float(kind(v)) != v:
+            return False
     below, above = (Fraction(float(np.nextafter(kind(v), kind(side)))) for side in (-np.inf, np.inf))
     return bool((below + exactly) / 2 <= low and high <= (exactly + above) / 2)
 

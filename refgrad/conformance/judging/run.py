@@ -67,7 +67,8 @@ class Candidates:
         known = [v for v in self.remaining if matching[v.name] is not None]
         if record.judgement.verdict != "unknown":
             # what only a wide problem tells from the contract does not make all the others worthless
-            asked = known if problem.kind == "wide" or self.seen < SOON else []
+            told = len(self.remaining) < len(referee.contract.variants)
+            asked = known if problem.kind == "wide" or self.seen < SOON or not told else []
             differing = sum(referee.differs(problem, v) for v in asked)
             self.effective += 2 * differing >= len(asked)
             self.seen += 1

@@ -71,5 +71,5 @@ def test_every_variant_and_every_product_is_named_as_itself(contract, seed):
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("path", files("right"))
 def test_a_right_function_conforms(path, seed):
-    _, found = verdict(path, seed)
+    _, found = verdict(path, seed, 100)
     assert exit_code(found.grade) == 0, found
