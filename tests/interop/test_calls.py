@@ -11,6 +11,7 @@ pytestmark = pytest.mark.interop
 torch = pytest.importorskip("torch")
 SUBJECTS = Path(__file__).parent / "subjects"
 INPUTS = {
+    "loss": ["quartic"],
     "theta": [1.0, -1.0, 2.0],
     "tasks": [
         [([[1.0, 0.0, 2.0]], [1.0]), ([[0.0, 1.0, 1.0]], [2.0])],

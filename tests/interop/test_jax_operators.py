@@ -11,7 +11,7 @@ from helpers.modes import SECOND, Modes
 
 from refgrad import verify
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.seeds]  # minutes each, and verdicts on others, as found
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
 
