@@ -60,7 +60,7 @@ def interop(session: nox.Session) -> None:
     """PyTorch, JAX and public packages as subjects."""
     session.install(*group("interop"))
     install_wheel(session, "[verify,exact]")
-    session.run("pytest", "-m", "interop and not seeds", *session.posargs)
+    session.run("pytest", "-m", "interop", *(session.posargs or ["-n", "auto"]))
 
 
 @nox.session
@@ -110,9 +110,7 @@ def seeds(session: nox.Session) -> None:
     """The judge on twenty seeds: every variant and product named as itself, every right function accepted."""
     session.install(*group("interop"))
     install_wheel(session, "[verify,exact]")
-    session.run(
-        "pytest", "-m", "seeds", *(session.posargs or ["-n", "auto", "tests/conformance/seeds"]), env=ONE_THREAD
-    )
+    session.run("pytest", "-m", "seeds", *(session.posargs or ["-n", "auto", "tests/conformance"]), env=ONE_THREAD)
 
 
 @nox.session

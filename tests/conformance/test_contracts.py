@@ -129,7 +129,7 @@ def test_the_truth_differs_from_every_variant_on_a_good_part_of_the_problems(swe
             errors = [float(contract.error(call, exact.asarray(answer))) for call, _, answer in seen]
             far = sum(error > 1e-6 * unit for error, unit in zip(errors, units, strict=True))
         # formulas for three tasks or more agree with the truth on the problems with two
-        least = 0.05 if contract.name in ("min_norm", "mgda_direction") else 0.3
+        least = 0.12 if contract.name in ("min_norm", "mgda_direction") else 0.3
         if variant.name not in WIDE:
             assert far >= max(5, least * len(seen)), (variant.name, far, len(seen))
 

@@ -83,10 +83,10 @@ SETTINGS = {"max_iters": [10, 100, 1000]}
 
 
 def test_frank_wolfe_converges_at_a_measured_rate():
-    report = verify(frank_wolfe, "min_norm", vary=SETTINGS)
+    report = verify(frank_wolfe, "min_norm", vary=SETTINGS, seed=1)
     assert (report.grade, report.exit_code) == ("converging", 0)
-    assert report.certificate["rate"]["worst"] < -0.4
-    assert report.certificate["rate"]["median"] < -0.4
+    assert report.certificate["rate"]["worst"] < -0.5
+    assert report.certificate["rate"]["median"] < -0.5
     assert [row["value"] for row in report.certificate["settings"]] == SETTINGS["max_iters"]
     assert report.certificate["scale"] == "max |g_i|^2"
 

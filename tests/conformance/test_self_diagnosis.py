@@ -1,29 +1,14 @@
 """The kit on itself: every variant, made a subject, is diagnosed as itself; the quantity, made a subject, is exact."""
 
 import pytest
-from helpers.subjects import Rounded, answer
+from helpers.subjects import Rounded, answer, members
 
-from refgrad import contracts
 from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Run
 from refgrad.conformance.judging.verdict import find
-from refgrad.contracts.contract import Family
-from refgrad.contracts.operators import OPERATORS
 
 EXAMPLES = {"min_norm": 50, "mgda_direction": 50, "gradient": 60, "hvp": 60}
 OPERATOR_EXAMPLES = 24
-
-
-def members():
-    """Every contract, and every member of a family, with its name for the test."""
-    for name, contract in contracts.contracts().items():
-        if not isinstance(contract, Family):
-            yield pytest.param(contract, id=name)
-            continue
-        for operator in OPERATORS.values():
-            for order in operator.orders:
-                member, _ = contract.choose({"op": operator.name, "order": order})
-                yield pytest.param(member, id=f"{operator.name}-{order}")
 
 
 @pytest.fixture(scope="module", params=members())

@@ -22,8 +22,6 @@ from refgrad.strategies.numbers import KINDS, halves, integers, rough
 from refgrad.theory.continual.problems import consecutive_regressions
 
 STRATEGIES = {"few_shot": few_shot, "task_gradients": task_gradients, "classification": classification}
-FULL = {("few_shot", "rough")}
-"""What has all 53 bits of float64."""
 every = pytest.mark.parametrize(("name", "kind"), [(n, k) for n in STRATEGIES for k in KINDS])
 
 
@@ -38,12 +36,13 @@ def numbers(value):
 @every
 def test_every_float_is_exact_in_float32_unless_it_is_rough_and_survives_json(name, kind):
     full = kind == "rough" or (name == "task_gradients" and kind == "ill_conditioned")
+    seen = []
     for inputs in draws(STRATEGIES[name](kind), 60):
         values = numbers(inputs)
         assert values
-        exact_in_single = [float(np.float32(x)) == x for x in values]
-        assert all(exact_in_single) or full
+        seen += [float(np.float32(x)) == x for x in values]
         assert json.loads(json.dumps(inputs)) == inputs
+    assert all(seen) or (full and sum(seen) <= len(seen) / 2)
 
 
 def test_rough_numbers_use_the_whole_mantissa_and_others_do_not():

@@ -49,7 +49,8 @@ def test_every_float_is_exact_in_float32_without_negative_zeros_and_survives_jso
     for inputs in problems(name, kind):
         values = floats(inputs)
         assert values
-        assert kind in ("rough", "ill_conditioned") or all(float(np.float32(x)) == x for x in values)
+        full = kind == "rough" or (name, kind) == ("bilevel", "ill_conditioned")
+        assert full or all(float(np.float32(x)) == x for x in values)
         assert all(x != 0 or math.copysign(1, x) == 1 for x in values)
         assert json.loads(json.dumps(inputs)) == inputs
 

@@ -20,6 +20,21 @@ from refgrad.conformance.judging.verdict import find
 from refgrad.conformance.subject import frameworks
 from refgrad.conformance.subject.process import LocalSubject
 from refgrad.contracts.contract import Family, Problem
+from refgrad.contracts.operators import OPERATORS
+
+
+def members():
+    """Every contract, and every member of a family, with its name for the test."""
+    found = []
+    for name, contract in contracts.contracts().items():
+        if not isinstance(contract, Family):
+            found.append(pytest.param(contract, id=name))
+            continue
+        for operator in OPERATORS.values():
+            for order in operator.orders:
+                member, _ = contract.choose({"op": operator.name, "order": order})
+                found.append(pytest.param(member, id=f"{operator.name}-{order}"))
+    return found
 
 
 class Rounded(LocalSubject):

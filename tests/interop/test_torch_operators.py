@@ -13,7 +13,7 @@ from helpers.modes import FIRST, SECOND, Modes
 from refgrad import verify
 from refgrad.contracts.operators import OPERATORS
 
-pytestmark = [pytest.mark.interop, pytest.mark.seeds]  # minutes each, and verdicts on others, as found
+pytestmark = pytest.mark.interop
 torch = pytest.importorskip("torch")
 EPS = 2.0**-10
 

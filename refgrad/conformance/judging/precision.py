@@ -12,7 +12,6 @@ from refgrad.conformance.judging import sweep
 from refgrad.conformance.judging.diagnosis import diagnose
 from refgrad.conformance.judging.finding import Finding, named
 from refgrad.conformance.judging.numbers import key, quotient
-from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Record, Run
 from refgrad.conformance.subject.process import StopRun
 from refgrad.contracts.tools.answer import Variant
@@ -69,11 +68,12 @@ def in_single_precision(run: Run, failing: list[Record], pairs: Sequence[Variant
     contract = run.referee.contract
     if run.referee.dtype != "float64" or contract.error is not None:
         return None
-    loose = Referee(contract, "float32", run.seed)
-    again = [Record(r.problem, r.value, loose.judge(r.problem, r.value)) for r in run.records]
+    loose = run.referee.loose
+    judged = {id(r): loose.judge(r.problem, r.value) for r in run.records if r.judgement.verdict != "passed"}
+    again = [replace(r, judgement=judged[id(r)]) if id(r) in judged else r for r in run.records]
     advice = "If single precision is what it is meant to use, judge it so: --dtype float32."
     if all(r.judgement.verdict == "passed" for r in again):
-        ratios = [loose.ratio(r.problem, loose.judge(r.problem, r.value)) for r in failing]
+        ratios = [loose.ratio(r.problem, judged[id(r)]) for r in failing]
         if median(ratios) < _SINGLE:
             return None
         return Finding(

@@ -14,6 +14,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,15 @@ class Referee:
         self._steady: dict[str, bool] = {}
         self._rough: dict[tuple[str, str], np.ndarray | None] = {}
         self._of_floats: dict[str, tuple[Any, ...]] = {}
+
+    @cached_property
+    def loose(self) -> Referee:
+        """The referee of the same problems at the tolerance of float32; what is true does not depend on it."""
+        other = Referee(self.contract, "float32", self.seed)
+        other._truths, other._rough, other._of_floats, other._steady = (
+            self._truths, self._rough, self._of_floats, self._steady
+        )  # fmt: skip
+        return other
 
     def arguments(self, problem: Problem, pattern: int | None = None) -> tuple[Any, ...]:
         """The exact arguments of a problem; with a pattern, each number a unit roundoff away."""

@@ -62,7 +62,7 @@ class QuadraticBilevel(QuadraticOuter):
     def total_derivative(self, phi: Array) -> Array:
         """``R^T w + P phi + q + C^T u``, shape (m,), by one solve with H."""
         w = self.solution(phi)
-        return self.direct_term(w, phi) + self.C.T @ checked_solve(self.H, self.outer_slope(w, phi))
+        return self.grad_phi(w, phi) + self.C.T @ checked_solve(self.H, self.grad_w(w, phi))
 
     def second_derivative(self, phi: Array) -> Array:
         """``S^T Q S + S^T R + R^T S + P``, shape (m, m), the same for every phi."""
@@ -75,8 +75,8 @@ class QuadraticBilevel(QuadraticOuter):
             slope_phi=-(self.C.T @ w),
             H=self.H,
             B=-self.C,
-            g=self.outer_slope(w, phi),
-            d=self.direct_term(w, phi),
+            g=self.grad_w(w, phi),
+            d=self.grad_phi(w, phi),
             Q=self.Q,
         )
 

@@ -18,6 +18,7 @@ Hessian nor a mixed derivative: those are l's.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from refgrad.contracts.tools.answer import NotApplicable
@@ -27,7 +28,7 @@ from refgrad.typing import Array, Scalar
 __all__ = ["Inner", "Outer", "Penalised", "TwoLayers"]
 
 
-class Inner:
+class Inner(ABC):
     """An inner loss that is stationary in w at ``(w_star, phi_star)``; both shapes as those of w and phi."""
 
     BY_HAND = ("grad", "hvp", "mixed")
@@ -42,33 +43,33 @@ class Inner:
         """d inner / dw, shape (n,)."""
         return self.slope(w, phi) - self.slope(self.w_star, self.phi_star)
 
+    @abstractmethod
     def loss(self, w: Array, phi: Array) -> Scalar:
         """``l(w, phi)``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def slope(self, w: Array, phi: Array) -> Array:
         """d l / dw, shape (n,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def slope_phi(self, w: Array, phi: Array) -> Array:
         """d inner / dphi, which is d l / dphi, shape (m,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hvp(self, w: Array, phi: Array, v: Array) -> Array:
         """``H v`` with ``H = d^2 inner / dw^2``, shape (n,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mixed(self, w: Array, phi: Array, u: Array) -> Array:
         """``B^T u`` with ``B[i, k] = d^2 inner / (dw_i dphi_k)``, shape (m,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hessian(self, w: Array, phi: Array) -> Array:
         """H, shape (n, n)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cross(self, w: Array, phi: Array) -> Array:
         """B, shape (n, m)."""
-        raise NotImplementedError
 
     def penalty(self, phi: Array) -> Array:
         """``diag(G phi)``, the part of H that phi weighs, shape (n, n)."""

@@ -86,7 +86,7 @@ class Manufactured(QuadraticOuter):
     def total_derivative(self, phi: Array) -> Array:
         """``d + J^T g``, shape (m,)."""
         w = settled(self.psi(phi))
-        return self.direct_term(w, phi) + self.psi.jacobian(phi).T @ settled(self.outer_slope(w, phi))
+        return self.grad_phi(w, phi) + self.psi.jacobian(phi).T @ settled(self.grad_w(w, phi))
 
     def curvature(self, w: Array) -> Array:
         """``Hess l(w) + mu I``, shape (n, n)."""
@@ -101,7 +101,7 @@ class Manufactured(QuadraticOuter):
             slope_phi=J.T @ (self.mu * psi - K @ w),
             H=self.curvature(w),
             B=-(K @ J),
-            g=self.outer_slope(w, phi),
-            d=self.direct_term(w, phi),
+            g=self.grad_w(w, phi),
+            d=self.grad_phi(w, phi),
             Q=self.Q,
         )

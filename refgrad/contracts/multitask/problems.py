@@ -30,7 +30,7 @@ def task_gradients(draw: Any, kind: str = "crisp") -> dict[str, Any]:
         task; rows that are zero, equal, multiples of one another or opposite.
     """
     K, n = draw(st.sampled_from(SHAPES))
-    structure = draw(st.sampled_from(("any", "vertex", "conflict", "conflict", "small pair")))
+    structure = draw(st.sampled_from(("any", "vertex", "vertex", "conflict", "conflict", "small pair")))
     # integers would often put an ill-conditioned optimum at the very edge of a face
     J: Rows = draw(matrix(rough(2, 53) if kind in ("rough", "ill_conditioned") else entries(kind, 3), K, n))
     if kind == "degenerate":

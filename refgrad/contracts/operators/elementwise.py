@@ -156,6 +156,11 @@ def powers(like: Any, e: Any) -> Any:
     return of(value).asarray(found) if of(value).exact else found
 
 
+def in_range(e: Any) -> np.ndarray:
+    """What becomes of ``2^e`` among integers of 64 bits: 1 where it is one, -1 where it wraps round, 0 beyond."""
+    return (np.asarray(e) >= 0).astype(int) * np.select([np.asarray(e) < 63, np.asarray(e) == 63], [1, -1], 0)
+
+
 LDEXP = Operator(
     name="ldexp",
     formula="x 2^e for vectors x of floats and e of integers of one length",
@@ -169,13 +174,13 @@ LDEXP = Operator(
         1: (
             Variant(
                 "integer-power",
-                "u 2^e where e >= 0, and 0 where e < 0",
-                "the derivative with 2^e evaluated among integers, where every negative power is 0",
+                "u 2^e where 0 <= e <= 62, -u 2^63 where e = 63, and else 0",
+                "the derivative with 2^e evaluated among integers of 64 bits, where negative powers and 2^64 are 0",
                 (
                     "https://github.com/pytorch/pytorch/issues/196680",
                     "https://github.com/pytorch/pytorch/issues/186556",
                 ),
-                lambda x, u: u * powers(u, np.maximum(x[1], 0)) * (x[1] >= 0).astype(int),
+                lambda x, u: u * powers(u, np.clip(x[1], 0, 63)) * in_range(x[1]),
             ),
             Variant("exponent-missing", "u", "the direction itself, not scaled", (), lambda x, u: u),
         )
