@@ -10,18 +10,6 @@ from refgrad.conformance.subject.generators import seeded
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture
-def cupy():
-    module = pytest.importorskip("cupy", reason="CuPy is not installed")
-    try:
-        count = module.cuda.runtime.getDeviceCount()
-    except module.cuda.runtime.CUDARuntimeError as error:
-        pytest.skip(f"no CUDA device: {error}")
-    if not count:
-        pytest.skip("no CUDA device")
-    return module
-
-
 def test_the_generator_of_cupy_begins_from_one_seed_and_is_given_back(cupy):
     cupy.random.seed(7)
     expected = cupy.random.random(3).tolist()

@@ -18,18 +18,6 @@ from refgrad.multitask import min_norm
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture(scope="module")
-def cupy():
-    module = pytest.importorskip("cupy", reason="CuPy is not installed")
-    try:
-        count = module.cuda.runtime.getDeviceCount()
-    except module.cuda.runtime.CUDARuntimeError as error:
-        pytest.skip(f"no CUDA device: {error}")
-    if not count:
-        pytest.skip("no CUDA device")
-    return module
-
-
 def floats(case, seed):
     """NumPy arguments from the domains of a primitive's case."""
     rng = np.random.default_rng(seed)

@@ -65,6 +65,7 @@ def answer(referee, problem, variant):
 
 FOLDER = Path(__file__).parent.parent / "conformance" / "subjects"
 NEEDED = ("torch", "jax")
+sys.path.append(str(FOLDER))  # the subjects share some formulas
 
 
 def files(kind):

@@ -16,7 +16,7 @@ from refgrad.conformance.judging.run import Record, Run
 from refgrad.conformance.subject.process import StopRun
 from refgrad.contracts.tools.answer import Variant
 
-__all__ = ["in_single_precision", "rounding_driven", "two_precisions"]
+__all__ = ["in_single_precision", "rounding_driven", "two_precisions", "variant_in_single_precision"]
 
 _PRECISION_PROBLEMS = 12
 
@@ -60,31 +60,44 @@ def rounding_driven(errors: list[tuple[Fraction, Fraction]]) -> bool:
     return bool(quotients) and median(quotients) >= _ROUNDING and min(quotients) >= 2**10
 
 
-def in_single_precision(run: Run, failing: list[Record], pairs: Sequence[Variant] | None) -> Finding | None:
-    """The formula that fits at the tolerance of float32, if what is off is what single precision leaves off.
+def in_single_precision(run: Run, failing: Sequence[Record]) -> Finding | None:
+    """The finding that the contract's own formula was computed with the numbers of float32.
 
-    Without `pairs` the contract's own is tried alone.
+    Every failure is then within what float32 may leave off, and by far not better.
     """
-    contract = run.referee.contract
-    if run.referee.dtype != "float64" or contract.error is not None:
+    if not _may_be_single(run):
+        return None
+    loose, ratios = run.referee.loose, []
+    for record in failing:
+        judgement = loose.judge(record.problem, record.value)
+        if judgement.verdict != "passed":
+            return None
+        ratios.append(loose.ratio(record.problem, judgement))
+    if median(ratios) < _SINGLE or rounding_driven(two_precisions(run, failing)):
+        return None
+    sentence = f"computes {run.referee.contract.name}, in single precision"
+    return Finding("variant:single-precision", sentence, "single-precision", advice=_ADVICE)
+
+
+def variant_in_single_precision(run: Run, pairs: Sequence[Variant]) -> Finding | None:
+    """The finding that a variant, or one of the products `pairs`, was computed with the numbers of float32."""
+    if not _may_be_single(run):
         return None
     loose = run.referee.loose
-    judged = {id(r): loose.judge(r.problem, r.value) for r in run.records if r.judgement.verdict != "passed"}
-    again = [replace(r, judgement=judged[id(r)]) if id(r) in judged else r for r in run.records]
-    advice = "If single precision is what it is meant to use, judge it so: --dtype float32."
-    if all(r.judgement.verdict == "passed" for r in again):
-        ratios = [loose.ratio(r.problem, judged[id(r)]) for r in failing]
-        if median(ratios) < _SINGLE:
-            return None
-        return Finding(
-            "variant:single-precision",
-            f"computes {contract.name}, in single precision",
-            "single-precision",
-            advice=advice,
-        )
-    for among in (contract.variants, pairs) if pairs is not None else ():
-        fit = [d for d in diagnose(loose, again, among) if d.contradicted == 0]
+    records = [
+        r if r.judgement.verdict == "passed" else replace(r, judgement=loose.judge(r.problem, r.value))
+        for r in run.records
+    ]
+    for among in (run.referee.contract.variants, pairs):
+        fit = [d for d in diagnose(loose, records, among) if d.contradicted == 0]
         if fit:
             found = named(run, fit)
-            return replace(found, summary=f"{found.summary}, in single precision", advice=found.advice or advice)
+            return replace(found, summary=f"{found.summary}, in single precision", advice=found.advice or _ADVICE)
     return None
+
+
+def _may_be_single(run: Run) -> bool:
+    return run.referee.dtype == "float64" and run.referee.contract.error is None
+
+
+_ADVICE = "If single precision is what it is meant to use, judge it so: --dtype float32."

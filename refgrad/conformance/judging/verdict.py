@@ -1,8 +1,8 @@
 """The grade of a finished run, with its sentence.
 
-Tried in this order, the first that fits: a named variant, the product of two, the certificate of an iterative subject,
-a constant factor, rounding, single precision, an error too small to call, a formula on a part of the problems, and at
-last just: something else.
+Tried in this order, the first that fits: a named variant, the contract in single precision, the product of two
+variants, the certificate of an iterative subject, a constant factor, rounding, a variant in single precision, an error
+too small to call, a formula on a part of the problems, and at last just: something else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from refgrad.conformance.judging.factor import constant_factor
 from refgrad.conformance.judging.finding import Finding, certificate_of, exit_code, named
 from refgrad.conformance.judging.groups import shared_words, where
 from refgrad.conformance.judging.iterative import judged_by_certificate
-from refgrad.conformance.judging.precision import in_single_precision, rounding_driven, two_precisions
+from refgrad.conformance.judging.precision import (
+    in_single_precision,
+    rounding_driven,
+    two_precisions,
+    variant_in_single_precision,
+)
 from refgrad.conformance.judging.run import DEVIATIONS, NOT_RUN, Record, Run
 from refgrad.conformance.judging.unexplained import unexplained
 
@@ -171,8 +176,8 @@ def _failing(run: Run, failing: list[Record]) -> Finding:
     fit = [d for d in fitting if d.contradicted == 0]
     if fit:
         return named(run, fit)
-    single = in_single_precision(run, failing, None)
-    if single is not None and not rounding_driven(two_precisions(run, failing)):
+    single = in_single_precision(run, failing)
+    if single is not None:
         return single
     pairs = contract.products() if contract.products is not None and not run.out_of_time() else ()
     fit = [d for d in diagnose(run.referee, run.records, pairs) if d.contradicted == 0]
@@ -185,8 +190,7 @@ def _failing(run: Run, failing: list[Record]) -> Finding:
     scaled = constant_factor(run.referee, run.records)
     if scaled is not None:
         return Finding("variant:scaled", scaled.meaning, scaled.name, [scaled], certificate_of(run))
-    errors = two_precisions(run, failing)
-    if rounding_driven(errors):
+    if rounding_driven(two_precisions(run, failing)):
         return Finding(
             "unstable",
             f"computes {contract.name} by the right formula, but rounding costs more than {LIMIT} times what it must: "
@@ -194,5 +198,5 @@ def _failing(run: Run, failing: list[Record]) -> Finding:
             candidates=fitting,
             advice="Look for a cancellation, a squared condition number or an explicit inverse.",
         )
-    single = in_single_precision(run, failing, pairs)
+    single = variant_in_single_precision(run, pairs)
     return single if single is not None else unexplained(run, failing, fitting)

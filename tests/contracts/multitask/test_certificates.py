@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from helpers.drawing import draws
+from helpers.frank_wolfe import frank_wolfe
 
 from refgrad import contracts, exact
 from refgrad.conformance.judging.certificate import Setting, breaks, check_options, falls, keeps, relative
@@ -18,20 +19,6 @@ from refgrad.contracts.multitask.problems import task_gradients
 from refgrad.errors import UsageError
 
 WEIGHTS, DIRECTION = contracts.get("min_norm"), contracts.get("mgda_direction")
-
-
-def frank_wolfe(J, steps):
-    a = np.full(len(J), 1 / len(J))
-    for _ in range(steps):
-        v = a @ J
-        k = int(np.argmin(J @ v))
-        d = J[k] - v
-        if not v @ d < 0:
-            break
-        t = min(1.0, -(v @ d) / (d @ d))
-        a = (1 - t) * a
-        a[k] += t
-    return a
 
 
 def test_the_gap_of_a_combination_of_the_rows_is_the_gap_of_its_weights():

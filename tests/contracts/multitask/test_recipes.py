@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from helpers.drawing import draws
+from helpers.frank_wolfe import frank_wolfe
 
 from refgrad import contracts, exact
 from refgrad.contracts import multitask
@@ -89,20 +90,6 @@ def test_roots_and_exponentials_are_enclosed():
     assert within(direction_formula(Recipe(length="one")), np.array([2, 1]) / np.sqrt(5))
     with pytest.raises(NotApplicable):
         direction_formula(Recipe(length="one"))(exact.asarray([[1], [-1]]))
-
-
-def frank_wolfe(J, steps):
-    a = np.full(len(J), 1 / len(J))
-    for _ in range(steps):
-        v = a @ J
-        k = int(np.argmin(J @ v))
-        d = J[k] - v
-        if not v @ d < 0:
-            break
-        t = min(1.0, -(v @ d) / (d @ d))
-        a = (1 - t) * a
-        a[k] += t
-    return a
 
 
 @pytest.mark.parametrize("steps", [1, 2, 10])

@@ -1,6 +1,7 @@
 """Min-norm weights by Wolfe's active set, with least squares on differences of gradients."""
 
 import numpy as np
+from formulas import shrunk
 
 
 def affine(rows):
@@ -23,15 +24,7 @@ def subject(J):
             target = affine(J[support])
             if (target > 0).all():
                 break
-            now = weights[support]
-            falling = np.flatnonzero(target <= 0)
-            room = now[falling] - target[falling]
-            steps = np.divide(now[falling], room, out=np.zeros_like(room), where=room > 0)
-            moved = now + steps.min() * (target - now)
-            moved[falling[np.argmin(steps)]] = 0
-            weights = np.zeros_like(weights)
-            weights[support] = np.maximum(moved, 0)
-            support = [k for k in support if weights[k] > 0]
+            weights, support = shrunk(weights, support, target)
         weights = np.zeros_like(weights)
         weights[support] = target
     return weights / weights.sum()
