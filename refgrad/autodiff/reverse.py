@@ -144,26 +144,26 @@ def pull(
             if number in sums:
                 sums[number] = sums[number] + g
             else:
-                sums[number], nodes[number] = g, out
-                heappush(pending, number)
+                sums[number] = g
+                if out.parents:
+                    nodes[number] = out
+                    heappush(pending, number)
     while pending:
         number = heappop(pending)
-        node = nodes[number]
-        parents = node.parents
-        if not parents:
-            continue
-        g = sums.pop(number)
+        node, g = nodes[number], sums.pop(number)
         rule = node.primitive.vjp if watch is None else watch.pull(node)  # type: ignore[union-attr]
         y, values, params = node.value, node.values, node.params
-        for i, a in parents:
+        for i, a in node.parents:
             term = rule(i, g, y, *values, **params) if params else rule(i, g, y, *values)  # type: ignore[misc]
             if term is not None:
                 number = a.number
                 if number in sums:
                     sums[number] = sums[number] + term
                 else:
-                    sums[number], nodes[number] = term, a
-                    heappush(pending, number)
+                    sums[number] = term
+                    if a.parents:  # what has none is an input, and keeps its sum
+                        nodes[number] = a
+                        heappush(pending, number)
     return [sums.get(node.number) for node in inputs]
 
 

@@ -36,7 +36,8 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
+from functools import cache, reduce
+from typing import Any
 
 import numpy as np
 
@@ -152,22 +153,31 @@ def _affine(rows: Array, xp: Backend) -> Array:
 
 def _nonnegative_least_squares(J: Array, xp: Backend) -> tuple[Array, int]:
     """``argmin_{x >= 0} |[J^T / s; 1^T] x - [0; 1]|``, divided by its sum, is the minimiser for every scale s > 0."""
-    from scipy.linalg.lapack import dgeqrf
-    from scipy.optimize import nnls
-
+    dgeqrf, nnls = _solvers()
     matrix = np.asarray(J.get() if hasattr(J, "get") else J, float)
     magnitudes = np.abs(matrix)
-    size = float(magnitudes.max()) or 1.0
+    size = magnitudes.item(magnitudes.argmax()) or 1.0
     matrix = matrix / size
     factors, *_ = dgeqrf(matrix.T, lwork=64 * len(matrix))
     reduced = factors[: len(matrix)]  # R, and below it what makes Q
     system, target = np.ones((len(reduced) + 1, len(matrix))), np.zeros(len(reduced) + 1)
-    np.multiply(reduced, np.tri(*reduced.shape[::-1]).T, out=system[:-1])
+    system[:-1] = reduced
+    for i in range(1, len(reduced)):
+        system[i, :i] = 0.0
     target[-1] = 1.0
     solution, _ = nnls(system, target)
     weights = solution / solution.sum()
     weights = _refine(matrix, weights, lambda weights: (weights / 2) @ magnitudes / size)
     return xp.astype(xp.xp.asarray(weights), J.dtype), int(np.count_nonzero(weights))
+
+
+@cache
+def _solvers() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """LAPACK's QR and SciPy's non-negative least squares; asking for them in each call would cost as much as a step."""
+    from scipy.linalg.lapack import dgeqrf
+    from scipy.optimize import nnls
+
+    return dgeqrf, nnls
 
 
 def _refine(J: np.ndarray, weights: np.ndarray, half_sum: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

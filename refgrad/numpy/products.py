@@ -22,8 +22,11 @@ __all__ = ["convolve", "correlate", "cross", "dot", "inner", "kron", "matmul", "
 
 def matmul(a: Any, b: Any) -> Array:
     """The matrix product; vectors are rows on the left and columns on the right, stacks are broadcast."""
-    a, b = asarray(a), asarray(b)
-    left, right = shape_of(a), shape_of(b)
+    try:
+        left, right = a.shape, b.shape
+    except AttributeError:
+        a, b = asarray(a), asarray(b)
+        left, right = shape_of(a), shape_of(b)
     if len(left) == len(right) == 2 and left[1] == right[0]:
         return matrix.matmul.apply(a, b)
     if not left or not right:
