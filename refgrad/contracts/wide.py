@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["COUNT", "Numbers", "Wide"]
+__all__ = ["COUNT", "Numbers", "Wide", "scale_of"]
 
 COUNT = 12
 """Wide problems in a run."""
@@ -48,6 +48,12 @@ class Numbers:
     def matrix(self, rows: int, columns: int, bound: float = 2.0) -> list[list[float]]:
         """`rows` lists of `columns` numbers."""
         return [self.vector(columns, bound) for _ in range(rows)]
+
+
+def scale_of(values: Iterable[float]) -> str:
+    """Whether the largest of some numbers is ``"tiny"``, ``"huge"``, or neither."""
+    most = max(map(abs, values), default=0.0)
+    return "huge" if most > 2**7 else "tiny" if 0 < most < 2**-7 else "usual"
 
 
 @dataclass(frozen=True)

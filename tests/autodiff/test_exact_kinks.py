@@ -94,6 +94,15 @@ def test_beside_a_kink_there_is_a_derivative_and_floats_keep_their_conventions(n
         exact.evaluate(grad(f), exact.asarray(point))
 
 
+@pytest.mark.parametrize(("name", "end"), [("log", 0), ("log1p", -1)])
+def test_logarithms_have_no_derivative_from_the_end_of_their_domain_on(name, end):
+    f = getattr(rnp, name)
+    for x in (end, end - 1):
+        with pytest.raises(Kink, match=f"{name}: "):
+            grad(f)(exact.balls(x))
+    assert exact.bounds(grad(f)(exact.balls(end) + Fraction(1, 4)))[0] == 4
+
+
 def test_what_is_smooth_through_a_kink_is_no_number_and_what_has_no_kink_is_the_right_one():
     # x^2 has the second derivative 2, which the conventions at the kink do not give
     square = lambda x: np.maximum(x, -x) ** 2

@@ -102,7 +102,8 @@ class Partial:
     diagnosis : Diagnosis
         With the number of failures that it reproduces.
     where : str
-        What these have in common and the other failures have not.
+        What these have in common and the other failures have not; empty if they are at least half of all failures, and
+        have nothing in common.
     rest : list of Record
         The other failures.
     """
@@ -113,24 +114,22 @@ class Partial:
 
 
 def partial(referee: Referee, records: Sequence[Record], among: Sequence[Variant]) -> Partial | None:
-    """The variant that fits the most failures of those that fit all failures with something in common."""
-    failing, best = failures(records), None
+    """The variant that fits the most failures, if these have something in common or are at least half of them."""
+    failing = failures(records)
     passing = [r for r in records if r.judgement.verdict == "passed"]
+    best: Partial | None = None
     for variant in among:
         likely = [r for r in failing if referee.plausible(r.problem, r.value, variant)]
         fits = [r for r in likely if referee.matches(r.problem, r.value, variant)]
-        if len(fits) < ENOUGH:
+        if sum(referee.differs(r.problem, variant) for r in fits) < ENOUGH:
             continue
         rest = [r for r in failing if not any(r is f for f in fits)]
-        if not rest or (best is not None and len(rest) >= len(best.rest)):
-            continue
-        where = in_common(referee.contract, [r.problem for r in fits], [r.problem for r in rest])
-        evidence = sum(referee.differs(r.problem, variant) for r in fits)
-        if where is None or evidence < ENOUGH:
-            continue
-        against = sum(referee.matches(r.problem, r.value, variant) is False for r in passing)
-        best = Partial(_diagnosis(variant, len(fits), len(failing), 0, against), where, rest)
-    return best
+        where = in_common(referee.contract, [r.problem for r in fits], [r.problem for r in rest]) or ""
+        # of one that fits more, the others may be special cases: the sum over one example is the mean
+        if rest and (best is None or (len(rest), not where) < (len(best.rest), not best.where)):
+            against = sum(referee.matches(r.problem, r.value, variant) is False for r in passing)
+            best = Partial(_diagnosis(variant, len(fits), len(failing), 0, against), where, rest)
+    return best if best is not None and (best.where or len(best.rest) <= len(failing) / 2) else None
 
 
 def failures(records: Sequence[Record]) -> list[Record]:

@@ -242,6 +242,10 @@ class Referee:
             return _size(np.asarray(answer.magnitude)) * 2.0**-30 <= 1e-6 * _size(np.asarray(answer.value))
         return True
 
+    def answers(self, problem: Problem, variant: Variant) -> bool:
+        """Whether a variant has an answer to a problem."""
+        return self.rough(problem, variant) is not None or self.truth(problem, variant) is not None
+
     def plausible(self, problem: Problem, value: np.ndarray, variant: Variant) -> bool:
         """Whether floats leave open that `variant` gives this output: much cheaper than the truth, and never sure.
 
@@ -268,9 +272,11 @@ class Referee:
         found, truth = self.rough(problem, variant), self.truth(problem)
         if self.contract.error is None and found is not None and truth is not None and found.size == truth.low.size:
             right = truth.middle.astype(float)
-            gap = _size(found - right)
-            if gap > 0.01 * _size(found, right) and gap > 100 * MARGIN * float(self.attainable(problem)):
+            gap, size = _size(found - right), _size(found, right)
+            if gap > 0.01 * size and gap > 100 * MARGIN * float(self.attainable(problem)):
                 return gap > 8 * float(self.slack.get(key(problem), 0))
+            if gap <= 2.0**-53 * size:  # a formula in floats is within LIMIT attainable errors of its answer
+                return False
         apart = self.apart(problem, variant) - 4 * self.slack.get(key(problem), Fraction(0))
         return apart > MARGIN * self.floor(problem) and apart > MARGIN * self.attainable(problem)
 

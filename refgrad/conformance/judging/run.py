@@ -63,13 +63,20 @@ class Candidates:
     def see(self, record: Record) -> None:
         """Count a problem, and drop the variants that its output contradicts."""
         problem, referee = record.problem, self.referee
-        matching = {v.name: referee.matches(problem, record.value, v) for v in self.remaining}
+        passed = record.judgement.verdict == "passed"
+        differ, matching = {}, {}
+        for v in self.remaining:
+            if passed:  # what is far from the contract is not what is within its attainable error; all else may be
+                differ[v.name] = referee.differs(problem, v)
+                matching[v.name] = None if not referee.answers(problem, v) else not differ[v.name]
+            else:
+                matching[v.name] = referee.matches(problem, record.value, v)
         known = [v for v in self.remaining if matching[v.name] is not None]
         if record.judgement.verdict != "unknown":
             # what only a wide problem tells from the contract does not make all the others worthless
             told = len(self.remaining) < len(referee.contract.variants)
             asked = known if problem.kind == "wide" or self.seen < SOON or not told else []
-            differing = sum(referee.differs(problem, v) for v in asked)
+            differing = sum(differ[v.name] if passed else referee.differs(problem, v) for v in asked)
             self.effective += 2 * differing >= len(asked)
             self.seen += 1
         self.remaining = [v for v in self.remaining if matching[v.name] is not False]

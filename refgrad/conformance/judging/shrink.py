@@ -6,7 +6,7 @@ the *same* diagnosis.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -18,14 +18,15 @@ from refgrad.conformance.judging.certificate import breaks, size
 from refgrad.conformance.judging.finding import Finding, exit_code
 from refgrad.conformance.judging.numbers import key
 from refgrad.conformance.judging.referee import Judgement, Truth
-from refgrad.conformance.judging.run import Run
+from refgrad.conformance.judging.run import Record, Run
 from refgrad.conformance.subject import targets
 from refgrad.conformance.subject.outcome import FATAL, Outcome
 from refgrad.conformance.subject.process import StopRun
 from refgrad.contracts.contract import Failure, Problem
 from refgrad.contracts.regression import regression, shows
+from refgrad.contracts.tools.answer import Variant
 
-__all__ = ["counterexample", "regression_test"]
+__all__ = ["counterexample", "likely", "regression_test"]
 
 NO_NUMBERS = ("graph_cut", "not_an_array", "wrong_dtype", "wrong_shape")
 """Outcomes whose example should not be one with the answer zero, for that looks like what was not computed."""
@@ -61,6 +62,22 @@ def counterexample(run: Run, finding: Finding) -> dict[str, Any] | None:
         return _describe(run, problem, run.subject.call(problem.inputs))
     except StopRun:
         return None
+
+
+def likely(run: Run, failing: Sequence[Record], among: Sequence[Variant]) -> Sequence[Variant]:
+    """Those of many formulas that floats leave open on a small failure.
+
+    Where only wide problems fail, to rule out hundreds of formulas on one of these takes far longer than to find a
+    small one among them first.
+    """
+    if not among or run.stochastic or any(r.problem.kind != "wide" for r in failing):
+        return among
+    clear = [r.problem for r in failing if r.judgement.clear]
+    if not clear:
+        return among
+    problem = _shrunk(run, clear, lambda p: _fails_clearly(run, p) is not None)
+    value = _fails_clearly(run, problem)
+    return among if value is None else [v for v in among if run.referee.plausible(problem, value, v)]
 
 
 def regression_test(run: Run, finding: Finding, example: Mapping[str, Any]) -> str | None:
@@ -125,17 +142,21 @@ def _breaks(run: Run, problem: Problem, value: np.ndarray | None) -> bool:
     return breaks(run.referee, problem, judgement.high, run.promise, value)
 
 
-def _same_failure(run: Run, finding: Finding, problem: Problem) -> bool:
+def _fails_clearly(run: Run, problem: Problem) -> np.ndarray | None:
+    """The output, if it fails clearly."""
     outcome = run.subject.call(problem.inputs)
-    if outcome.value is None or outcome.kind != "value":
-        return False
-    referee = run.referee
-    if not referee.judge(problem, outcome.value).clear:
+    value = outcome.value if outcome.kind == "value" else None
+    return value if value is not None and run.referee.judge(problem, value).clear else None
+
+
+def _same_failure(run: Run, finding: Finding, problem: Problem) -> bool:
+    referee, value = run.referee, _fails_clearly(run, problem)
+    if value is None:
         return False
     named = [d.variant for d in finding.candidates if d.variant is not None and d.contradicted == 0]
     if not finding.grade.startswith("variant:") or not named:
         return True
-    return all(referee.matches(problem, outcome.value, v) and referee.differs(problem, v) for v in named)
+    return all(referee.matches(problem, value, v) and referee.differs(problem, v) for v in named)
 
 
 def _tells(run: Run, problem: Problem) -> bool:

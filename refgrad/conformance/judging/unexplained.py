@@ -48,8 +48,9 @@ def unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Fi
     some = None if run.out_of_time() else partial(run.referee, run.records, contract.variants)
     if some is not None:
         count, first = len(some.rest), some.diagnosis
+        article, group = ("the ", f" with {some.where}") if some.where else ("", "")
         sentence = (
-            f"computes {first.name} on the {first.reproduces} of {first.failures} failing problems with {some.where}, "
+            f"computes {first.name} on {article}{first.reproduces} of {first.failures} failing problems{group}, "
             f"and something else on the other {count}, where the largest relative error is "
             f"{relative_error(run, some.rest):.2g}"
         )

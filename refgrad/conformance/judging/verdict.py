@@ -7,6 +7,7 @@ too small to call, a formula on a part of the problems, and at last just: someth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from refgrad.accuracy import LIMIT
@@ -23,7 +24,9 @@ from refgrad.conformance.judging.precision import (
     variant_in_single_precision,
 )
 from refgrad.conformance.judging.run import DEVIATIONS, NOT_RUN, Record, Run
+from refgrad.conformance.judging.shrink import likely
 from refgrad.conformance.judging.unexplained import unexplained
+from refgrad.contracts.tools.answer import Variant
 
 __all__ = ["find", "refusal"]
 
@@ -179,7 +182,9 @@ def _failing(run: Run, failing: list[Record]) -> Finding:
     single = in_single_precision(run, failing)
     if single is not None:
         return single
-    pairs = contract.products() if contract.products is not None and not run.out_of_time() else ()
+    pairs: Sequence[Variant] = ()
+    if contract.products is not None and not run.out_of_time():
+        pairs = likely(run, failing, contract.products())
     fit = [d for d in diagnose(run.referee, run.records, pairs) if d.contradicted == 0]
     if fit:
         return named(run, fit)

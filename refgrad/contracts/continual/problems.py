@@ -14,7 +14,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from refgrad.contracts.continual.logits import CrossEntropy, LinearLogits, SquaredLogits, TanhLogits
-from refgrad.contracts.wide import Numbers, Wide
+from refgrad.contracts.wide import Numbers, Wide, scale_of
 from refgrad.strategies.numbers import check_kind, entries, halves, matrix, powers_of_two, rough, vector
 
 __all__ = ["MODELS", "WIDE_PENALTIES", "classification", "penalties", "wide_classification"]
@@ -97,20 +97,22 @@ def wide_classification(least: int = 1) -> Wide:
         "examples": range(least, 42),
         "logits": ("moderate", "large"),
         "labels": ("any", "unlikely"),
+        "features": ("usual", "tiny", "huge"),
     }
     return Wide(ranges, _build_classification, _measure_classification)
 
 
 def _build_classification(
-    numbers: Numbers, network: str, classes: int, examples: int, logits: str, labels: str
+    numbers: Numbers, network: str, classes: int, examples: int, logits: str, labels: str, features: str
 ) -> dict[str, Any]:
     rng, (model, _, full) = numbers.rng, network.partition(" of ")
     d, hidden = (10 - classes, 4) if full else (rng.randint(1, 3 if model != "linear" else 5), rng.randint(1, 2))
-    X = numbers.matrix(examples, d)
+    scale = 1.0 if numbers.plain else {"usual": 1.0, "tiny": 2.0**-10, "huge": 2.0**10}[features]
+    X = (np.array(numbers.matrix(examples, d)) * scale).tolist()
     units = np.array(numbers.matrix(d if model == "linear" else hidden, classes + (0 if model == "linear" else d), 1.0))
     if not numbers.plain:
         outwards = units if model == "linear" else units[:, d:]
-        units[:, : units.shape[1] - outwards.shape[1]] /= d**0.5
+        units[:, : units.shape[1] - outwards.shape[1]] /= d**0.5 * scale
         outwards *= (30.0 if logits == "large" else 3.0) / abs(_logits(model, classes, units, X)).max()
     z = _logits(model, classes, units, X)
     y = [(int(row.argmax()) + rng.randint(1, classes - 1)) % classes for row in z]
@@ -125,7 +127,7 @@ def _logits(model: str, classes: int, theta: Any, X: Any) -> np.ndarray:
 
 
 def _measure_classification(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Sizes; whether logits exceed 10, and how many labels are the most likely ones."""
+    """Sizes; whether logits exceed 10, the largest features, and how many labels are the most likely ones."""
     z = _logits(inputs["model"], inputs["classes"], inputs["theta"], inputs["X"])
     likely = int((z.argmax(1) == inputs["y"]).sum())
     return {
@@ -135,6 +137,7 @@ def _measure_classification(inputs: Mapping[str, Any]) -> dict[str, Any]:
         "layers": 1 if inputs["model"] == "linear" else 2,
         "units": () if inputs["model"] == "linear" else inputs["model"],
         "logits": "large" if abs(z).max() > 10 else "moderate",
+        "features": scale_of(np.ravel(inputs["X"]).tolist()),
         "labels": "unlikely" if not likely else "likely" if likely == len(z) else "of both kinds",
     }
 
@@ -175,7 +178,7 @@ def _build_penalty(numbers: Numbers, parameters: int, importances: str, distance
         fisher = [f * numbers.rng.randint(0, 1) for f in fisher]
     scale = 1.0 if numbers.plain or distance == "far" else 2.0**-10
     theta = [s + scale * numbers.number() for s in theta_star]
-    strength = {"one": 1.0, "small": 1e-6, "large": 1e5, "zero": 0.0}[lam]
+    strength = {"one": 1.0, "small": 1e-6, "large": 1e10, "zero": 0.0}[lam]
     return {"theta": theta, "theta_star": theta_star, "fisher": fisher, "lam": strength}
 
 

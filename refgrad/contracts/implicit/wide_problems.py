@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.contracts.implicit.losses import Inner, Penalised, TwoLayers
-from refgrad.contracts.wide import Numbers, Wide
+from refgrad.contracts.wide import Numbers, Wide, scale_of
 
 __all__ = ["HYPERGRADIENTS", "NEUMANN", "UNROLLED", "remainder"]
 
@@ -27,6 +27,7 @@ SIZES = {
     "hessian": ("definite", "indefinite"),
     "loss": ("penalised", "two layers"),
     "direct": ("absent", "present"),
+    "outer": ("usual", "tiny", "huge"),
 }
 SIGNS = ("zero", "negative", "positive")
 
@@ -54,7 +55,14 @@ def hessian(inputs: Mapping[str, Any]) -> np.ndarray:
 
 
 def build(
-    numbers: Numbers, weights: int, hyperparameters: int, condition: int, hessian: str, loss: str, direct: str
+    numbers: Numbers,
+    weights: int,
+    hyperparameters: int,
+    condition: int,
+    hessian: str,
+    loss: str,
+    direct: str,
+    outer: str,
 ) -> Inputs:
     """Inputs as those of `refgrad.contracts.implicit.problems.bilevel_losses`, at one setting of the sizes."""
     n, m = weights, hyperparameters
@@ -74,7 +82,8 @@ def build(
     inputs["R"] = (np.array(numbers.matrix(n, m, bound)) * bound / 2).tolist()
     inputs["P"] = ((P + P.T) / 2).tolist()
     inputs["q"] = (np.array(numbers.vector(m, bound)) * bound / 2).tolist()
-    return inputs
+    scale = {"usual": 1.0, "tiny": 2.0**-30, "huge": 2.0**30}[outer]  # the outer loss, and with it the answer
+    return inputs | {name: (np.array(inputs[name]) * scale).tolist() for name in "QRPq"}
 
 
 def spectral(numbers: Numbers, n: int, condition: int, definiteness: str) -> np.ndarray:
@@ -120,6 +129,7 @@ def covered(inputs: Mapping[str, Any]) -> dict[str, Any]:
         "condition": 2 ** round(math.log2(max(1.0, sizes.max() / sizes.min()))),
         "hessian": "definite" if definite else "indefinite",
         "loss": "two layers" if "U" in inputs else "penalised",
+        "outer": scale_of(np.ravel(inputs["Q"]).tolist()),
         "direct": "present" if np.any([np.any(inputs[name]) for name in ("R", "P", "q")]) else "absent",
     }
     if "lr" in inputs:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from refgrad.contracts.meta.problems import stationary, steepness
-from refgrad.contracts.wide import Numbers, Wide
+from refgrad.contracts.wide import Numbers, Wide, scale_of
 
 __all__ = ["FEW_SHOT", "IMPLICIT", "SERIES"]
 
@@ -27,6 +27,7 @@ COMMON = {
     "examples": range(1, 41),
     "sizes": ("equal", "unequal", "unequal"),
 }
+QUERIES = ("usual", "tiny", "huge")
 RATES = ("positive", "zero", "negative", "large")
 """The last one is above one half, and belongs to the largest problem."""
 
@@ -46,6 +47,20 @@ def batch(numbers: Numbers, examples: int, d: int) -> list[Any]:
     if not numbers.plain:
         X = [[x / math.sqrt(d) for x in row] for row in X]
     return [X, numbers.vector(examples, 1)]
+
+
+def pairs(numbers: Numbers, examples: int, tasks: int, sizes: str, queries: str, d: int) -> list[Any]:
+    """A support and a query batch for each task; queries of another scale make an answer of another scale."""
+    supports = counts(numbers, examples, tasks, sizes)
+    found = [
+        [batch(numbers, n, d) for n in pair]
+        for pair in zip(supports, counts(numbers, numbers.rng.randint(1, examples), tasks, sizes), strict=True)
+    ]
+    of_features, of_targets = {"usual": (1.0, 1.0), "tiny": (2.0**-20, 2.0**-20), "huge": (1.0, 2.0**20)}[queries]
+    for _, query in found:
+        query[0] = [[x * of_features for x in row] for row in query[0]]
+        query[1] = [y * of_targets for y in query[1]]
+    return found
 
 
 def counts(numbers: Numbers, most: int, tasks: int, sizes: str) -> list[int]:
@@ -77,13 +92,19 @@ def with_rate(numbers: Numbers, problem: Problem, lr: str) -> Problem:
 
 
 def few_shot(
-    numbers: Numbers, steps: int, loss: str, tasks: int, parameters: int, examples: int, sizes: str, lr: str
+    numbers: Numbers,
+    steps: int,
+    loss: str,
+    tasks: int,
+    parameters: int,
+    examples: int,
+    sizes: str,
+    queries: str,
+    lr: str,
 ) -> Problem:
     """Inputs ``loss, theta, tasks, lr, steps``."""
     problem, d = beginning(numbers, loss, parameters)
-    supports = counts(numbers, examples, tasks, sizes)
-    queries = counts(numbers, numbers.rng.randint(1, examples), tasks, sizes)
-    problem["tasks"] = [[batch(numbers, n, d) for n in pair] for pair in zip(supports, queries, strict=True)]
+    problem["tasks"] = pairs(numbers, examples, tasks, sizes, queries, d)
     return {**with_rate(numbers, problem, lr), "steps": steps}
 
 
@@ -98,12 +119,12 @@ def series(
     return {**with_rate(numbers, problem, lr), "epsilon": epsilon}
 
 
-def implicit(numbers: Numbers, loss: str, tasks: int, parameters: int, examples: int, sizes: str) -> Problem:
+def implicit(
+    numbers: Numbers, loss: str, tasks: int, parameters: int, examples: int, sizes: str, queries: str
+) -> Problem:
     """Inputs ``loss, theta, adapted, tasks, lam``."""
     problem, d = beginning(numbers, loss, parameters)
-    supports = counts(numbers, examples, tasks, sizes)
-    queries = counts(numbers, numbers.rng.randint(1, examples), tasks, sizes)
-    problem["tasks"] = [[batch(numbers, n, d) for n in pair] for pair in zip(supports, queries, strict=True)]
+    problem["tasks"] = pairs(numbers, examples, tasks, sizes, queries, d)
     problem["adapted"] = [[x + numbers.number(1) for x in problem["theta"]] for _ in range(tasks)]
     return stationary(problem, numbers.rng.randint(0, 1))
 
@@ -127,19 +148,28 @@ def common(inputs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def queries(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The scale of the targets of the query sets."""
+    return {"queries": scale_of(y for _, query in inputs["tasks"] for y in query[1])}
+
+
 def rate(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The sign of the inner rate, and its size."""
     return {"lr": sign(inputs["lr"]), "size of lr": abs(inputs["lr"])}
 
 
 FEW_SHOT = Wide(
-    {"steps": UP_TO_SIX, **COMMON, "lr": RATES},
+    {"steps": UP_TO_SIX, **COMMON, "queries": QUERIES, "lr": RATES},
     few_shot,
-    lambda inputs: {"steps": inputs["steps"], **common(inputs), **rate(inputs)},
+    lambda inputs: {"steps": inputs["steps"], **common(inputs), **queries(inputs), **rate(inputs)},
 )
 SERIES = Wide(
     {"steps": UP_TO_SIX, **COMMON, "lr": RATES},
     series,
     lambda inputs: {"steps": tuple({len(task) for task in inputs["tasks"]}), **common(inputs), **rate(inputs)},
 )
-IMPLICIT = Wide({**COMMON, "parameters": range(2, 21)}, implicit, common)
+IMPLICIT = Wide(
+    {**COMMON, "parameters": range(2, 21), "queries": QUERIES},
+    implicit,
+    lambda inputs: common(inputs) | queries(inputs),
+)

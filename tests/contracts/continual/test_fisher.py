@@ -23,7 +23,7 @@ BITS = 256
 
 def problem(network, classes, examples):
     """The arguments of a problem with full mantissas."""
-    built = CONTRACT.wide.build(Numbers(random.Random(0)), network, classes, examples, "moderate", "any")
+    built = CONTRACT.wide.build(Numbers(random.Random(0)), network, classes, examples, "moderate", "any", "usual")
     return CONTRACT.arguments(built, Rationals)
 
 
