@@ -44,6 +44,11 @@ def judged(package, name, contract, **options):
         return verify(lambda *arguments: function(*arguments), contract, **options)
 
 
+def test_fixed_point_iteration_of_jaxopt_unrolls_steps_of_every_rate():
+    report = judged("jaxopt", "fixed_point_iteration", "unrolled_hypergradient", max_examples=50)
+    assert (report.grade, report.exit_code, report.refuses) == ("accurate", 0, ""), str(report)
+
+
 RIGHT = [
     ("torchopt", "by_inverse", "hypergradient"),
     ("torchopt", "by_neumann", "neumann_hypergradient"),
@@ -52,7 +57,8 @@ RIGHT = [
     ("curvlinops", "hessian_product", "hvp"),
     ("curvlinops", "by_neumann", "neumann_hypergradient"),
     ("jaxopt", "by_lu", "hypergradient"),
-    ("jaxopt", "fixed_point_iteration", "unrolled_hypergradient"),
+    # the rates of so few problems are positive; at others it searches for a step of its own, as it documents, and the
+    # verdict on fifty problems is wrong "on 5 of 50 problems, all of them with lr negative or zero", after 40 s
     ("jaxopt", "gradient_descent", "unrolled_hypergradient"),
 ]
 
