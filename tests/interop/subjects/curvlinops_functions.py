@@ -1,0 +1,82 @@
+"""Curvature by the linear operators of curvlinops, which are known by their products with vectors."""
+
+import curvlinops
+import torch
+
+
+class Network(torch.nn.Module):
+    """The contract's logits as a module with one parameter vector."""
+
+    def __init__(self, logits, theta):
+        super().__init__()
+        self.logits = logits
+        self.theta = torch.nn.Parameter(theta.detach().clone())
+
+    def forward(self, X):
+        return self.logits(self.theta, X)
+
+
+def diagonal(kind, logits, theta, X, y, reduction="mean", **options):
+    network, loss = Network(logits, theta), torch.nn.CrossEntropyLoss(reduction=reduction)
+    operator = kind(network, loss, [network.theta], [(X, y)], check_deterministic=False, **options)
+    return (operator @ torch.eye(len(theta), dtype=theta.dtype)).diagonal()
+
+
+def ggn(logits, theta, X, y):
+    return diagonal(curvlinops.GGNLinearOperator, logits, theta, X, y)
+
+
+def ggn_summed(logits, theta, X, y):
+    return diagonal(curvlinops.GGNLinearOperator, logits, theta, X, y, reduction="sum")
+
+
+def empirical_fisher(logits, theta, X, y):
+    return diagonal(curvlinops.EFLinearOperator, logits, theta, X, y)
+
+
+def sampled_fisher(logits, theta, X, y):
+    """Fifty labels for each example, from a seed of its own in each call."""
+    seed = int(torch.randint(2**31, ()))
+    return diagonal(curvlinops.FisherMCLinearOperator, logits, theta, X, y, mc_samples=50, seed=seed)
+
+
+def sampled_fisher_of_one_seed(logits, theta, X, y):
+    return diagonal(curvlinops.FisherMCLinearOperator, logits, theta, X, y, mc_samples=50)
+
+
+class Point(torch.nn.Module):
+    """A function of a vector as a module that needs no data."""
+
+    def __init__(self, f, x):
+        super().__init__()
+        self.f = f
+        self.x = torch.nn.Parameter(x.detach().clone())
+
+    def forward(self, batch):
+        return self.f(self.x)
+
+
+class Value(torch.nn.Module):
+    """The loss of a model that returns its loss; operators read `reduction`."""
+
+    reduction = "sum"
+
+    def forward(self, value, target):
+        return value
+
+
+def hessian(f, x):
+    point, nothing = Point(f, x), torch.zeros(1, dtype=x.dtype)
+    return curvlinops.HessianLinearOperator(point, Value(), [point.x], [(nothing, nothing)], check_deterministic=False)
+
+
+def hessian_product(f, x, v):
+    return hessian(f, x) @ v.detach()
+
+
+def by_neumann(inner, outer, w, phi, lr, terms):
+    H = hessian(lambda w: inner(w, phi.detach()), w)
+    g, direct = torch.autograd.grad(outer(w, phi), (w, phi), allow_unused=True, materialize_grads=True)
+    u = curvlinops.NeumannInverseLinearOperator(H, num_terms=terms, scale=lr) @ g
+    (slope,) = torch.autograd.grad(inner(w, phi), w, create_graph=True)
+    return direct - torch.autograd.grad(slope, phi, u)[0]
