@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 from refgrad.contracts.tools.answer import Answer, Variant
@@ -32,6 +33,11 @@ class Problem:
 
     kind: str
     inputs: Mapping[str, Any]
+
+    @cached_property
+    def key(self) -> str:
+        """A string that is equal for problems with equal inputs."""
+        return json.dumps(self.inputs, sort_keys=True)
 
 
 def each_kind(strategy: Callable[[str], Any]) -> dict[str, Callable[[], Any]]:

@@ -3,8 +3,27 @@ from pathlib import Path
 
 import pytest
 
+from refgrad.conformance.judging import sweep
+
 SUBJECTS = Path(__file__).parent / "subjects"
 sys.path.append(str(SUBJECTS))  # a child process looks for modules where this one does
+
+
+DRAWN = {}
+
+
+@pytest.fixture
+def drawn_once(monkeypatch):
+    """Hypothesis is asked once for the problems of a contract and a seed, however many functions are judged on them."""
+    draw = sweep.problems
+
+    def problems(contract, *choices, **options):
+        place = (id(contract), *choices, *options.values())
+        if place not in DRAWN:
+            DRAWN[place] = contract, list(draw(contract, *choices, **options))
+        return iter(DRAWN[place][1])
+
+    monkeypatch.setattr(sweep, "problems", problems)
 
 
 @pytest.fixture(scope="session")

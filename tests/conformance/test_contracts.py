@@ -97,8 +97,12 @@ def sweep(request):
     referee, rows = Referee(contract), []
     wide = [Problem("wide", inputs) for inputs in contract.wide.inputs(0)[2:8]] if contract.wide is not None else []
     for problem in [*draws(contract.problems["crisp"](), SWEEPS.get(contract.name, 70)), *wide]:
-        found = {v.name: referee.truth(problem, v) for v in contract.variants}
-        answers = {name: nearest(answer) for name, answer in found.items() if answer is not None}
+        answers = {}
+        for variant in contract.variants:
+            in_floats = referee.rough(problem, variant)
+            exactly = referee.truth(problem, variant) if in_floats is None else None
+            if in_floats is not None or exactly is not None:
+                answers[variant.name] = nearest(exactly) if in_floats is None else in_floats.tolist()
         rows.append((contract.arguments(problem.inputs, Rationals), nearest(referee.truth(problem)), answers))
     return contract, rows
 

@@ -9,6 +9,7 @@ from refgrad import contracts
 from refgrad.conformance.judging.finding import exit_code
 from refgrad.conformance.judging.verdict import refusal
 
+pytestmark = pytest.mark.usefixtures("drawn_once")
 MOST = {"maml_gradient", "fisher_diagonal", "min_norm", "hypergradient"}
 
 

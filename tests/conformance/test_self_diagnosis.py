@@ -7,6 +7,7 @@ from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Run
 from refgrad.conformance.judging.verdict import find
 
+pytestmark = pytest.mark.usefixtures("drawn_once")
 EXAMPLES = {"min_norm": 50, "mgda_direction": 50, "gradient": 60, "hvp": 60}
 OPERATOR_EXAMPLES = 24
 

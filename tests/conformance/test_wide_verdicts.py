@@ -4,6 +4,8 @@ import time
 
 import numpy as np
 import pytest
+from helpers.subjects import FOLDER
+from helpers.subjects import verdict as judged
 from sized_contract import PATH
 
 from refgrad.conformance.judging import sweep
@@ -80,6 +82,17 @@ def test_single_precision_inside_is_said():
     found = report(lambda theta, x, lr, steps: right(*map(np.float32, (theta, x, lr)), steps - 1).astype(np.float64))
     assert found.diagnosis == "one-step-fewer"
     assert "in single precision" in found.summary
+
+
+def test_an_error_as_small_as_that_of_single_precision_is_none_where_most_outputs_are_right():
+    _, found = judged(FOLDER / "wrong/operator_derivative/tanh_saturated.py", 0, 100)
+    assert found.grade == "wrong", found
+
+
+def test_a_property_that_some_problems_have_not_tells_no_group_from_another():
+    # an element of a matrix, infinities among the numbers of a vector
+    _, found = judged(FOLDER / "wrong/operator_derivative/exp_clipped_at_ten.py", 0, 100)
+    assert found.grade == "wrong", found
 
 
 def test_a_group_that_is_refused_is_said_and_strict_makes_it_a_failure():

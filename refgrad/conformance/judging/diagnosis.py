@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging.groups import in_common
-from refgrad.conformance.judging.numbers import key
 from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Record
 from refgrad.contracts.tools.answer import Variant
 
-__all__ = ["ENOUGH", "Diagnosis", "Partial", "diagnose", "failures", "partial"]
+__all__ = ["ENOUGH", "Diagnosis", "Partial", "diagnose", "failures", "mostly_failing", "partial"]
 
 ENOUGH = 3
+FULL_MANTISSAS = ("rough", "ill_conditioned", "wide")
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def diagnose(referee: Referee, records: Sequence[Record], among: Sequence[Varian
             silent += matching is None
             evidence += bool(matching) and referee.differs(record.problem, variant)
         else:
-            if evidence >= min(ENOUGH, max(1, len(failing))):
+            noisy = _is_noisy(referee, failing, variant)
+            if evidence >= min(ENOUGH, max(1, len(failing))) and (not noisy or mostly_failing(records)):
                 against = sum(referee.matches(r.problem, r.value, variant) is False for r in passing)
                 found.append(_diagnosis(variant, evidence, len(failing), silent, against))
     fewest = min((d.silent for d in found), default=0)
@@ -123,6 +125,8 @@ def partial(referee: Referee, records: Sequence[Record], among: Sequence[Variant
         fits = [r for r in likely if referee.matches(r.problem, r.value, variant)]
         if sum(referee.differs(r.problem, variant) for r in fits) < ENOUGH:
             continue
+        if _is_noisy(referee, fits, variant) and not mostly_failing(records):
+            continue
         rest = [r for r in failing if not any(r is f for f in fits)]
         where = in_common(referee.contract, [r.problem for r in fits], [r.problem for r in rest]) or ""
         # of one that fits more, the others may be special cases: the sum over one example is the mean
@@ -132,9 +136,26 @@ def partial(referee: Referee, records: Sequence[Record], among: Sequence[Variant
     return best if best is not None and (best.where or len(best.rest) <= len(failing) / 2) else None
 
 
+def mostly_failing(records: Sequence[Record]) -> bool:
+    """Whether most problems fail whose numbers have full mantissas, as all do where a method loses digits."""
+    full = [r.judgement.verdict == "failed" for r in records if r.problem.kind in FULL_MANTISSAS]
+    return 2 * sum(full) >= len(full)
+
+
+def _is_noisy(referee: Referee, failing: Sequence[Record], variant: Variant) -> bool:
+    """Whether most errors are no larger than rounding in a variant, such as a difference of gradients, may be.
+
+    A variant of the contract's own is named all the same: where it jumps, all that is near is within its rounding.
+    """
+    if variant in referee.contract.variants:
+        return False
+    within = [r.judgement.low <= LIMIT * referee.attainable(r.problem, variant) for r in failing]
+    return 2 * sum(within) > len(within)
+
+
 def failures(records: Sequence[Record]) -> list[Record]:
     """The failures, those that are cheap to judge first."""
-    return sorted((r for r in records if r.judgement.verdict == "failed"), key=lambda r: len(key(r.problem)))
+    return sorted((r for r in records if r.judgement.verdict == "failed"), key=lambda r: len(r.problem.key))
 
 
 def _diagnosis(variant: Variant, evidence: int, failures: int, silent: int, against: int) -> Diagnosis:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 from refgrad import contracts
@@ -95,11 +94,11 @@ def certificate_of(run: Run) -> dict[str, Any] | None:
 
 
 def relative_error(run: Run, failing: Sequence[Record]) -> float:
-    """The largest of ``max_i |y_i - f_i| / max_i |f_i|`` over some failures; infinity where the truth is zero."""
+    """The largest of ``max_i |y_i - f_i| / S`` over some failures, S the largest sum of absolute terms of f_i."""
     worst = 0.0
     for record in failing:
         truth = run.referee.truth(record.problem)
         if truth is not None:
             _, high = truth.distance(fractions(record.value).ravel())
-            worst = max(worst, quotient(high, max((abs(m) for m in truth.middle), default=Fraction(0))))
+            worst = max(worst, quotient(high, truth.magnitude))
     return worst

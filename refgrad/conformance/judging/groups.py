@@ -23,16 +23,16 @@ def properties(contract: Contract, problem: Problem) -> dict[str, tuple[Any, ...
 
 
 def in_common(contract: Contract, members: Sequence[Problem], others: Sequence[Problem]) -> str | None:
-    """A property that all `members` have and none of the `others`; None if there is none, or nobody else.
+    """What all `members` have and none of the `others`, two properties at most; None if there is none, or nobody else.
 
-    Words come before numbers, one number before all from a bound on.
+    One number comes before words, these before all numbers from a bound on.
     """
     inside, outside = ([properties(contract, p) for p in group] for group in (members, others))
     if not inside or not outside:
         return None
     names = [name for name in inside[0] if all(name in found for found in (*inside, *outside))]
     found = [words for name in names for words in (_common(name, inside, outside),) if words is not None]
-    return min(found, key=lambda pair: pair[0])[1] if found else None
+    return " and ".join(words for _, words in sorted(found, key=lambda pair: pair[0])[:2]) or None
 
 
 def where(contract: Contract, members: Sequence[Problem], others: Sequence[Problem]) -> str:
@@ -48,7 +48,7 @@ def where(contract: Contract, members: Sequence[Problem], others: Sequence[Probl
     if not inside or not outside:
         return ""
     found = []
-    for name in inside[0]:
+    for name in inside[0].keys() - {"memory"}:  # which of a few failures is alike by chance
         have = [p for p in outside if p.get(name)]
         without = [p for p in have if _common(name, inside, [p])]
         left = len(have) - len(without)
@@ -88,16 +88,16 @@ def _common(
     name: str, inside: Sequence[dict[str, tuple[Any, ...]]], outside: Sequence[dict[str, tuple[Any, ...]]]
 ) -> tuple[int, str] | None:
     """A rank, the lower the plainer, and the words for a property that tells all of `inside` from `outside`."""
-    if any(not p[name] for p in (*inside, *outside)):
+    if any(not p.get(name) for p in (*inside, *outside)):
         return None
     if isinstance(inside[0][name][0], str):
         words = {word for p in inside for word in p[name]}
         if any(words & set(p[name]) for p in outside):
             return None
-        return 0, f"{name} {' or '.join(sorted(words))}"
+        return 1, f"{name} {' or '.join(sorted(words))}"
     here, there = ([max(p[name]) for p in group] for group in (inside, outside))
-    if len(set(here)) == 1 and here[0] not in there:
-        return 1, f"{name} = {here[0]:g}"
+    if len(set(here)) == 1 and here[0] not in there and here[0] == int(min(here[0], 10**6)):  # a size, no measurement
+        return 0, f"{name} = {here[0]:g}"
     if min(here) > max(there):
         return 2, f"{name} >= {min(here):g}"
     if max(here) < min(there):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Mapping
@@ -12,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from refgrad import exact
-from refgrad.contracts.contract import Problem
 from refgrad.contracts.tools.losses import EXACT_TABLE
 from refgrad.typing import Array
 
-__all__ = ["ExactFramework", "FloatFramework", "fractions", "key", "largest", "quotient"]
+__all__ = ["ExactFramework", "FloatFramework", "fractions", "largest", "quotient"]
 
 
 class ExactFramework:
@@ -82,11 +80,6 @@ def quotient(error: Fraction, unit: Fraction) -> float:
         return float(error / unit)
     except (OverflowError, ZeroDivisionError):
         return math.inf
-
-
-def key(problem: Problem) -> str:
-    """A string that is equal for problems with equal inputs."""
-    return json.dumps(problem.inputs, sort_keys=True)
 
 
 def fractions(y: np.ndarray) -> np.ndarray:

@@ -8,10 +8,12 @@ from fractions import Fraction
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from refgrad.conformance.judging import sweep
-from refgrad.conformance.judging.diagnosis import diagnose
+from refgrad.conformance.judging.diagnosis import diagnose, mostly_failing
 from refgrad.conformance.judging.finding import Finding, named
-from refgrad.conformance.judging.numbers import key, quotient
+from refgrad.conformance.judging.numbers import quotient
 from refgrad.conformance.judging.run import Record, Run
 from refgrad.conformance.subject.process import StopRun
 from refgrad.contracts.tools.answer import Variant
@@ -19,7 +21,6 @@ from refgrad.contracts.tools.answer import Variant
 __all__ = ["in_single_precision", "rounding_driven", "two_precisions", "variant_in_single_precision"]
 
 _PRECISION_PROBLEMS = 12
-
 
 _ROUNDING = 2.0**20  # between 1, where the method errs, and 2**29, where rounding does
 
@@ -34,7 +35,7 @@ def two_precisions(run: Run, failing: Sequence[Record]) -> list[tuple[Any, Any]]
     try:
         for record in chosen:
             problem, errors = sweep.rounded(record.problem, "float32"), []
-            if "inf" in key(problem).lower():  # beyond the range of float32
+            if "inf" in problem.key.lower():  # beyond the range of float32
                 continue
             for dtype in ("float32", "float64"):
                 outcome = run.subject.call(problem.inputs, dtype=dtype)
@@ -65,7 +66,7 @@ def in_single_precision(run: Run, failing: Sequence[Record]) -> Finding | None:
 
     Every failure is then within what float32 may leave off, and by far not better.
     """
-    if not _may_be_single(run):
+    if not _may_be_single(run, failing):
         return None
     loose, ratios = run.referee.loose, []
     for record in failing:
@@ -81,7 +82,7 @@ def in_single_precision(run: Run, failing: Sequence[Record]) -> Finding | None:
 
 def variant_in_single_precision(run: Run, pairs: Sequence[Variant]) -> Finding | None:
     """The finding that a variant, or one of the products `pairs`, was computed with the numbers of float32."""
-    if not _may_be_single(run):
+    if not _may_be_single(run, [r for r in run.records if r.judgement.verdict == "failed"]):
         return None
     loose = run.referee.loose
     records = [
@@ -96,8 +97,13 @@ def variant_in_single_precision(run: Run, pairs: Sequence[Variant]) -> Finding |
     return None
 
 
-def _may_be_single(run: Run) -> bool:
-    return run.referee.dtype == "float64" and run.referee.contract.error is None
+def _may_be_single(run: Run, failing: Sequence[Record]) -> bool:
+    """Whether most problems fail whose numbers float32 cannot hold, and most of those outputs are float32 numbers."""
+    if run.referee.dtype != "float64" or run.referee.contract.error is not None or not mostly_failing(run.records):
+        return False
+    with np.errstate(over="ignore"):
+        held = [np.array_equal(r.value.astype(np.float32).astype(float), r.value) for r in failing]
+    return 2 * sum(held) >= len(held)
 
 
 _ADVICE = "If single precision is what it is meant to use, judge it so: --dtype float32."

@@ -15,23 +15,25 @@ import numpy as np
 from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging import sweep
 from refgrad.conformance.judging.certificate import Setting, relative
-from refgrad.conformance.judging.numbers import fractions, key
+from refgrad.conformance.judging.numbers import fractions
 from refgrad.conformance.judging.referee import Judgement, Referee
 from refgrad.conformance.subject.outcome import FATAL, Outcome
 from refgrad.conformance.subject.process import StopRun, Subject
 from refgrad.contracts.contract import Problem
 from refgrad.contracts.tools.answer import Variant
 
-__all__ = ["NOT_RUN", "Candidates", "Record", "Run", "Trouble"]
+__all__ = ["DEVIATIONS", "ENOUGH", "MORE", "NOT_RUN", "Candidates", "Record", "Run", "Trouble"]
 
 NOT_RUN = ("raised", *FATAL)
 VARIED = 24
-ENOUGH = 3
+ENOUGH, ENOUGH_WIDE = 3, 6
 SEPARATING = 3
 SOON = 10
 DEVIATIONS = 5
 REPEATED = 6
 """Problems that are called again, twice each and in another order, when all others have been."""
+MORE = 8
+"""Times as many calls of a random subject where the mean of the first fails."""
 
 
 @dataclass
@@ -63,7 +65,7 @@ class Candidates:
     def see(self, record: Record) -> None:
         """Count a problem, and drop the variants that its output contradicts."""
         problem, referee = record.problem, self.referee
-        passed = record.judgement.verdict == "passed"
+        passed = record.judgement.verdict == "passed" and not referee.slack.get(problem.key)
         differ, matching = {}, {}
         for v in self.remaining:
             if passed:  # what is far from the contract is not what is within its attainable error; all else may be
@@ -122,6 +124,9 @@ class Run:
         What a later call on an input of before gave, if it was not the same; else empty.
     mutated : set of str
         Arguments that the subject has changed.
+    unvaried : int
+        Problems of a random subject on which all calls gave the same numbers, and not the right ones: what it draws
+        seldom was not drawn, and nothing is known of its mean.
     """
 
     def __init__(
@@ -144,7 +149,7 @@ class Run:
         self.candidates = Candidates(referee)
         self.settings: list[Setting] = []
         self.stopped = self.late = False
-        self.stateful = ""
+        self.stateful, self.unvaried = "", 0
         self.mutated: set[str] = set()
         self.budget, self.stochastic = budget, stochastic
         self._deadline = None if budget is None else time.monotonic() + budget
@@ -158,9 +163,10 @@ class Run:
             self._settings(problems)
             return
         self._over(problems, len(problems))
-        failing = sum(r.judgement.verdict == "failed" for r in self.records)
-        if 0 < failing < ENOUGH:
-            kinds = tuple({r.problem.kind for r in self.records if r.judgement.verdict == "failed"})
+        failing = [r.problem.kind for r in self.records if r.judgement.verdict == "failed"]
+        kinds = tuple(sorted(set(failing)))
+        # what a few wide problems have in common may be chance
+        if 0 < len(failing) < (ENOUGH_WIDE if kinds == ("wide",) else ENOUGH):
             more = list(sweep.problems(self.referee.contract, self.planned, self.seed + 1, kinds, self.referee.dtype))
             self.planned += len(more)
             self._over(more, self.planned)
@@ -175,7 +181,10 @@ class Run:
     def call(self, problem: Problem) -> Outcome:
         """One call; a value that fails the contract, or is not finite, must come again, as far as floats allow."""
         if self.stochastic:
-            return self._mean(problem)
+            outcome = self._mean(problem, self.stochastic)
+            if outcome.value is not None and self._fails(problem, outcome):  # what is drawn seldom takes more calls
+                outcome = self._mean(problem, MORE * self.stochastic)
+            return outcome
         outcome = self.subject.call(problem.inputs)
         self.mutated.update(outcome.mutated)
         if outcome.kind == "not_finite" or (outcome.value is not None and self._fails(problem, outcome)):
@@ -194,16 +203,17 @@ class Run:
         apart = np.abs(fractions(one.value) - fractions(other.value)).ravel()
         return max(apart, default=Fraction(0)) <= LIMIT * self.referee.attainable(problem)
 
-    def _mean(self, problem: Problem) -> Outcome:
+    def _mean(self, problem: Problem, calls: int) -> Outcome:
         """The mean of some calls, each with another seed; five standard errors of it are no error."""
-        values = []
-        for seed in range(self.stochastic):
+        values: list[np.ndarray] = []
+        for seed in range(calls):
             outcome = self.subject.call(problem.inputs, seed=seed)
             if outcome.kind != "value" or outcome.value is None:
                 return outcome
             values.append(outcome.value)
-        spread = np.std(values, axis=0, ddof=1) / np.sqrt(len(values))
-        self.referee.slack[key(problem)] = DEVIATIONS * Fraction(float(np.max(spread, initial=0.0)))
+        varied = np.ptp(values, axis=0) > 0  # the standard deviation of equal numbers is not always 0 in floats
+        spread = varied * np.std(values, axis=0, ddof=1) / np.sqrt(len(values))
+        self.referee.slack[problem.key] = DEVIATIONS * Fraction(float(np.max(spread, initial=0.0)))
         return replace(outcome, value=np.mean(values, axis=0))
 
     def in_a_fresh_process(self, problem: Problem) -> bool:
@@ -272,6 +282,9 @@ class Run:
                     self.troubles.append(Trouble(problem, outcome))
                 else:
                     record = Record(problem, outcome.value, self.referee.judge(problem, outcome.value))
+                    if self.stochastic and record.judgement.verdict == "failed" and not self.referee.slack[problem.key]:
+                        self.unvaried += 1
+                        continue
                     self.records.append(record)
                     self.candidates.see(record)
                 self._progress(len(self.records) + len(self.troubles), total)
@@ -287,9 +300,9 @@ class Run:
             self.candidates = Candidates(self.referee)
             self._over(problems, len(problems) * len(values))
             if self.records:
-                gaps = {key(r.problem): gap for r, gap in zip(self.records, self.gaps(), strict=True)}
-                short = short or [r.problem for r in self.records if gaps[key(r.problem)] > 0]
-                left = [gaps[key(p)] for p in short if key(p) in gaps] or [0.0]
+                gaps = {r.problem.key: gap for r, gap in zip(self.records, self.gaps(), strict=True)}
+                short = short or [r.problem for r in self.records if gaps[r.problem.key] > 0]
+                left = [gaps[p.key] for p in short if p.key in gaps] or [0.0]
                 self.settings.append(Setting(value, median(left), max(gaps.values())))
             if self.stopped or self.late or self.troubles:  # which another setting does not undo
                 return

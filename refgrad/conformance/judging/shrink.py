@@ -16,7 +16,6 @@ from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging import sweep
 from refgrad.conformance.judging.certificate import breaks, size
 from refgrad.conformance.judging.finding import Finding, exit_code
-from refgrad.conformance.judging.numbers import key
 from refgrad.conformance.judging.referee import Judgement, Truth
 from refgrad.conformance.judging.run import Record, Run
 from refgrad.conformance.subject import targets
@@ -176,7 +175,7 @@ def _bucket(outcome: Outcome) -> tuple[str, str]:
 
 
 def _size(problem: Problem) -> tuple[int, str]:
-    text = key(problem)
+    text = problem.key
     return len(text), text
 
 

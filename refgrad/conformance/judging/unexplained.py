@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging.certificate import PLAUSIBLE, SCALES, Setting, keeps
-from refgrad.conformance.judging.diagnosis import Diagnosis, partial
+from refgrad.conformance.judging.diagnosis import Diagnosis, Partial, partial
 from refgrad.conformance.judging.finding import Finding, certificate_of, relative_error
 from refgrad.conformance.judging.groups import begins, where
 from refgrad.conformance.judging.referee import MARGIN
 from refgrad.conformance.judging.run import Record, Run
 from refgrad.contracts.contract import Problem
 
-__all__ = ["unexplained"]
+__all__ = ["in_part", "unexplained"]
 
 
 def unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Finding:
@@ -47,14 +47,7 @@ def unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Fi
     largest = f"the largest relative error is {relative_error(run, failing):.2g}"
     some = None if run.out_of_time() else partial(run.referee, run.records, contract.variants)
     if some is not None:
-        count, first = len(some.rest), some.diagnosis
-        article, group = ("the ", f" with {some.where}") if some.where else ("", "")
-        sentence = (
-            f"computes {first.name} on {article}{first.reproduces} of {first.failures} failing problems{group}, "
-            f"and something else on the other {count}, where the largest relative error is "
-            f"{relative_error(run, some.rest):.2g}"
-        )
-        return Finding("wrong", sentence, candidates=[first], certificate=certificate)
+        return in_part(run, some)
     if fitting:
         first = fitting[0]
         sentence = (
@@ -66,6 +59,18 @@ def unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Fi
         f"computes something else than {contract.name} on {share}{those}; no known formula fits them all; {largest}"
     )
     return Finding("wrong", sentence, certificate=certificate)
+
+
+def in_part(run: Run, some: Partial) -> Finding:
+    """The finding that a formula fits a part of the failures."""
+    first = some.diagnosis
+    article, group = ("the ", f" with {some.where}") if some.where else ("", "")
+    sentence = (
+        f"computes {first.name} on {article}{first.reproduces} of {first.failures} failing problems{group}, "
+        f"and something else on the other {len(some.rest)}, where the largest relative error is "
+        f"{relative_error(run, some.rest):.2g}"
+    )
+    return Finding("wrong", sentence, candidates=[first], certificate=certificate_of(run))
 
 
 def _problems(records: Sequence[Record]) -> list[Problem]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from refgrad.accuracy import LIMIT
 from refgrad.backend.exact.array import TABLES
-from refgrad.conformance.judging.diagnosis import diagnose
+from refgrad.conformance.judging.diagnosis import diagnose, partial
 from refgrad.conformance.judging.factor import constant_factor
 from refgrad.conformance.judging.finding import Finding, certificate_of, exit_code, named
 from refgrad.conformance.judging.groups import shared_words, where
@@ -23,18 +25,29 @@ from refgrad.conformance.judging.precision import (
     two_precisions,
     variant_in_single_precision,
 )
-from refgrad.conformance.judging.run import DEVIATIONS, NOT_RUN, Record, Run
+from refgrad.conformance.judging.run import DEVIATIONS, ENOUGH, MORE, NOT_RUN, Record, Run
 from refgrad.conformance.judging.shrink import likely
-from refgrad.conformance.judging.unexplained import unexplained
+from refgrad.conformance.judging.unexplained import in_part, unexplained
 from refgrad.contracts.tools.answer import Variant
 
 __all__ = ["find", "refusal"]
+
+_SELDOM = 8
+_FEW = 8
+"""Formulas that are few enough to be tried on every failure."""
 
 
 def find(run: Run, strict: bool = False) -> Finding:
     """The finding of a run that has been swept; `strict` makes a failure of what the subject refuses to take."""
     failing = [r for r in run.records if r.judgement.verdict == "failed"]
     ran = len(run.records) + len(run.troubles)
+    if run.unvaried and not any(run.referee.slack.values()):
+        return Finding(
+            "wrong",
+            "every call on the same input gave the same numbers, and not the right ones on "
+            f"{run.unvaried} of {ran + run.unvaried} problems",
+            advice="Seed no generator inside, so that each call draws anew; without one, leave out --stochastic.",
+        )
     if ran == 0:
         why = (
             f"the budget of {run.budget:g} seconds was over before the first problem"
@@ -45,17 +58,25 @@ def find(run: Run, strict: bool = False) -> Finding:
     if not run.records and all(t.outcome.kind in NOT_RUN for t in run.troubles):
         return _not_run(run, ran)
     unused = run.subject.unused()
-    if unused and (failing or not run.records):
+    if unused and (failing or not run.records) and not _returns_zero(run):  # which is a name of its own
         names = " and ".join(f"`{name}`" for name in unused)
         return Finding(
             "not-run",
             f"your function never called the {names} that it was given, so its numbers are of another function",
             advice=f"Compute with the {names} among the arguments in place of your own.",
         )
-    if run.stateful:
+    random = any(t.outcome.kind == "nondeterministic" for t in run.troubles)
+    if run.stateful and not random:
         return Finding("wrong", f"keeps state between calls: {run.stateful}", advice=_STATE)
+    if run.stochastic and 0 < len(failing) < max(ENOUGH, len(run.records) / _SELDOM):
+        return Finding(
+            "inconclusive",
+            f"on {len(failing)} of {len(run.records)} problems the mean of {MORE * run.stochastic} calls is more than "
+            f"{DEVIATIONS} standard errors off, which may be what is drawn too seldom to be seen",
+            advice="Raise --stochastic.",
+        )
     refused = None if strict else refusal(run)
-    if failing and not any(t.outcome.kind == "nondeterministic" for t in run.troubles):  # which fit no formula
+    if failing and not random:  # which fit no formula
         found = _failing(run, failing)
         if found.grade == "wrong" and found.diagnosis is None and not run.stochastic:
             alone = next((r for r in failing[:2] if run.in_a_fresh_process(r.problem)), None)
@@ -85,6 +106,11 @@ def _also(found: Finding, refused: str | None, more: str = "") -> Finding:
     """A finding whose sentence ends with what else there is to say."""
     words = f"; refuses: {refused}" if refused else more
     return replace(found, summary=found.summary + words, refuses=refused or "")
+
+
+def _returns_zero(run: Run) -> bool:
+    """Whether every output is zero, as it is where a graph has been cut."""
+    return bool(run.records) and not run.troubles and not any(np.any(r.value) for r in run.records)
 
 
 _STATE = "Look for gradients that add up in `.grad`, a cache by shape or identity, a generator, buffers that move."
@@ -136,6 +162,8 @@ def _passing(run: Run) -> Finding:
     certificate = certificate_of(run)
     if run.stochastic:
         sentence = f"the mean of {run.stochastic} calls is {contract.name}, within {DEVIATIONS} standard errors"
+        if run.unvaried:
+            sentence += f"; on {run.unvaried} problems all calls gave the same numbers, and nothing is known"
         return Finding("accurate", sentence, certificate=certificate)
     if all(r.judgement.rounded for r in run.records):
         return Finding("exact", f"computes {contract.name}, correctly rounded", certificate=certificate)
@@ -195,6 +223,9 @@ def _failing(run: Run, failing: list[Record]) -> Finding:
     scaled = constant_factor(run.referee, run.records)
     if scaled is not None:
         return Finding("variant:scaled", scaled.meaning, scaled.name, [scaled], certificate_of(run))
+    most = partial(run.referee, run.records, pairs) if len(pairs) <= _FEW else None
+    if most is not None and len(most.rest) <= len(failing) / 5:  # a difference of gradients, say, where its step fits
+        return in_part(run, most)
     if rounding_driven(two_precisions(run, failing)):
         return Finding(
             "unstable",

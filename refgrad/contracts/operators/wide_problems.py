@@ -101,11 +101,12 @@ def exponents(op: str, numbers: Numbers, elements: int, values: str) -> Point:
 
 
 def factors(op: str, numbers: Numbers, elements: int, zeros: int, scale: str) -> Point:
-    """Factors with some zeros among them, all tiny or all huge."""
-    s = power(numbers, scale, 1 / 8)
-    x = away(numbers, elements) * s
+    """Factors with some zeros among them; their product leaves the range at the ends, that of all but one does not."""
+    least, most = {"float64": (1074, 1022), "float32": (149, 126)}[numbers.dtype]
+    of_all, of_others = {"tiny": (-least, -most), "huge": (most, most)}.get(scale, (0, 0))
+    x = away(numbers, elements) * 2.0 ** ((of_all / elements + of_others / (elements - 1)) // 2)
     x[numbers.rng.sample(range(elements), min(zeros, elements))] = 0.0
-    return {"x": x.tolist()}, {"x": s}
+    return {"x": x.tolist()}, {"x": 1.0}
 
 
 def nonzero(op: str, numbers: Numbers, elements: int, scale: str, zeros: bool) -> Point:

@@ -14,7 +14,7 @@ from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Run
 from refgrad.conformance.judging.verdict import find
 
-pytestmark = pytest.mark.seeds
+pytestmark = [pytest.mark.seeds, pytest.mark.usefixtures("drawn_once")]
 
 SEEDS = range(20)
 
