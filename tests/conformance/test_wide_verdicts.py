@@ -247,6 +247,46 @@ def test_a_random_subject_with_another_mean_is_named():
     assert found.diagnosis == "doubled", found.summary
 
 
+def test_a_random_subject_without_the_option_gives_other_numbers_and_keeps_no_state():
+    rng = np.random.default_rng(0)  # not seeded by the judge before each call
+    found = report(lambda theta, x, lr, steps: right(theta, x, lr, steps) + rng.integers(2, size=len(x)))
+    assert found.grade == "wrong"
+    assert "returns different numbers for the same input" in found.summary
+
+
+def test_what_is_drawn_too_seldom_is_no_failure_where_nearly_all_means_are_right():
+    def seldom(theta, x, lr, steps):
+        draw = sampled(theta, x, lr, steps)
+        return draw - 10**6 * (steps == 6 and len(x) == 8) * (np.random.random() > 1e-12)
+
+    found = report(seldom, stochastic=40)
+    assert (found.grade, found.exit_code) == ("inconclusive", 4), found.summary
+    assert "drawn too seldom" in found.summary
+
+
+def test_a_generator_that_is_seeded_in_every_call_is_said():
+    def seeded(theta, x, lr, steps):
+        np.random.seed(0)
+        return sampled(theta, x, lr, steps)
+
+    found = report(seeded, stochastic=10)
+    assert found.grade == "wrong"
+    assert "gave the same numbers" in found.summary
+
+
+def test_a_formula_that_fits_most_of_a_part_is_named_and_not_a_special_case_of_it():
+    # doubled on most, which for one parameter is what swapping would give as well
+    found = report(lambda theta, x, lr, steps: right(theta, x, (2 if x[0] >= 0 or len(x) == 1 else 3) * lr, steps))
+    assert "computes doubled on" in found.summary, found.summary
+
+
+def test_a_function_that_returns_zero_is_named_though_it_calls_nothing():
+    from refgrad import contracts
+
+    found = verify(lambda loss, theta, tasks, lr, steps: 0 * theta, contracts.get("maml_gradient"), backend="numpy")
+    assert (found.grade, found.exit_code) == ("variant:zero", 1), found.summary
+
+
 def test_a_spread_needs_calls_to_be_measured():
     with pytest.raises(ValueError, match="at least 10"):
         report(sampled, stochastic=3)
