@@ -11,6 +11,8 @@ from sized_contract import PATH
 from refgrad.conformance.judging import sweep
 from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Run
+from refgrad.conformance.judging.shrink import likely
+from refgrad.conformance.subject.process import LocalSubject
 from refgrad.conformance.verification import verify
 
 pytest.importorskip("flint", reason="wide problems are judged by balls, which need python-flint")
@@ -87,6 +89,40 @@ def test_single_precision_inside_is_said():
 def test_an_error_as_small_as_that_of_single_precision_is_none_where_most_outputs_are_right():
     _, found = judged(FOLDER / "wrong/operator_derivative/tanh_saturated.py", 0, 100)
     assert found.grade == "wrong", found
+
+
+def test_errors_of_the_size_of_single_precision_in_numbers_that_it_does_not_hold_are_something_else():
+    found = report(lambda theta, x, lr, steps: right(theta, x, lr, steps) * (1 + 2.0**-24))
+    assert found.diagnosis is None, found.summary
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_few_small_errors_are_no_difference_of_gradients_whose_rounding_would_show_everywhere(seed):
+    _, found = judged(FOLDER / "wrong/hvp/moves_zeros.py", seed, 100)
+    assert (found.grade, found.diagnosis, found.candidates) == ("wrong", None, []), found
+
+
+def test_few_failures_on_wide_problems_alone_are_sought_again_for_what_they_have_in_common():
+    found = report(lambda theta, x, lr, steps: right(theta, x, lr, steps - (steps >= 4)))
+    assert found.planned > 100
+    assert "all of them with steps >= 4" in found.summary, found.summary
+
+
+def test_formulas_that_a_small_failure_rules_out_are_not_tried_on_wide_problems():
+    products = {v.name: v for v in PATH.products()}
+    wanted = products["one-step-fewer-with-doubled"]
+
+    def function(theta, x, lr, steps):
+        return theta + 2 * (steps - 1) * lr * x if steps > 4 else right(theta, x, lr, steps)
+
+    subject = LocalSubject(PATH, "function", "numpy", "float64", function=function)
+    run = Run(subject, Referee(PATH), 100, 0)
+    run.sweep()
+    failing = [r for r in run.records if r.judgement.verdict == "failed" and r.problem.kind == "wide"]
+    left = likely(run, failing, list(products.values()))
+    assert wanted in left
+    assert len(left) < len(products)
+    assert list(likely(run, run.records, list(products.values()))) == list(products.values())
 
 
 def test_a_property_that_some_problems_have_not_tells_no_group_from_another():
@@ -223,8 +259,6 @@ def test_every_variant_is_told_apart_in_every_run(seed):
 
 
 def test_more_problems_are_run_while_a_variant_has_not_been_told_apart():
-    from refgrad.conformance.subject.process import LocalSubject
-
     subject = LocalSubject(PATH, "right", "numpy", "float64", function=right)
     run = Run(subject, Referee(PATH), 1, 0)  # the first problem is all zeros, on which the formulas agree
     run.sweep()
