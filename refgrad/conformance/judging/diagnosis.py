@@ -7,7 +7,7 @@ Problems on which the subject raised or gave no array are evidence neither way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,9 @@ class Diagnosis:
         return {name: getattr(self, name) for name in names} | {"references": list(self.references)}
 
 
-def diagnose(referee: Referee, records: Sequence[Record], among: Sequence[Variant]) -> list[Diagnosis]:
+def diagnose(
+    referee: Referee, records: Sequence[Record], among: Sequence[Variant], stop: Callable[[], bool] = bool
+) -> list[Diagnosis]:
     """The variants that reproduce every failure, at least three of them (or all, if there are fewer).
 
     Parameters
@@ -69,6 +71,8 @@ def diagnose(referee: Referee, records: Sequence[Record], among: Sequence[Varian
         All problems that gave a value.
     among : list of Variant
         Those to try.
+    stop : callable
+        Whether to try no more.
 
     Returns
     -------
@@ -79,6 +83,8 @@ def diagnose(referee: Referee, records: Sequence[Record], among: Sequence[Varian
     passing = [r for r in records if r.judgement.verdict == "passed"]
     found = []
     for variant in among:
+        if stop():
+            break
         evidence, silent = 0, 0
         for record in failing:
             matching = referee.matches(record.problem, record.value, variant)
@@ -87,8 +93,8 @@ def diagnose(referee: Referee, records: Sequence[Record], among: Sequence[Varian
             silent += matching is None
             evidence += bool(matching) and referee.differs(record.problem, variant)
         else:
-            noisy = _is_noisy(referee, failing, variant)
-            if evidence >= min(ENOUGH, max(1, len(failing))) and (not noisy or mostly_failing(records)):
+            enough = evidence >= min(ENOUGH, max(1, len(failing)))
+            if enough and (mostly_failing(records) or not _is_noisy(referee, failing, variant)):
                 against = sum(referee.matches(r.problem, r.value, variant) is False for r in passing)
                 found.append(_diagnosis(variant, evidence, len(failing), silent, against))
     fewest = min((d.silent for d in found), default=0)
@@ -115,17 +121,21 @@ class Partial:
     rest: list[Record]
 
 
-def partial(referee: Referee, records: Sequence[Record], among: Sequence[Variant]) -> Partial | None:
+def partial(
+    referee: Referee, records: Sequence[Record], among: Sequence[Variant], stop: Callable[[], bool] = bool
+) -> Partial | None:
     """The variant that fits the most failures, if these have something in common or are at least half of them."""
     failing = failures(records)
     passing = [r for r in records if r.judgement.verdict == "passed"]
     best: Partial | None = None
     for variant in among:
+        if stop():
+            break
         likely = [r for r in failing if referee.plausible(r.problem, r.value, variant)]
         fits = [r for r in likely if referee.matches(r.problem, r.value, variant)]
         if sum(referee.differs(r.problem, variant) for r in fits) < ENOUGH:
             continue
-        if _is_noisy(referee, fits, variant) and not mostly_failing(records):
+        if not mostly_failing(records) and _is_noisy(referee, fits, variant):
             continue
         rest = [r for r in failing if not any(r is f for f in fits)]
         where = in_common(referee.contract, [r.problem for r in fits], [r.problem for r in rest]) or ""
@@ -149,7 +159,8 @@ def _is_noisy(referee: Referee, failing: Sequence[Record], variant: Variant) -> 
     """
     if variant in referee.contract.variants:
         return False
-    within = [r.judgement.low <= LIMIT * referee.attainable(r.problem, variant) for r in failing]
+    few = failing[: 2 * ENOUGH]
+    within = [r.judgement.low <= LIMIT * referee.attainable(r.problem, variant) for r in few]
     return 2 * sum(within) > len(within)
 
 

@@ -36,7 +36,7 @@ OF_SIZE: dict[str, Callable[[Fraction], Fraction]] = {
 """What a factor may be of a size; one that is divided by zero is none."""
 
 
-def constant_factor(referee: Referee, records: Sequence[Record]) -> Diagnosis | None:
+def constant_factor(referee: Referee, records: Sequence[Record], stop: Callable[[], bool] = bool) -> Diagnosis | None:
     """The factor, if every output is that times what the contract says, or times what a variant says.
 
     Parameters
@@ -44,12 +44,16 @@ def constant_factor(referee: Referee, records: Sequence[Record]) -> Diagnosis | 
     referee : Referee
     records : list of Record
         All problems that gave a value; those that passed have to fit as well.
+    stop : callable
+        Whether to try no more.
     """
     values = [r for r in records if r.judgement.verdict != "unknown"]
     failing = failures(values)
     if referee.contract.error is not None or len(failing) < ENOUGH:
         return None
     for variant in (None, *referee.contract.variants):
+        if stop():
+            return None
         found = scaled(referee, values, failing, variant)
         if found is not None:
             return found

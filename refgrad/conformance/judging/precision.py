@@ -34,6 +34,8 @@ def two_precisions(run: Run, failing: Sequence[Record]) -> list[tuple[Any, Any]]
     pairs = []
     try:
         for record in chosen:
+            if run.out_of_time():
+                break
             problem, errors = sweep.rounded(record.problem, "float32"), []
             if "inf" in problem.key.lower():  # beyond the range of float32
                 continue
@@ -90,7 +92,7 @@ def variant_in_single_precision(run: Run, pairs: Sequence[Variant]) -> Finding |
         for r in run.records
     ]
     for among in (run.referee.contract.variants, pairs):
-        fit = [d for d in diagnose(loose, records, among) if d.contradicted == 0]
+        fit = [d for d in diagnose(loose, records, among, run.out_of_time) if d.contradicted == 0]
         if fit:
             found = named(run, fit)
             return replace(found, summary=f"{found.summary}, in single precision", advice=found.advice or _ADVICE)

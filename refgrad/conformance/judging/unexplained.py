@@ -45,7 +45,7 @@ def unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Fi
         )
     those = where(contract, _problems(failing), _problems(passing))
     largest = f"the largest relative error is {relative_error(run, failing):.2g}"
-    some = None if run.out_of_time() else partial(run.referee, run.records, contract.variants)
+    some = partial(run.referee, run.records, contract.variants, run.out_of_time)
     if some is not None:
         return in_part(run, some)
     if fitting:

@@ -203,7 +203,7 @@ def _advice(run: Run) -> str:
 
 def _failing(run: Run, failing: list[Record]) -> Finding:
     contract = run.referee.contract
-    fitting = diagnose(run.referee, run.records, contract.variants)
+    fitting = diagnose(run.referee, run.records, contract.variants, run.out_of_time)
     fit = [d for d in fitting if d.contradicted == 0]
     if fit:
         return named(run, fit)
@@ -213,17 +213,17 @@ def _failing(run: Run, failing: list[Record]) -> Finding:
     pairs: Sequence[Variant] = ()
     if contract.products is not None and not run.out_of_time():
         pairs = likely(run, failing, contract.products())
-    fit = [d for d in diagnose(run.referee, run.records, pairs) if d.contradicted == 0]
+    fit = [d for d in diagnose(run.referee, run.records, pairs, run.out_of_time) if d.contradicted == 0]
     if fit:
         return named(run, fit)
     if contract.certificate and (run.vary or run.promise):
         found = judged_by_certificate(run)
         if found is not None:
             return found
-    scaled = constant_factor(run.referee, run.records)
+    scaled = constant_factor(run.referee, run.records, run.out_of_time)
     if scaled is not None:
         return Finding("variant:scaled", scaled.meaning, scaled.name, [scaled], certificate_of(run))
-    most = partial(run.referee, run.records, pairs) if len(pairs) <= _FEW else None
+    most = partial(run.referee, run.records, pairs, run.out_of_time) if len(pairs) <= _FEW else None
     if most is not None and len(most.rest) <= len(failing) / 5:  # a difference of gradients, say, where its step fits
         return in_part(run, most)
     if rounding_driven(two_precisions(run, failing)):
