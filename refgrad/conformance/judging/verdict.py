@@ -33,6 +33,7 @@ from refgrad.contracts.tools.answer import Variant
 __all__ = ["find", "refusal"]
 
 _SELDOM = 8
+"""If no more than one problem in so many fails, a random subject may have drawn too seldom what counts there."""
 _FEW = 8
 """Formulas that are few enough to be tried on every failure."""
 
