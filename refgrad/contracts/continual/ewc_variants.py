@@ -82,7 +82,7 @@ OF_GRADIENT = (
         "not-differentiated", "the terms of the penalty before they are added up, not its gradient", distance="terms"
     ),
 )
-ZERO = "zero: the old parameters are compared with themselves, or the importances were never stored"
+ZERO = "the old parameters are compared with themselves, or the importances were never stored"
 
 
 def zero(theta: Array, theta_star: Array, fisher: Array, lam: Scalar) -> Array:

@@ -241,7 +241,7 @@ OTHERS = (
         measured(uncoupled),
     ),
     Variant(
-        "zero", "0", "zero: the expectation of the score, or a graph cut before the parameters", (), measured(zero)
+        "zero", "0", "the expectation of the score, or a graph cut before the parameters", (), measured(zero)
     ),
 )
 

@@ -46,7 +46,7 @@ ANY_INVERSE = (
            "the direct term alone: the inner solution is taken for a constant, or the gradient at it is that of the "
            "inner loss, which vanishes there", {"indirect": (0, 1)},
            (f"{HYPERTORCH}, for one weight or H a multiple of the identity", "metaopt/torchopt, issue 222")),
-    Choice("zero", "0", "zero: the graph is cut between phi and the outer loss", {"scale": (0, 1)},
+    Choice("zero", "0", "the graph is cut between phi and the outer loss", {"scale": (0, 1)},
            ("bigaidream-projects/drmad, issue 1",)),
     Choice("doubled", "2 (d - B^T u)", "twice the hypergradient: it is accumulated on one already there",
            {"scale": (2, 1)}, ("prolearner/hypertorch, set_grad",)),

@@ -150,7 +150,7 @@ CHOICES = (
            ("bigaidream-projects/drmad, issue 1",)),
     Choice("missing-direct", "without d", "the derivative through the steps alone, without the direct term",
            {"direct": 0}, ("lucfra/FAR-HO, issue 6",)),
-    Choice("zero", "0", "zero: the graph is cut between phi and the outer loss", {"scale": (0, 1)}),
+    Choice("zero", "0", "the graph is cut between phi and the outer loss", {"scale": (0, 1)}),
     Choice("sign-flipped", "-dF/dphi", "the negative of the derivative", {"scale": (-1, 1)}),
     Choice("direct-sign-flipped", "-d + ...", "the indirect term minus the direct one", {"direct": -1}),
     Choice("indirect-sign-flipped", "d + lr sum_t B_t^T a_t", "the direct term minus the indirect one",

@@ -171,7 +171,7 @@ CHOICES = (
 ZERO = Variant(
     "zero",
     "0",
-    "zero: the graph is cut between the parameters and the query loss",
+    "the graph is cut between the parameters and the query loss",
     (),
     measured(lambda loss, theta, adapted, tasks, lam: 0 * theta),
 )

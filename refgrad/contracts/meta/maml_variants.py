@@ -314,7 +314,7 @@ CHOICES = (
 ZERO = Variant(
     "zero",
     "0",
-    "zero: the graph is cut between the parameters and the query loss",
+    "the graph is cut between the parameters and the query loss",
     ("higher, copy_initial_weights=True", "torchopt, stop_gradient between inner steps"),
     measured(lambda loss, theta, tasks, lr, steps: 0 * theta),
 )
