@@ -240,9 +240,7 @@ OTHERS = (
         (),
         measured(uncoupled),
     ),
-    Variant(
-        "zero", "0", "the expectation of the score, or a graph cut before the parameters", (), measured(zero)
-    ),
+    Variant("zero", "0", "the expectation of the score, or a graph cut before the parameters", (), measured(zero)),
 )
 
 
