@@ -107,7 +107,8 @@ def test_meta_sgd_of_torchopt_is_accurate_and_refuses_negative_rates():
 def test_stop_gradient_of_torchopt_between_steps_cuts_the_graph_and_is_no_first_order_maml():
     report = judged("torchopt", "meta_sgd_stopped", "maml_gradient")
     assert (report.grade, report.exit_code) == ("wrong", 1), str(report)
-    assert report.outcomes == {"graph_cut": report.ran}
+    cut, raised = report.outcomes["graph_cut"], report.outcomes.get("raised", 0)  # negative rates it refuses
+    assert (cut + raised, raised <= 2) == (report.ran, True), str(report)
 
 
 def test_the_sampled_fisher_of_curvlinops_is_right_on_average_where_each_call_has_a_seed():
@@ -118,4 +119,4 @@ def test_the_sampled_fisher_of_curvlinops_is_right_on_average_where_each_call_ha
 def test_the_default_seed_of_curvlinops_draws_the_same_labels_in_every_call():
     report = judged("curvlinops", "sampled_fisher_of_one_seed", "fisher_diagonal", stochastic=10)
     assert (report.grade, report.exit_code) == ("wrong", 1), str(report)
-    assert report.outcomes["failed"] > 0
+    assert "every call on the same input gave the same numbers" in report.summary, str(report)
