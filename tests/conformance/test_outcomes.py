@@ -98,6 +98,13 @@ def test_a_subject_that_does_not_repeat_itself_computes_no_formula(judged):
     assert "different numbers for the same input" in report.summary
 
 
+@pytest.mark.parametrize("name", ["wrong_from_the_three_hundredth_call_on", "wrong_once_in_a_hundred"])
+def test_what_is_wrong_late_or_seldom_is_seen_by_further_calls_that_cost_nothing(judged, name):
+    report = judged(name)
+    assert (report.grade, report.exit_code) == ("wrong", 1)
+    assert "the same input" in report.summary, report.summary
+
+
 def test_an_agreement_with_every_formula_but_one_is_undecided(square):
     never = Variant("never", "none", "what has no answer here", (), partial(raising, NotApplicable("never")))
     report = verify("odd_subjects:right", replace(square, variants=(*square.variants, never)))

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import cycle, islice
 from statistics import median
 from typing import Any
 
@@ -32,6 +33,8 @@ SOON = 10
 DEVIATIONS = 5
 REPEATED = 6
 """Problems that are called again, twice each and in another order, when all others have been."""
+CALLS = 600
+"""Further calls, if they are quick, of a subject in a process of its own."""
 MORE = 8
 """Times as many calls of a random subject where the mean of the first fails."""
 
@@ -242,8 +245,22 @@ class Run:
                             f"the same input gave {_shown(first)} at first and {_shown(later)} after other calls"
                         )
                         return
+            if self.subject.isolation != "none":
+                self._call_on(records)
         except StopRun:
             self.stopped = True
+
+    def _call_on(self, records: Sequence[Record]) -> None:
+        """Call on the problems that are cheap, for half a second at most: what comes seldom, or late, may show then."""
+        cheap = sorted(records, key=lambda r: len(r.problem.key))[:REPEATED]
+        end = time.monotonic() + 0.5
+        for record in islice(cycle(cheap), CALLS):
+            if time.monotonic() > end or self.out_of_time():
+                return
+            first, later = Outcome("value", value=record.value), self.subject.call(record.problem.inputs)
+            if not self.same(record.problem, first, later):
+                self.stateful = f"the same input gave {_shown(first)} at first and {_shown(later)} in a later call"
+                return
 
     def _separate(self) -> None:
         """Run further problems until no variant agrees with the contract on all of them, or there is no hope."""

@@ -207,3 +207,12 @@ def writes_into_the_conversation(x):
         except OSError:
             continue
     return x * x
+
+
+def wrong_from_the_three_hundredth_call_on(x, calls=[]):  # noqa: B006
+    calls.append(x)
+    return x * x if len(calls) < 300 else 2 * x * x
+
+
+def wrong_once_in_a_hundred(x, rng=np.random.default_rng(1)):  # noqa: B008
+    return x * x if rng.random() > 0.01 else 2 * x * x
