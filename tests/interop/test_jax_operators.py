@@ -50,7 +50,9 @@ def double():
 def test_a_second_derivative_of_jax_is_accurate_but_for_four(name, modes):
     subject = MODES.subject(FUNCTIONS[name], modes)
     params = {"op": name, "order": 2}
-    report = verify(subject, "operator_derivative", backend="jax", params=params, max_examples=20)
+    # JAX compiles a scan for each length anew, so that the search for a smallest input would take a minute
+    budget = 12.0 if name == "logcumsumexp" else None
+    report = verify(subject, "operator_derivative", backend="jax", params=params, max_examples=20, budget=budget)
     if name == "logcumsumexp":
         assert report.outcomes["not_finite"] > 0, str(report)
         assert report.counterexample["inputs"]["infinite"] != []
