@@ -14,12 +14,11 @@ from typing import Any
 from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging.groups import in_common
 from refgrad.conformance.judging.referee import Referee
-from refgrad.conformance.judging.run import Record
+from refgrad.conformance.judging.run import ENOUGH, Record
 from refgrad.contracts.tools.answer import Variant
 
-__all__ = ["ENOUGH", "Diagnosis", "Partial", "diagnose", "failures", "mostly_failing", "partial"]
+__all__ = ["Diagnosis", "Partial", "diagnose", "failures", "mostly_failing", "partial"]
 
-ENOUGH = 3
 FULL_MANTISSAS = ("rough", "ill_conditioned", "wide")
 
 
@@ -60,7 +59,7 @@ class Diagnosis:
 
 
 def diagnose(
-    referee: Referee, records: Sequence[Record], among: Sequence[Variant], stop: Callable[[], bool] = bool
+    referee: Referee, records: Sequence[Record], among: Sequence[Variant], stop: Callable[[], bool]
 ) -> list[Diagnosis]:
     """The variants that reproduce every failure, at least three of them (or all, if there are fewer).
 
@@ -122,7 +121,7 @@ class Partial:
 
 
 def partial(
-    referee: Referee, records: Sequence[Record], among: Sequence[Variant], stop: Callable[[], bool] = bool
+    referee: Referee, records: Sequence[Record], among: Sequence[Variant], stop: Callable[[], bool]
 ) -> Partial | None:
     """The variant that fits the most failures, if these have something in common or are at least half of them."""
     failing = failures(records)

@@ -11,11 +11,11 @@ from fractions import Fraction
 import numpy as np
 
 from refgrad.accuracy import LIMIT
-from refgrad.conformance.judging.diagnosis import ENOUGH, Diagnosis, failures
+from refgrad.conformance.judging.diagnosis import Diagnosis, failures
 from refgrad.conformance.judging.groups import properties
 from refgrad.conformance.judging.numbers import fractions
 from refgrad.conformance.judging.referee import Referee
-from refgrad.conformance.judging.run import Record
+from refgrad.conformance.judging.run import ENOUGH, Record
 from refgrad.contracts.contract import Contract, Problem
 from refgrad.contracts.tools.answer import Variant
 
@@ -36,7 +36,7 @@ OF_SIZE: dict[str, Callable[[Fraction], Fraction]] = {
 """What a factor may be of a size; one that is divided by zero is none."""
 
 
-def constant_factor(referee: Referee, records: Sequence[Record], stop: Callable[[], bool] = bool) -> Diagnosis | None:
+def constant_factor(referee: Referee, records: Sequence[Record], stop: Callable[[], bool]) -> Diagnosis | None:
     """The factor, if every output is that times what the contract says, or times what a variant says.
 
     Parameters

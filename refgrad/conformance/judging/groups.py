@@ -96,7 +96,7 @@ def _common(
             return None
         return 1, f"{name} {' or '.join(sorted(words))}"
     here, there = ([max(p[name]) for p in group] for group in (inside, outside))
-    if len(set(here)) == 1 and here[0] not in there and here[0] == int(min(here[0], 10**6)):  # a size, no measurement
+    if len(set(here)) == 1 and here[0] not in there and float(here[0]).is_integer():  # a size, no measurement
         return 0, f"{name} = {here[0]:g}"
     if min(here) > max(there):
         return 2, f"{name} >= {min(here):g}"

@@ -82,9 +82,9 @@ def in_single_precision(run: Run, failing: Sequence[Record]) -> Finding | None:
     return Finding("variant:single-precision", sentence, "single-precision", advice=_ADVICE)
 
 
-def variant_in_single_precision(run: Run, pairs: Sequence[Variant]) -> Finding | None:
+def variant_in_single_precision(run: Run, failing: Sequence[Record], pairs: Sequence[Variant]) -> Finding | None:
     """The finding that a variant, or one of the products `pairs`, was computed with the numbers of float32."""
-    if not _may_be_single(run, [r for r in run.records if r.judgement.verdict == "failed"]):
+    if not _may_be_single(run, failing):
         return None
     loose = run.referee.loose
     records = [

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import cycle, islice
@@ -229,38 +230,32 @@ class Run:
         return value is not None and self.referee.judge(problem, value).verdict == "passed"
 
     def _repeat(self) -> None:
-        """Call some problems again, the last first and each twice: a subject that keeps state answers otherwise."""
+        """Call some problems again, the last first and each twice: a subject that keeps state answers otherwise.
+
+        Quick subjects in a process of their own are called on for half a second, where the answer is not zero, for
+        zeros may come of anything: what is wrong seldom, or late, may show then.
+        """
         if self.stochastic:
             return
         records = [r for r in self.records if r.problem.kind != "wide"]
         chosen = records[:: max(1, len(records) // REPEATED)][:REPEATED]
         try:
-            for record in reversed(chosen):
-                for _ in range(2):
-                    if self.out_of_time():
-                        return
-                    first, later = Outcome("value", value=record.value), self.subject.call(record.problem.inputs)
-                    if not self.same(record.problem, first, later):
-                        self.stateful = (
-                            f"the same input gave {_shown(first)} at first and {_shown(later)} after other calls"
-                        )
-                        return
-            if self.subject.isolation != "none":
-                self._call_on(records)
+            self._call_again((r for record in reversed(chosen) for r in (record, record)), math.inf)
+            if self.subject.isolation != "none" and not self.stateful:
+                telling = sorted((r for r in records if np.any(r.value)), key=lambda r: len(r.problem.key))
+                self._call_again(islice(cycle(telling[:REPEATED]), CALLS), 0.5)
         except StopRun:
             self.stopped = True
 
-    def _call_on(self, records: Sequence[Record]) -> None:
-        """Call on the problems that are cheap, for half a second at most: what comes seldom, or late, may show then."""
-        telling = [r for r in records if np.any(r.value)]  # zeros may come of anything
-        cheap = sorted(telling, key=lambda r: len(r.problem.key))[:REPEATED]
-        end = time.monotonic() + 0.5
-        for record in islice(cycle(cheap), CALLS):
+    def _call_again(self, records: Iterable[Record], seconds: float) -> None:
+        """Compare further outputs with those of before, until one differs or the time is over."""
+        end = time.monotonic() + seconds
+        for record in records:
             if time.monotonic() > end or self.out_of_time():
                 return
             first, later = Outcome("value", value=record.value), self.subject.call(record.problem.inputs)
             if not self.same(record.problem, first, later):
-                self.stateful = f"the same input gave {_shown(first)} at first and {_shown(later)} in a later call"
+                self.stateful = f"the same input gave {_shown(first)} at first and {_shown(later)} after other calls"
                 return
 
     def _separate(self) -> None:
@@ -302,10 +297,10 @@ class Run:
                     record = Record(problem, outcome.value, self.referee.judge(problem, outcome.value))
                     if self.stochastic and record.judgement.verdict == "failed" and not self.referee.slack[problem.key]:
                         self.unvaried += 1
-                        continue
-                    self.records.append(record)
-                    self.candidates.see(record)
-                self._progress(len(self.records) + len(self.troubles), total)
+                    else:
+                        self.records.append(record)
+                        self.candidates.see(record)
+                self._progress(len(self.records) + len(self.troubles) + self.unvaried, total)
         except StopRun:
             self.stopped = True
 

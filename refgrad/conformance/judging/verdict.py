@@ -235,5 +235,5 @@ def _failing(run: Run, failing: list[Record]) -> Finding:
             candidates=fitting,
             advice="Look for a cancellation, a squared condition number or an explicit inverse.",
         )
-    single = variant_in_single_precision(run, pairs)
+    single = variant_in_single_precision(run, failing, pairs)
     return single if single is not None else unexplained(run, failing, fitting)

@@ -2,22 +2,11 @@
 
 import curvlinops
 import torch
-
-
-class Network(torch.nn.Module):
-    """The contract's logits as a module with one parameter vector."""
-
-    def __init__(self, logits, theta):
-        super().__init__()
-        self.logits = logits
-        self.theta = torch.nn.Parameter(theta.detach().clone())
-
-    def forward(self, X):
-        return self.logits(self.theta, X)
+from torch_maml import Model
 
 
 def diagonal(kind, logits, theta, X, y, reduction="mean", **options):
-    network, loss = Network(logits, theta), torch.nn.CrossEntropyLoss(reduction=reduction)
+    network, loss = Model(logits, theta), torch.nn.CrossEntropyLoss(reduction=reduction)
     operator = kind(network, loss, [network.theta], [(X, y)], check_deterministic=False, **options)
     return (operator @ torch.eye(len(theta), dtype=theta.dtype)).diagonal()
 
@@ -44,18 +33,6 @@ def sampled_fisher_of_one_seed(logits, theta, X, y):
     return diagonal(curvlinops.FisherMCLinearOperator, logits, theta, X, y, mc_samples=50)
 
 
-class Point(torch.nn.Module):
-    """A function of a vector as a module that needs no data."""
-
-    def __init__(self, f, x):
-        super().__init__()
-        self.f = f
-        self.x = torch.nn.Parameter(x.detach().clone())
-
-    def forward(self, batch):
-        return self.f(self.x)
-
-
 class Value(torch.nn.Module):
     """The loss of a model that returns its loss; operators read `reduction`."""
 
@@ -66,8 +43,9 @@ class Value(torch.nn.Module):
 
 
 def hessian(f, x):
-    point, nothing = Point(f, x), torch.zeros(1, dtype=x.dtype)
-    return curvlinops.HessianLinearOperator(point, Value(), [point.x], [(nothing, nothing)], check_deterministic=False)
+    point, nothing = Model(lambda x, batch: f(x), x), torch.zeros(1, dtype=x.dtype)
+    data = [(nothing, nothing)]
+    return curvlinops.HessianLinearOperator(point, Value(), [point.theta], data, check_deterministic=False)
 
 
 def hessian_product(f, x, v):

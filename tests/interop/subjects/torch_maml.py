@@ -44,7 +44,7 @@ def reversed_product(loss, theta, tasks, lr, steps):
 
 
 class Model(torch.nn.Module):
-    """A model in the contract's terms: one parameter vector, and the contract's loss as its forward pass."""
+    """A model in the contract's terms: one parameter vector; its forward pass is a function of it and of a batch."""
 
     def __init__(self, loss, theta):
         super().__init__()

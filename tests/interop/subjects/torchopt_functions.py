@@ -2,20 +2,9 @@
 
 import torch
 import torchopt
+from torch_maml import Model
 from torchopt.diff.implicit import custom_root
 from torchopt.linear_solve import solve_inv
-
-
-class Model(torch.nn.Module):
-    """A model whose only parameter is the contract's vector, and its forward pass the contract's loss."""
-
-    def __init__(self, loss, theta):
-        super().__init__()
-        self.loss = loss
-        self.theta = torch.nn.Parameter(theta.detach().clone())
-
-    def forward(self, batch):
-        return self.loss(self.theta, batch)
 
 
 def adapt_by_meta_sgd(loss, theta, tasks, lr, steps, after_step):
