@@ -11,7 +11,7 @@ from scipy import special
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hvp, jvp, vmap
-from refgrad.errors import InvalidInput, Kink, NoDerivative, NotRational
+from refgrad.errors import InvalidInput, Kink, NoDerivative, NotRational, ShapeError
 from refgrad.numpy.dispatch import apply_ufunc
 
 flint = pytest.importorskip("flint", reason="certified enclosures need python-flint")
@@ -216,3 +216,11 @@ def test_a_power_has_its_derivatives_at_every_exponent():
     assert close(grad(lambda a: rnp.sum(np.power(a, b)))(a), slopes)
     assert close(jvp(lambda a: np.power(a, b), (a,), (a,))[1], 4 * slopes)
     assert close(hvp(lambda a: rnp.sum(np.power(a, b)), a, np.ones_like(a)), (b - 1) * slopes / 4)
+
+
+def test_a_matrix_product_takes_nested_lists_beside_traced_values_and_lists_of_traced_values():
+    x = np.array([2.0, 5.0])
+    assert np.array_equal(grad(lambda x: rnp.sum(rnp.matmul([[1.0, 3.0], [4.0, 7.0]], x)))(x), [5.0, 10.0])
+    assert np.array_equal(grad(lambda x: rnp.sum(rnp.matmul([[x[0], 1.0]], [[x[1]], [2.0]])))(x), [5.0, 2.0])
+    with pytest.raises(ShapeError, match="at least one axis"):
+        grad(lambda x: rnp.matmul(3.0, x))(x)

@@ -102,6 +102,13 @@ def test_a_few_small_errors_are_no_difference_of_gradients_whose_rounding_would_
     assert (found.grade, found.diagnosis, found.candidates) == ("wrong", None, []), found
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_difference_of_gradients_has_its_name_though_its_step_fits_not_every_scale(seed):
+    _, found = judged(FOLDER / "wrong/hvp/central_difference.py", seed, 100)
+    assert "central-difference-of-gradients" in found.summary, found
+    assert found.candidates[0].name.startswith("central-difference-of-gradients"), found
+
+
 def test_few_failures_on_wide_problems_alone_are_sought_again_for_what_they_have_in_common():
     found = report(lambda theta, x, lr, steps: right(theta, x, lr, steps - (steps >= 4)))
     assert found.planned > 100

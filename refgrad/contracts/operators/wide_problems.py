@@ -31,6 +31,7 @@ Point = tuple[dict[str, Any], dict[str, float]]
 """The inputs by name, and the scale of the direction of each that moves."""
 
 SCALES = ("usual", "tiny", "huge")
+ZEROS = ("usual", "one zero", "two zeros", "three zeros")
 
 
 def power(numbers: Numbers, scale: str, share: float = 1.0) -> float:
@@ -100,12 +101,15 @@ def exponents(op: str, numbers: Numbers, elements: int, values: str) -> Point:
     return {"x": numbers.vector(elements), "e": e}, {"x": 1.0}
 
 
-def factors(op: str, numbers: Numbers, elements: int, zeros: int, scale: str) -> Point:
-    """Factors with some zeros among them; their product leaves the range at the ends, that of all but one does not."""
-    least, most = {"float64": (1074, 1022), "float32": (149, 126)}[numbers.dtype]
-    of_all, of_others = {"tiny": (-least, -most), "huge": (most, most)}.get(scale, (0, 0))
-    x = away(numbers, elements) * 2.0 ** ((of_all / elements + of_others / (elements - 1)) // 2)
-    x[numbers.rng.sample(range(elements), min(zeros, elements))] = 0.0
+def factors(op: str, numbers: Numbers, elements: int, values: str) -> Point:
+    """Factors, some zero; or all tiny or huge: their product is no normal float, but that of all but one is."""
+    if values in ZEROS:
+        x = away(numbers, elements)
+        x[numbers.rng.sample(range(elements), min(ZEROS.index(values), elements))] = 0.0
+    else:
+        least, most = {"float64": (1074, 1022), "float32": (134, 126)}[numbers.dtype]
+        of_all, of_others = (-least, -most) if values == "tiny" else (most + 2, most)
+        x = away(numbers, elements, 0.8, 1.25) * 2.0 ** ((of_all / elements + of_others / (elements - 1)) / 2)
     return {"x": x.tolist()}, {"x": 1.0}
 
 
@@ -240,7 +244,7 @@ DOMAINS: dict[str, tuple[Callable[..., Point], dict[str, Any]]] = {
         (positive, {"elements": ELEMENTS, "shape": SHAPES, "values": (*SCALES, "infinite", "all sizes")}),
     ),
     "ldexp": (exponents, {"elements": ELEMENTS, "values": ("usual", "tiny", "huge", "any")}),
-    **dict.fromkeys(("prod", "cumprod"), (factors, {"elements": range(2, 9), "zeros": (0, 1, 2, 3), "scale": SCALES})),
+    **dict.fromkeys(("prod", "cumprod"), (factors, {"elements": range(2, 9), "values": (*ZEROS, "tiny", "huge")})),
     "norm": (nonzero, {"elements": ELEMENTS, "scale": SCALES, "zeros": (False, True)}),
     **dict.fromkeys(
         ("logsumexp", "softmax", "log_softmax", "logcumsumexp"),

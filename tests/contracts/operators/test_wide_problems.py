@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from itertools import permutations
+from math import prod
 
 import numpy as np
 import pytest
@@ -55,6 +57,27 @@ def test_every_wide_problem_has_a_truth_that_is_a_number_of_the_dtype(name, dtyp
         truth = referee.truth(Problem("wide", inputs))
         assert truth is not None
         assert max(map(abs, truth.high)) < float(np.finfo(dtype).max)
+
+
+@pytest.mark.parametrize("name", ["prod", "cumprod"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_whole_product_leaves_the_range_at_both_ends_of_every_run_and_its_derivative_does_not(name, dtype, seed):
+    limits, contract = np.finfo(dtype), FAMILY.member(op=name, order=1)
+    ends = {"underflow": 0, "overflow": 0}
+    for inputs in contract.wide.inputs(seed, dtype=dtype):
+        if 0.0 in inputs["x"]:
+            continue
+        product = abs(prod(map(Fraction, inputs["x"])))
+        last = abs(Referee(contract, dtype).truth(Problem("wide", inputs)).middle[-1])
+        beyond = {
+            "underflow": product < Fraction(float(limits.tiny)) / 2,
+            "overflow": product > limits.max,
+        }
+        for end, there in beyond.items():
+            ends[end] += there
+            assert not there or Fraction(float(limits.tiny)) <= last <= Fraction(float(limits.max))
+    assert min(ends.values()) >= 2, ends
 
 
 @every
