@@ -129,7 +129,8 @@ def evaluate(
         The attribute of a result object that counts as the output.
     """
     arguments = Arguments(given, names(message["signature"], len(given)))
-    with seeded(message["seed"]):
+    # problems lie at the ends of the range on purpose: a number that leaves it on the way is judged by what comes back
+    with seeded(message["seed"]), np.errstate(all="ignore"):
         reply = _reply(function, arguments, message["params"], tuple(message["shape"]), field)
     return reply | {"callables": arguments.callables, "used": arguments.used(), "mutated": arguments.mutated()}
 

@@ -32,12 +32,12 @@ RATES = ("positive", "zero", "negative", "large")
 """The last one is above one half, and belongs to the largest problem."""
 
 
-def beginning(numbers: Numbers, loss: str, parameters: int) -> tuple[Problem, int]:
-    """A loss and a start, and the number of features."""
+def beginning(numbers: Numbers, loss: str, parameters: int, queries: str = "usual") -> tuple[Problem, int]:
+    """A loss and a start, and the number of features; a decay, which no example knows of, is not tiny."""
     if loss == "quartic":
         return {"loss": [loss], "theta": numbers.vector(parameters, 1)}, parameters
     hidden = max(h for h in range(1, 6) if parameters % h == 0 and parameters // h > 1)
-    decay = numbers.rng.randint(0, 1)
+    decay = numbers.rng.randint(0, 1) if queries != "tiny" else 0
     return {"loss": [loss, hidden, decay], "theta": numbers.vector(parameters, 1)}, parameters // hidden - 1
 
 
@@ -103,7 +103,7 @@ def few_shot(
     lr: str,
 ) -> Problem:
     """Inputs ``loss, theta, tasks, lr, steps``."""
-    problem, d = beginning(numbers, loss, parameters)
+    problem, d = beginning(numbers, loss, parameters, queries)
     problem["tasks"] = pairs(numbers, examples, tasks, sizes, queries, d)
     return {**with_rate(numbers, problem, lr), "steps": steps}
 
@@ -123,7 +123,7 @@ def implicit(
     numbers: Numbers, loss: str, tasks: int, parameters: int, examples: int, sizes: str, queries: str
 ) -> Problem:
     """Inputs ``loss, theta, adapted, tasks, lam``."""
-    problem, d = beginning(numbers, loss, parameters)
+    problem, d = beginning(numbers, loss, parameters, queries)
     problem["tasks"] = pairs(numbers, examples, tasks, sizes, queries, d)
     problem["adapted"] = [[x + numbers.number(1) for x in problem["theta"]] for _ in range(tasks)]
     return stationary(problem, numbers.rng.randint(0, 1))
