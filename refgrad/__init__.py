@@ -5,6 +5,7 @@ Fisher information and elastic weight consolidation, MAML and its relatives. It 
 against exact arithmetic and by name; it is a library of its own; and it is meant to be read.
 
 ====================  =================================================================================
+`refgrad.identify`    what your own model's gradient was computed by: its formula, by name
 `refgrad.verify`      what somebody's function computes; also ``refgrad verify`` on the command line
 `refgrad.grad` ...    derivatives of plain NumPy code: grad, vjp, jvp, hvp, hessian, vmap, checkpoint, ...
 `refgrad.stage`       a function and its derivatives as straight-line NumPy; `refgrad.source` prints it
@@ -59,11 +60,12 @@ _HOMES = {
     ),
     **dict.fromkeys(("source", "stage"), "refgrad.staging"),
     **dict.fromkeys(("verify", "assert_conforms", "Report"), "refgrad.conformance"),
+    **dict.fromkeys(("identify", "torch_logits", "torch_loss", "Identification"), "refgrad.identification"),
     "register_contract": "refgrad.contracts",
 }
 _MODULES = (
-    "autodiff", "backend", "conformance", "continual", "contracts", "errors", "exact", "implicit", "linalg", "meta",
-    "multitask", "numpy", "staging", "strategies", "theory", "tree", "typing",
+    "autodiff", "backend", "conformance", "continual", "contracts", "errors", "exact", "identification", "implicit",
+    "linalg", "meta", "multitask", "numpy", "staging", "strategies", "theory", "tree", "typing",
 )  # fmt: skip
 
 __all__ = [*_HOMES, *_MODULES]

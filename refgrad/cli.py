@@ -1,4 +1,4 @@
-"""The command line: ``refgrad verify``, ``refgrad contracts``, ``refgrad source``, ``refgrad demo``.
+"""The command line: ``refgrad identify``, ``verify``, ``contracts``, ``source`` and ``demo``.
 
 Exit codes: 0 conforms, 1 does not conform, 2 the command was wrong or a package is missing, 3 the subject could not
 be run, 4 undecided, 5 nothing ran.
@@ -69,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"refgrad {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _identify_options(
+        commands.add_parser("identify", help="name the formula of your model's gradient", description=_IDENTIFY)
+    )
     _verify_options(commands.add_parser("verify", help="judge a function by a contract", description=_VERIFY))
     contracts = commands.add_parser("contracts", help="list the contracts, or show one in full")
     contracts.add_argument("name", nargs="?", metavar="NAME")
@@ -80,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
     return parser
 
+
+_IDENTIFY = (
+    "Calls TARGET, a function of yours without arguments, which returns a dict with the arguments of refgrad.identify: "
+    "output, contract, and what the contract's call takes, such as loss, theta, tasks, lr, steps. Says which formula "
+    "gives that output. Exit codes: 0 the contract's, 1 another or none, 2 usage, 3 could not be run, 4 undecided."
+)
 
 _VERIFY = (
     "Calls TARGET on a sweep of problems in a child process and compares each result with exact truth. The target's "
@@ -95,6 +104,47 @@ _SOURCE = (
 )
 
 _DERIVATIVES = ("none", "grad", "value_and_grad", "hvp")
+
+
+def _identify_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="TARGET", help="path/file.py:function or package.module:function")
+    parser.add_argument("--contract", metavar="NAME", help="what it should be, if the dict does not say")
+    parser.add_argument("--json", metavar="F", help="write the answer to this file")
+    parser.set_defaults(run=_identify)
+
+
+def _identify(options: argparse.Namespace) -> int:
+    from refgrad.conformance.subject.places import said
+    from refgrad.conformance.subject.targets import load
+    from refgrad.errors import SubjectNotFound
+    from refgrad.identification import identify
+
+    _writable(options.json)
+    try:
+        given = load(options.target)()
+    except SubjectNotFound as error:
+        raise UsageError(str(error)) from error
+    except Exception as error:
+        print(f"refgrad: {options.target} could not be run: {said(error, 2000)}", file=sys.stderr)
+        return 3
+    if not isinstance(given, dict):
+        raise UsageError(f"expected {options.target} to return a dict of arguments; got {type(given).__name__}")
+    with _progress(options.target) as progress:
+        found = identify(**given | ({"contract": options.contract} if options.contract else {}), progress=progress)
+    print(found)
+    if options.json:
+        found.to_json(options.json)
+    return found.exit_code
+
+
+def _writable(path: str | None) -> None:
+    """Check that a report can be written, and remove one from before, which would read as this run's."""
+    if path:
+        folder = os.path.dirname(path) or "."
+        if os.path.isdir(path) or not os.access(folder, os.W_OK):
+            raise UsageError(f"--json: cannot write {path}: name a file in a folder that exists")
+        with suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def _verify_options(parser: argparse.ArgumentParser) -> None:
@@ -139,12 +189,7 @@ def _verify(options: argparse.Namespace) -> int:
     from refgrad.conformance.report.terminal import show
     from refgrad.conformance.verification import verify
 
-    if options.json:
-        folder = os.path.dirname(options.json) or "."
-        if os.path.isdir(options.json) or not os.access(folder, os.W_OK):
-            raise UsageError(f"--json: cannot write {options.json}: name a file in a folder that exists")
-        with suppress(FileNotFoundError):  # a report from before would read as this run's if it were interrupted
-            os.unlink(options.json)
+    _writable(options.json)
     twice = set(dict(options.param)) & set(dict(options.vary))
     if twice:
         raise UsageError(f"--param and --vary both set {', '.join(sorted(twice))}; leave one of them out")
@@ -241,13 +286,13 @@ def _product(f: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def _progress(title: str) -> Iterator[Callable[[int, int], None] | None]:
     """A progress bar on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(title, total=None)

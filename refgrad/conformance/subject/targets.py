@@ -23,7 +23,7 @@ def split(target: str) -> tuple[str, str]:
     UsageError
         If `target` has no colon, or nothing on one side of it.
     """
-    place, colon, name = target.rpartition(":")
+    place, colon, name = target.replace("::", ":").rpartition(":")  # pytest's spelling too
     if not (colon and place and name):
         raise UsageError(
             f"expected a target like package.module:callable or path/file.py:callable, got {target!r}"

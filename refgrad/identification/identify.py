@@ -1,0 +1,219 @@
+"""`identify`: the road from an output to a name.
+
+The contract and its single deviations come first; if none of them fits, their products of two, a constant factor, and
+a lower precision. What fits is named only if rounding leaves nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from refgrad import contracts
+from refgrad.contracts.contract import Contract, Family
+from refgrad.contracts.tools.answer import Variant
+from refgrad.errors import UsageError
+from refgrad.identification.answer import Identification
+from refgrad.identification.checks import asymmetry, randomness
+from refgrad.identification.layout import Layout
+from refgrad.identification.ranking import Ranked, Ranking, same
+from refgrad.identification.recorded import NAMES, Recorded, record
+
+__all__ = ["identify"]
+
+SHOWN = 5
+Progress = Callable[[int, int], None]
+
+
+def identify(
+    output: Any = None,
+    contract: str | Contract = "maml_gradient",
+    *,
+    params: Mapping[str, Any] | None = None,
+    previous: Any = None,
+    before: Any = None,
+    after: Any = None,
+    outer_lr: float | None = None,
+    progress: Progress | None = None,
+    **given: Any,
+) -> Identification:
+    """The formula that `output` was computed by, among all that a contract knows.
+
+    Parameters
+    ----------
+    output : containers of arrays
+        What the person's code gave: gradients in the containers of the parameters, a list of them in the same order as
+        they lie in `.grad`, or one flat vector; torch, JAX or NumPy. Its precision is the coarser one of its own and
+        that of the parameters.
+    contract : str or Contract
+        What it should be: a name in ``refgrad contracts``.
+    params : dict, optional
+        Conventions of the contract, such as ``{"reduction": "sum"}``.
+    previous : containers, optional
+        The gradient of the step before: whether it was left in `.grad` is asked too.
+    before, after, outer_lr : optional
+        In place of `output` and `theta`: parameters before and after one step of gradient descent with the rate
+        `outer_lr`.
+    progress : callable, optional
+        ``progress(done, planned)``, in formulas.
+    **given
+        What the contract's call takes, by name: ``loss, theta, tasks, lr, steps`` for ``maml_gradient``. Containers of
+        parameters and batches are the person's own; ``loss(theta, batch)`` is a function of them in their framework.
+
+    Raises
+    ------
+    UsageError
+        If something is missing or has another shape; the message says what was expected.
+    """
+    chosen, noise = _chosen(contract, params or {}), 0.0
+    if before is not None or after is not None:
+        if before is None or after is None or output is not None or not outer_lr:
+            raise UsageError("give output, or in its place all of before, after and outer_lr")
+        layout = Layout.of(before, "before")
+        start = layout.flat(before, "before")
+        output = layout.containers(layout.parts((start - layout.flat(after, "after")) / outer_lr))
+        noise, given = float(np.linalg.norm(start)) / abs(outer_lr), {"theta": before} | given
+    if output is None:
+        raise UsageError("expected output, the gradient that your code gave; got None")
+    recorded = record(chosen, output, given)
+    recorded.noise = noise * recorded.unit
+    random = randomness(recorded)
+    if random:
+        advice = "Call model.eval(), or set the rate of dropout to zero, and record the output again."
+        return _answer(recorded, Ranking(recorded), "inconclusive", "", random, advice)
+    recorded.notes += asymmetry(recorded)
+    found = _identified(recorded, progress or (lambda done, planned: None))
+    if previous is None or found.name:
+        return found
+    recorded.output = recorded.output - recorded.layout.flat(previous, "previous")
+    left = _identified(recorded, progress or (lambda done, planned: None))
+    if not left.name:
+        return found
+    summary = f"{left.summary}; the gradient of the step before was left in it"
+    advice = "Call optimizer.zero_grad(), or set .grad to None, before each step."
+    name = f"{left.name}, not zeroed"
+    return replace(left, grade="variant:not-zeroed", name=name, summary=summary, advice=advice)
+
+
+def _chosen(contract: str | Contract, params: Mapping[str, Any]) -> Contract:
+    found = contracts.get(contract) if isinstance(contract, str) else contract
+    if isinstance(found, Family):
+        raise UsageError(f"identify knows {', '.join(sorted(NAMES))}; {found.name} has refgrad verify alone")
+    found, left = found.choose(params)
+    if left:
+        known = ", ".join(found.conventions) or "none"
+        raise UsageError(f"{found.name} has no convention {', '.join(left)}; it has {known}")
+    return found
+
+
+def _identified(recorded: Recorded, progress: Progress) -> Identification:
+    contract, ranking = recorded.contract, Ranking(recorded)
+    own = Variant(contract.name, contract.returns, contract.summary, contract.references, contract.quantity)
+    known = {v.name: v for v in (*contract.variants, *recorded.extra)}
+    fits = ranking.compare([own, *known.values()], progress)
+    if ranking.compared and not any(np.any(r.value) for r in ranking.compared):
+        return _answer(recorded, ranking, "inconclusive", "", "cannot be told: every formula gives zero here")
+    if not fits and contract.products is not None:
+        fits = ranking.compare([v for v in contract.products() if v.name not in known], progress)
+    if fits:
+        return _named(recorded, ranking, fits)
+    scaled = ranking.scaled()
+    if scaled is not None:
+        c, word, one = scaled
+        name = f"{word or f'{c:.9g}'} times {one.name}"
+        number = f" (by {c:.9g})" if word else ""
+        return _answer(recorded, ranking, "variant:scaled", name, f"is {name}{number}: {one.meaning}")
+    lower = ranking.in_lower_precision()
+    if lower is not None:
+        precision, one = lower
+        grade = "accurate" if one.name == contract.name else f"variant:{one.name}"
+        sentence = f"is {one.name}, computed in lower precision, such as {precision}: {one.meaning}"
+        advice = "Forbid it, with torch.backends.cuda.matmul.allow_tf32 = False, say, to be told more sharply."
+        return _answer(recorded, ranking, grade, one.name, sentence, advice)
+    nearest = next(iter(ranking.nearest(1)), None)
+    if nearest is None:
+        return _answer(recorded, ranking, "inconclusive", "", "cannot be told: no formula has a finite value here")
+    count = len(ranking.compared)
+    sentence = f"is none of the {count} formulas; the nearest is {nearest.name}, off by {nearest.distance:.1e}"
+    advice = (
+        "Check that what is given is what your code used: parameters from before the step, the same batches, "
+        f"{', '.join(NAMES[contract.name][-2:])}, and the mode of the model. Then judge your function itself:\n"
+        f"refgrad verify FILE.py:FUNCTION --contract {contract.name}"
+    )
+    return _answer(recorded, ranking, "wrong", "", sentence, advice)
+
+
+def _named(recorded: Recorded, ranking: Ranking, fits: list[Ranked]) -> Identification:
+    """The finding for formulas that fit: one, several that are one on these data, or several that rounding leaves."""
+    contract = recorded.contract
+    first = next((r for r in fits if r.name == contract.name), fits[0])
+    alike = [r.name for r in fits if r is not first and same(r.value, first.value)]
+    others = [r for r in fits if not same(r.value, first.value)]
+    if others:
+        names = " or ".join(dict.fromkeys([first.name, *(r.name for r in others)]))
+        sentence = f"is {names}: rounding in {recorded.dtype} leaves them open"
+        return _answer(recorded, ranking, "inconclusive", names, sentence, _apart(recorded), alike)
+    elsewhere = _outside(recorded, first)
+    if elsewhere:
+        return _answer(recorded, ranking, "wrong", "", f"is {first.name} on most weights, but not in {elsewhere}")
+    if first.name == contract.name:
+        advice = _apart(recorded) if alike else ""
+        return _answer(recorded, ranking, "accurate", first.name, f"is {first.name}: {contract.returns}", advice, alike)
+    advice = _REMEDIES.get(first.name, {}).get(recorded.engine, "")
+    if first.declare:
+        name, value = first.declare.removeprefix("--param ").split("=")
+        advice = f'That is a convention; if it is yours, declare it: params={{"{name}": "{value}"}}'
+    sentence = f"is {first.name}, not {contract.name}: {first.meaning}"
+    return _answer(recorded, ranking, f"variant:{first.name}", first.name, sentence, advice, alike)
+
+
+def _apart(recorded: Recorded) -> str:
+    return f"To tell them apart, try {recorded.advice}." if recorded.advice else ""
+
+
+def _outside(recorded: Recorded, first: Ranked) -> str:
+    """The names of arrays in which a formula does not fit that has been compared on some weights of all."""
+    if recorded.whole is None or first.variant is None or first.explained is None:
+        return ""
+    far = recorded.whole(getattr(first.variant.answer, "plain", first.variant.answer))
+    allowed = 10 * first.explained * np.linalg.norm(first.value) / np.sqrt(len(first.value)) * np.sqrt(len(far))
+    parts = zip(recorded.layout.names, recorded.layout.parts(far), strict=True)
+    return ", ".join([name for name, part in parts if np.linalg.norm(part) > allowed][:3])
+
+
+_REMEDIES = {
+    "fomaml": {
+        "torch": "For second order, create_graph=True in the inner torch.autograd.grad, and no .detach() or .data.",
+        "jax": "For second order, no jax.lax.stop_gradient in the inner step.",
+        "numpy": "For second order, differentiate through the inner steps.",
+    },
+}
+
+
+def _answer(
+    recorded: Recorded,
+    ranking: Ranking,
+    grade: str,
+    name: str,
+    summary: str,
+    advice: str = "",
+    alike: list[str] | None = None,
+) -> Identification:
+    shown = ("name", "formula", "meaning", "distance", "explained")
+    return Identification(
+        contract=recorded.contract.name,
+        grade=grade,
+        name=name,
+        summary=summary,
+        alike=alike or [],
+        ranking=[{key: getattr(one, key) for key in shown} for one in ranking.nearest(SHOWN)],
+        dtype=recorded.dtype,
+        engine=recorded.engine,
+        said=recorded.said,
+        advice=advice,
+        notes=recorded.notes,
+        compared=len(ranking.compared),
+    )

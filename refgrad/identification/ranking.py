@@ -1,0 +1,177 @@
+"""How far an output is from every formula, what rounding explains of that, and which formulas that leaves.
+
+The distance of two vectors is ``|y - f| / max(|y|, |f|)`` in the Euclidean norm. A formula *fits* if the output is no
+further than `LIMIT` times what rounding its arguments to the precision at hand moves its value, plus one rounding of
+that. Formulas that are equal in float64 are one on these data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from refgrad.accuracy import LIMIT
+from refgrad.contracts.tools.answer import Variant
+from refgrad.errors import RefgradError
+from refgrad.identification.recorded import UNITS, Recorded
+
+__all__ = ["Ranked", "Ranking"]
+
+NEAREST, PATTERNS = 10, 2
+SAME = 1e-9
+"""As close as float64 leaves two formulas that are one; or two that no output in single precision can tell apart."""
+SENSITIVE = 0.01
+"""If rounding moves a formula by more of itself, nothing can be named by it."""
+APART = 50
+FAR = 3
+"""So many times further than what rounding explains of any formula that is nearer, one is not looked at."""
+
+
+@dataclass
+class Ranked:
+    """One formula beside the output.
+
+    Attributes
+    ----------
+    name, formula, meaning, declare : str
+    distance : float
+        From 0 to 2; of the output and the formula.
+    explained : float or None
+        Of that distance, what rounding may be; None if it has not been measured.
+    """
+
+    name: str
+    formula: str
+    meaning: str
+    distance: float
+    explained: float | None = None
+    declare: str = ""
+    value: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
+    variant: Variant | None = field(default=None, repr=False)
+
+    @property
+    def fits(self) -> bool:
+        return self.explained is not None and self.distance <= self.explained
+
+
+class Ranking:
+    """The formulas that have been compared with an output, in the order in which they were."""
+
+    def __init__(self, recorded: Recorded) -> None:
+        self.recorded = recorded
+        self.compared: list[Ranked] = []
+
+    def compare(self, variants: Sequence[Variant], progress: Callable[[int, int], None]) -> list[Ranked]:
+        """Compare further formulas, and return those of them that fit."""
+        found = []
+        for place, variant in enumerate(variants):
+            progress(place, len(variants))
+            value = self.value(variant)
+            if value is not None:
+                d = distance(self.recorded.output, value)
+                found.append(
+                    Ranked(variant.name, variant.formula, variant.meaning, d, None, variant.declare, value, variant)
+                )
+        self.compared += found
+        fits, most = [], 0.0
+        for place, one in enumerate(sorted(found, key=lambda r: r.distance)[:NEAREST]):
+            if place and one.distance > FAR * most:
+                break
+            one.explained = self.explained(one, self.recorded.unit)
+            most = max(most, one.explained or 0.0)
+            if one.fits:
+                fits.append(one)
+        near = [r for r in found if r.explained is None and any(same(r.value, one.value) for one in fits)]
+        for one in near:  # equal to one that fits, and further down the list
+            one.explained = fits[0].explained
+        return sorted(fits + near, key=found.index)
+
+    def value(self, variant: Variant, unit: float = 0.0, pattern: int = 0) -> np.ndarray | None:
+        """A formula's value, flat; None if it has none here."""
+        plain: Any = getattr(variant.answer, "plain", variant.answer)
+        try:
+            with np.errstate(all="ignore"):
+                found = np.asarray(plain(*self.recorded.arguments(unit, pattern)), float).ravel()
+        except (RefgradError, np.linalg.LinAlgError, ZeroDivisionError, AttributeError):
+            return None  # it does not apply, or asks of a function what only the contract's own problems have
+        return found if found.shape == self.recorded.output.shape and np.isfinite(found).all() else None
+
+    def explained(self, one: Ranked, unit: float) -> float | None:
+        """The distance that rounding may make: in the arguments, in the formula's value, and in what came."""
+        assert one.variant is not None
+        size = max(_norm(one.value), _norm(self.recorded.output))
+        moved = [self.value(one.variant, unit, pattern) for pattern in range(1, PATTERNS + 1)]
+        if size == 0:
+            return 0.0
+        if any(m is None for m in moved):
+            return None
+        most = max(_norm(m - one.value) for m in moved if m is not None)
+        if unit <= self.recorded.unit and most > SENSITIVE * size:
+            return None
+        return (LIMIT * (most + unit * size) + self.recorded.noise) / size
+
+    def in_lower_precision(self) -> tuple[str, Ranked] | None:
+        """A formula that fits in a lower precision than the output's, if the next one is 50 times further."""
+        for name, unit in (("TF32", UNITS["float16"]), ("bfloat16", UNITS["bfloat16"])):
+            if unit <= self.recorded.unit or not self.compared:
+                continue
+            first, *others = self.nearest(2)
+            allowed = self.explained(first, unit)
+            fits = allowed is not None and first.distance <= allowed < SENSITIVE * LIMIT
+            if fits and (not others or others[0].distance >= APART * first.distance):
+                return name, first
+        return None
+
+    def scaled(self) -> tuple[float, str, Ranked] | None:
+        """The first formula that fits with a constant factor: the factor, what it is known as, and the formula."""
+        y, few = self.recorded.output, len(self.recorded.output) < 8
+        for one in self.compared:
+            square = float(one.value @ one.value)
+            c = float(one.value @ y) / square if square else 0.0
+            word, left = self.word(c), distance(y, c * one.value)
+            if c == 0 or (few and not word) or left > SENSITIVE:
+                continue
+            explained = self.explained(one, self.recorded.unit)
+            if explained is not None and left <= explained:
+                return c, word, one
+        return None
+
+    def nearest(self, count: int) -> list[Ranked]:
+        """The nearest formulas, of those that are one on these data the first."""
+        found: list[Ranked] = []
+        for one in sorted(self.compared, key=lambda r: r.distance):
+            close = [r for r in found if abs(r.distance - one.distance) <= SAME]
+            if len(found) == count and not close:
+                break
+            twin = next((r for r in close if same(r.value, one.value)), None)
+            if twin is None:
+                found.append(one)
+            elif self.compared.index(one) < self.compared.index(twin):
+                found[found.index(twin)] = one
+        return found[:count]
+
+    def word(self, c: float) -> str:
+        """What a constant is known as; empty if it is just a number."""
+        known = {"2": 2.0, "1/2": 0.5, "-1": -1.0}
+        for name, value in self.recorded.constants.items():
+            known |= {name: value} | ({f"1 / {name}": 1 / value} if value else {})
+        tolerance = 1e3 * LIMIT * self.recorded.unit
+        return next((name for name, value in known.items() if abs(c - value) <= tolerance * abs(value)), "")
+
+
+def distance(y: np.ndarray, f: np.ndarray) -> float:
+    """``|y - f| / max(|y|, |f|)``, 0 for two zeros."""
+    size = max(_norm(y), _norm(f))
+    return _norm(y - f) / size if size else 0.0
+
+
+def same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two formulas are one on these data."""
+    return distance(a, b) <= SAME
+
+
+def _norm(x: np.ndarray) -> float:
+    return float(np.linalg.norm(x))
