@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.errors import MissingExtra, UsageError
+from refgrad.conformance.subject.places import said
+from refgrad.errors import MissingExtra, RefgradError, UsageError
 from refgrad.identification.layout import Layout, is_array, leaves, to_numpy, transformed
 
 __all__ = ["Derivatives", "engine_of", "imported", "in_double", "in_float64"]
@@ -100,7 +101,14 @@ class Derivatives:
     def _key(self, points: Sequence[np.ndarray], data: Sequence[Any]) -> Any:
         return (*map(_digest, points), *map(id, data))
 
-    def _checked(self, value: Any) -> Any:
+    def _called(self, trees: Sequence[Any], data: Sequence[Any]) -> Any:
+        try:
+            value = self.function(*trees, *data)
+        except RefgradError:
+            raise
+        except Exception as error:
+            what = " and a batch as it stands in tasks" if data else ""
+            raise UsageError(f"{self.name}, called with the parameters{what}, raised {said(error, 500)}") from error
         if not is_array(value) or np.shape(value) != ():
             came = f"shape {tuple(np.shape(value))}" if is_array(value) else type(value).__name__
             raise UsageError(f"expected {self.name} to return one number, such as the mean over a batch; got {came}")
@@ -127,7 +135,7 @@ class Derivatives:
         every = [part for parts in flat for part in parts]
         hooks = torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor)
         with torch.enable_grad(), hooks, in_double(torch):
-            value = self._checked(self.function(*trees, *(self._converted(x, _torch_double) for x in data)))
+            value = self._called(trees, [self._converted(x, _torch_double) for x in data])
             if not value.requires_grad:
                 raise UsageError(
                     f"{self.name} has no gradient: compute it from the parameters that it is given, such as "
@@ -164,19 +172,18 @@ class Derivatives:
             ]
             converted = [self._converted(x, _jax_double) for x in data]
             if not twice:
-                return self._flat([x for tree in self._compiled[0](trees, converted) for _, x in leaves(tree)])
+                return self._of_trees(self._compiled[0](trees, converted))
 
         def products(v: np.ndarray) -> list[np.ndarray]:
             with in_float64(jax):
                 direction = self.layouts[0].containers([jax.numpy.asarray(p) for p in self.layouts[0].parts(v)])
-                found = self._compiled[1](trees, direction, converted)
-                return self._flat([x for tree in found for _, x in leaves(tree)])
+                return self._of_trees(self._compiled[1](trees, direction, converted))
 
         return products, sum(point.nbytes for point in points)
 
     def _compile(self, jax: Any) -> tuple[Any, Any]:
         def value(trees: Any, data: Any) -> Any:
-            return self._checked(self.function(*trees, *data))
+            return self._called(trees, data)
 
         def along(trees: Any, direction: Any, data: Any) -> Any:
             slope = jax.grad(lambda first: value([first, *trees[1:]], data))(trees[0])
@@ -193,19 +200,22 @@ class Derivatives:
         whole = tuple(range(len(trees)))
 
         def slope(*trees: Any) -> Any:
-            return grad(lambda *given: self._checked(self.function(*given, *converted)), argnums=whole)(*trees)
+            return grad(lambda *given: self._called(given, converted), argnums=whole)(*trees)
 
         if not twice:
-            return self._flat([x for tree in slope(*trees) for _, x in leaves(tree)])
+            return self._of_trees(slope(*trees))
         _, back = vjp(slope, *trees)
         zeros = [layout.containers(layout.parts(np.zeros(len(layout)))) for layout in self.layouts[1:]]
 
         def products(v: np.ndarray) -> list[np.ndarray]:
-            found = back((self.layouts[0].containers(self.layouts[0].parts(v)), *zeros))
-            return self._flat([x for tree in found for _, x in leaves(tree)])
+            return self._of_trees(back((self.layouts[0].containers(self.layouts[0].parts(v)), *zeros)))
 
         size = sum(point.nbytes for point in points) * 20 + sum(x.nbytes for d in converted for _, x in leaves(d)) * 10
         return products, size
+
+    def _of_trees(self, trees: Sequence[Any]) -> list[np.ndarray]:
+        """The containers of each as flat vectors; JAX sorts the keys of dicts."""
+        return [layout.flat(found, self.name) for layout, found in zip(self.layouts, trees, strict=True)]
 
     def _flat(self, arrays: Sequence[Any]) -> list[np.ndarray]:
         """The arrays of all parameters as a flat vector for each."""
@@ -273,6 +283,7 @@ def in_float64(jax: Any) -> contextlib.AbstractContextManager[Any]:
 
 
 def imported(name: str) -> Any:
+    """A framework, whose arrays a person has given."""
     import importlib
 
     try:

@@ -154,6 +154,7 @@ def fisher_arguments(recorded: Recorded, given: Mapping[str, Any]) -> None:
     recorded.arguments = once(arguments)
     recorded.output = whole_output[chosen]
     recorded.whole = whole if len(chosen) < len(layout) else None
+    recorded.terms = len(X) * classes
     recorded.said += [f"{len(X):,} examples", f"{classes} classes"]
     recorded.constants = {"the number of examples": len(X), "the number of classes": classes}
     recorded.advice = "more examples than one batch, in a number that batches do not divide, and unsure predictions"

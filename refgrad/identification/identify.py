@@ -21,6 +21,7 @@ from refgrad.identification.checks import asymmetry, randomness
 from refgrad.identification.layout import Layout
 from refgrad.identification.ranking import Ranked, Ranking, same
 from refgrad.identification.recorded import NAMES, Recorded, record
+from refgrad.identification.sampled import sampled
 
 __all__ = ["identify"]
 
@@ -112,12 +113,13 @@ def _chosen(contract: str | Contract, params: Mapping[str, Any]) -> Contract:
 def _identified(recorded: Recorded, progress: Progress) -> Identification:
     contract, ranking = recorded.contract, Ranking(recorded)
     own = Variant(contract.name, contract.returns, contract.summary, contract.references, contract.quantity)
-    known = {v.name: v for v in (*contract.variants, *recorded.extra)}
+    known = {v.name: v for v in (*contract.variants, *recorded.settings)}
     fits = ranking.compare([own, *known.values()], progress)
-    if ranking.compared and not any(np.any(r.value) for r in ranking.compared):
-        return _answer(recorded, ranking, "inconclusive", "", "cannot be told: every formula gives zero here")
+    if not np.any(recorded.output) and any(r.name == contract.name and not np.any(r.value) for r in ranking.compared):
+        return _answer(recorded, ranking, "inconclusive", "", "cannot be told: what was asked for is zero here too")
     if not fits and contract.products is not None:
-        fits = ranking.compare([v for v in contract.products() if v.name not in known], progress)
+        pairs = (*contract.products(), *recorded.with_settings)
+        fits = ranking.compare([v for v in pairs if v.name not in known], progress)
     if fits:
         return _named(recorded, ranking, fits)
     scaled = ranking.scaled()
@@ -129,10 +131,19 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
     lower = ranking.in_lower_precision()
     if lower is not None:
         precision, one = lower
-        grade = "accurate" if one.name == contract.name else f"variant:{one.name}"
-        sentence = f"is {one.name}, computed in lower precision, such as {precision}: {one.meaning}"
-        advice = "Forbid it, with torch.backends.cuda.matmul.allow_tf32 = False, say, to be told more sharply."
+        grade = "inconclusive" if one.name == contract.name else f"variant:{one.name}"
+        sentence = f"is {one.name} if it was computed in lower precision, such as {precision}; {one.meaning}"
+        advice = (
+            "Forbid lower precision, with torch.backends.cuda.matmul.allow_tf32 = False, say, and record the output "
+            "again: a small mistake may look like it."
+        )
         return _answer(recorded, ranking, grade, one.name, sentence, advice)
+    if recorded.contract.name.endswith("fisher_diagonal"):
+        drawn = sampled(recorded)
+        if drawn is not None:
+            sentence = f"may be {drawn.name}: {drawn.meaning}; its errors are of the size that chance makes"
+            advice = "To be told exactly, take batches in the order of X, or every label with its probability."
+            return _answer(recorded, ranking, "inconclusive", drawn.name, sentence, advice)
     nearest = next(iter(ranking.nearest(1)), None)
     if nearest is None:
         return _answer(recorded, ranking, "inconclusive", "", "cannot be told: no formula has a finite value here")
@@ -150,8 +161,10 @@ def _named(recorded: Recorded, ranking: Ranking, fits: list[Ranked]) -> Identifi
     """The finding for formulas that fit: one, several that are one on these data, or several that rounding leaves."""
     contract = recorded.contract
     first = next((r for r in fits if r.name == contract.name), fits[0])
+    tend = {v.name for v in recorded.settings} | {r.name for r in fits if r.name.startswith(("cg-", "neumann-"))}
+    tend = tend if first.name == contract.name else set()  # to it, and have come near
     alike = [r.name for r in fits if r is not first and same(r.value, first.value)]
-    others = [r for r in fits if not same(r.value, first.value)]
+    others = [r for r in fits if not same(r.value, first.value) and r.name not in tend]
     if others:
         names = " or ".join(dict.fromkeys([first.name, *(r.name for r in others)]))
         sentence = f"is {names}: rounding in {recorded.dtype} leaves them open"

@@ -25,7 +25,8 @@ SAME = 1e-9
 """As close as float64 leaves two formulas that are one; or two that no output in single precision can tell apart."""
 SENSITIVE = 0.01
 """If rounding moves a formula by more of itself, nothing can be named by it."""
-APART = 50
+APART, FEW = 50, 4
+"""Of lower precisions: how much further the next formula has to be, and a limit that makes up for their coarseness."""
 FAR = 3
 """So many times further than what rounding explains of any formula that is nearer, one is not looked at."""
 
@@ -76,18 +77,18 @@ class Ranking:
                     Ranked(variant.name, variant.formula, variant.meaning, d, None, variant.declare, value, variant)
                 )
         self.compared += found
-        fits, most = [], 0.0
-        for place, one in enumerate(sorted(found, key=lambda r: r.distance)[:NEAREST]):
-            if place and one.distance > FAR * most:
+        measured: list[Ranked] = []
+        for one in sorted(found, key=lambda r: r.distance):
+            twin = next((r for r in measured if same(r.value, one.value)), None)
+            if twin is not None:
+                one.explained = twin.explained
+                continue
+            most = max((r.explained or 0.0 for r in measured), default=np.inf)
+            if len(measured) == NEAREST or one.distance > FAR * most:
                 break
             one.explained = self.explained(one, self.recorded.unit)
-            most = max(most, one.explained or 0.0)
-            if one.fits:
-                fits.append(one)
-        near = [r for r in found if r.explained is None and any(same(r.value, one.value) for one in fits)]
-        for one in near:  # equal to one that fits, and further down the list
-            one.explained = fits[0].explained
-        return sorted(fits + near, key=found.index)
+            measured.append(one)
+        return [one for one in found if one.fits]
 
     def value(self, variant: Variant, unit: float = 0.0, pattern: int = 0) -> np.ndarray | None:
         """A formula's value, flat; None if it has none here."""
@@ -111,7 +112,7 @@ class Ranking:
         most = max(_norm(m - one.value) for m in moved if m is not None)
         if unit <= self.recorded.unit and most > SENSITIVE * size:
             return None
-        return (LIMIT * (most + unit * size) + self.recorded.noise) / size
+        return (LIMIT * (most + unit * np.sqrt(self.recorded.terms) * size) + self.recorded.noise) / size
 
     def in_lower_precision(self) -> tuple[str, Ranked] | None:
         """A formula that fits in a lower precision than the output's, if the next one is 50 times further."""
@@ -120,7 +121,7 @@ class Ranking:
                 continue
             first, *others = self.nearest(2)
             allowed = self.explained(first, unit)
-            fits = allowed is not None and first.distance <= allowed < SENSITIVE * LIMIT
+            fits = allowed is not None and first.distance <= allowed * FEW / LIMIT < 0.5
             if fits and (not others or others[0].distance >= APART * first.distance):
                 return name, first
         return None

@@ -20,6 +20,7 @@ __all__ = ["NAMES", "Recorded", "record"]
 
 UNITS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 _DENSE = 2000
+_OF_THE_TERMS = ("missing-direct", "indirect-sign-flipped")
 _FEW = 8
 """So many times more components than rows are worth turning."""
 
@@ -44,8 +45,10 @@ class Recorded:
         What rounding may do to the output beside what the formulas show, in the Euclidean norm.
     constants : dict of str to float
         Numbers that people's code multiplies by.
-    extra : tuple of Variant
-        Formulas with the person's own settings.
+    settings, with_settings : tuples of Variant
+        Approximations that tend to the contract, by their counts; and with one deviation more.
+    terms : int
+        Numbers that are added up one after another, each with a rounding.
     notes : list of str
     whole : callable or None
         ``whole(formula)``: a formula on all weights, where `arguments` are of some of them.
@@ -60,7 +63,9 @@ class Recorded:
     said: list[str]
     noise: float = 0.0
     constants: dict[str, float] = field(default_factory=dict)
-    extra: tuple[Variant, ...] = ()
+    settings: tuple[Variant, ...] = ()
+    with_settings: tuple[Variant, ...] = ()
+    terms: int = 1
     notes: list[str] = field(default_factory=list)
     whole: Callable[[Any], np.ndarray] | None = None
     derivatives: Sequence[Derivatives] = ()
@@ -226,14 +231,14 @@ def of_losses(recorded: Recorded, given: Mapping[str, Any]) -> None:
     recorded.arguments = once(arguments)
     recorded.said += [f"{len(w)} inner weights"]
     recorded.derivatives = [inner.derivatives, outer.derivatives]
-    recorded.extra = settings(_number(given, "lr") if "lr" in given else None)
+    recorded.settings, recorded.with_settings = settings(_number(given, "lr") if "lr" in given else None)
     recorded.advice = "a worse conditioned inner problem, or an outer loss that depends on phi directly"
 
 
-def settings(lr: float | None) -> tuple[Variant, ...]:
-    """Approximations of the inverse Hessian by their counts: conjugate gradients, a series, damping."""
-    from refgrad.contracts.implicit.bilevel_variants import EXACT, deviating
-    from refgrad.contracts.tools.axes import Choice, singles
+def settings(lr: float | None) -> tuple[tuple[Variant, ...], tuple[Variant, ...]]:
+    """Approximations of the inverse Hessian by their counts: conjugate gradients, a series, damping; and products."""
+    from refgrad.contracts.implicit.bilevel_variants import ANY_INVERSE, EXACT, NUMBERS, deviating
+    from refgrad.contracts.tools.axes import Choice, products, singles
 
     def plural(n: int, word: str) -> str:
         return f"{n} {word}{'s' * (n > 1)}"
@@ -242,6 +247,7 @@ def settings(lr: float | None) -> tuple[Variant, ...]:
         Choice(f"cg-{plural(n, 'iteration').replace(' ', '-')}", f"d - B^T x_{n}",
                f"{plural(n, 'iteration')} of conjugate gradients", {"inverse": "cg", "iterations": n})
         for n in range(1, 51)
+        if n not in NUMBERS
     ]  # fmt: skip
     if lr is not None:
         p, q = Fraction(lr).as_integer_ratio()
@@ -250,7 +256,7 @@ def settings(lr: float | None) -> tuple[Variant, ...]:
                    f"d - {'B^T' if without else 'lr B^T'} sum_{{j=0..{n}}} (I - lr H)^j g, lr = {lr:g}",
                    f"a Neumann series of {plural(n + 1, 'term')} with a step of {lr:g}{words}",
                    {"inverse": "neumann", "lr": (p, q), "terms": n, "factor": 0 if without else 1})
-            for n in range(101)
+            for n in range(1, 101)
             for without, name, words in ((False, "", ""), (True, "-without-lr", ", without its factor lr"))
         ]  # fmt: skip
     for exponent in range(-6, 2):
@@ -259,7 +265,9 @@ def settings(lr: float | None) -> tuple[Variant, ...]:
             found.append(Choice(f"damped-by-{float(mu):g}", f"d - B^T (H + {float(mu):g} I)^-1 g",
                                 f"the Hessian with {float(mu):g} added to its diagonal",
                                 {"shift": mu.as_integer_ratio()}))  # fmt: skip
-    return singles(deviating, EXACT, found)
+    signs = [choice for choice in ANY_INVERSE if choice.name in _OF_THE_TERMS]
+    pairs = products(deviating, EXACT, (*signs, *found))
+    return singles(deviating, EXACT, found), tuple(pair for pair in pairs if any(c.name in pair.name for c in found))
 
 
 def of_function(recorded: Recorded, given: Mapping[str, Any]) -> None:

@@ -1,0 +1,103 @@
+"""Fisher diagonals that chance had a part in: labels drawn from the model, batches in an order that is not known.
+
+Both are told by their moments, weight by weight, and are never exact. With J batches of B examples that were shuffled,
+``m`` and ``var`` the mean and the variance over examples of a score,
+
+    E mean_j (mean_{n in j} s_n)^2 = m^2 + var (1 - (B - 1) / (N - 1)) / B,
+
+which gives B; with R labels drawn for each example, the error of ``1/(N R) sum s^2`` has the variance
+
+    1/(N^2 R) sum_n (sum_c p_nc s_nc^4 - (sum_c p_nc s_nc^2)^2),
+
+which gives R.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from refgrad.contracts.continual.fisher import blocks
+from refgrad.identification.recorded import Recorded
+
+__all__ = ["Sampled", "sampled"]
+
+LEAST, MOST = 0.1, 3.0
+"""Between which the mean of squared errors in units of their variance has to lie; weights are correlated."""
+DRAWN = 50
+"""Labels for each example, of which more are not told from all of them."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A formula with chance in it, and how unlikely it makes what came, by errors and their variances."""
+
+    name: str
+    meaning: str
+    unlikely: float
+
+
+def sampled(recorded: Recorded) -> Sampled | None:
+    """What an output may be that no formula gives exactly: the most likely of those that fit, or None."""
+    found = [*_shuffled(recorded), *_drawn(recorded)]
+    return min(found, key=lambda s: s.unlikely, default=None)
+
+
+def _drawn(recorded: Recorded) -> Iterator[Sampled]:
+    """Labels drawn from the model."""
+    logits, theta, places, y = recorded.arguments(0.0, 0)
+    N, mean, variance = len(y), 0 * recorded.output, 0 * recorded.output
+    for block in blocks(logits, theta, places, N):
+        squares = block.s**2
+        second = (block.p[:, :, None] * squares).sum(1)
+        mean = mean + second.sum(0) / N
+        variance = variance + ((block.p[:, :, None] * squares**2).sum(1) - second**2).sum(0) / N**2
+    q, unlikely = _misfit(recorded.output, mean, variance)
+    if 1 / DRAWN <= q <= MOST:
+        R = max(1, round(1 / q))
+        several = f"about {R} labels" if R > 1 else "one label"
+        name = "sampled-label" if R == 1 else f"sampled-labels-about-{R}"
+        meaning = f"the squared gradient at {several} drawn from the model for each example"
+        yield Sampled(name, meaning, unlikely)
+
+
+def _shuffled(recorded: Recorded) -> Iterator[Sampled]:
+    """Mean gradients of batches in an unknown order, squared."""
+    logits, theta, places, y = recorded.arguments(0.0, 0)
+    N = len(y)
+    for label, words in (("data", ""), ("argmax", "argmax-label-with-"), ("model", "sampled-label-with-")):
+        first, second = 0 * recorded.output, 0 * recorded.output
+        for block in blocks(logits, theta, places, N):
+            if label == "model":
+                second = second + (block.p[:, :, None] * block.s**2).sum((0, 1)) / N
+                continue
+            chosen = y[block.start : block.start + len(block.p)] if label == "data" else block.z.argmax(1)
+            s = block.s[np.arange(len(chosen)), chosen]
+            first, second = first + s.sum(0) / N, second + (s**2).sum(0) / N
+        spread = second - first**2
+        c = float(spread @ (recorded.output - first**2) / (spread @ spread)) if np.any(spread) else 0.0
+        B = N / (1 + c * (N - 1)) if c > 0 else 0.0  # from c = (1 - (B - 1) / (N - 1)) / B
+        if not 1.5 <= B <= N / 2:
+            continue
+        variance = 2 * B / N * (c * spread) ** 2 + 4 * B / N * first**2 * c * spread
+        q, unlikely = _misfit(recorded.output, first**2 + c * spread, variance)
+        if LEAST <= q <= MOST:
+            meaning = f"the mean over batches of about {round(B)} examples, in another order, of squared mean gradients"
+            if label != "data":
+                where = "most likely for the model" if label == "argmax" else "drawn from the model"
+                meaning += f" at the labels {where}"
+            yield Sampled(f"{words}batch-mean-squared-by-about-{round(B)}", meaning, unlikely)
+
+
+def _misfit(y: np.ndarray, expected: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
+    """The mean over weights of squared errors in units of their variance, and of that plus the variance's logarithm."""
+    moving = variance > 1e-9 * np.max(variance, initial=0.0)
+    above = (y > expected)[moving].mean() if np.any(moving) else 0.0
+    if not LEAST <= above <= 1 - LEAST:
+        return 0.0, np.inf
+    squares = (y - expected)[moving] ** 2 / variance[moving]
+    return float(squares.mean()), float(
+        (squares / max(1e-12, squares.mean()) + np.log(variance[moving] * squares.mean())).mean()
+    )

@@ -1,0 +1,127 @@
+"""Fisher diagonals of a NumPy network: by their labels, batches and scales, and what chance had a part in."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+import refgrad
+from refgrad.errors import UsageError
+from refgrad.identification.fisher import sample
+from refgrad.identification.layout import Layout
+
+N, C = 60, 4
+
+
+def logits(theta, X):
+    return np.tanh(X @ theta["in"]) @ theta["out"] + theta["bias"]
+
+
+@cache
+def setting():
+    rng = np.random.default_rng(0)
+    theta = {"in": rng.standard_normal((3, 6)), "out": rng.standard_normal((6, C)), "bias": rng.standard_normal(C)}
+    X = rng.standard_normal((N, 3))
+    z = logits(theta, X)
+    p = np.exp(z - z.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    y = np.array([rng.choice(C, p=row) for row in p])
+    scores = []
+    for n in range(N):
+        log_p = lambda theta, n=n: (lambda z: z - refgrad.numpy.logsumexp(z))(logits(theta, X[n : n + 1])[0])
+        jacobian = refgrad.jacrev(log_p)(theta)
+        scores.append(np.concatenate([jacobian[k].reshape(C, -1) for k in theta], axis=1))
+    return theta, X, y, p, np.array(scores)
+
+
+def at(labels):
+    return setting()[4][np.arange(N), labels]
+
+
+def batches(labels, size, order=slice(None)):
+    found = at(labels)[order]
+    return np.mean([found[i : i + size].mean(0) ** 2 for i in range(0, N, size)], axis=0)
+
+
+def diagonals():
+    _, _, y, p, s = setting()
+    likely = p.argmax(1)
+    return {
+        "fisher_diagonal": (p[:, :, None] * s**2).sum(1).mean(0),
+        "empirical": (at(y) ** 2).mean(0),
+        "argmax-label": (at(likely) ** 2).mean(0),
+        "sum-over-examples": (p[:, :, None] * s**2).sum((0, 1)),
+        "batch-mean-squared": at(y).mean(0) ** 2,
+        "batch-mean-squared-by-eight": batches(y, 8),
+        "argmax-label-with-n-over-n-minus-1": (at(likely) ** 2).sum(0) / (N - 1),
+        "argmax-label-with-batch-mean-squared-by-eight": batches(likely, 8),
+        "uniform-labels": (s**2).mean((0, 1)),
+    }
+
+
+def identified(output, **options):
+    theta, X, y, *_ = setting()
+    return refgrad.identify(output, "fisher_diagonal", logits=logits, theta=theta, X=X, y=y, **options)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", diagonals())
+def test_a_diagonal_has_the_name_of_its_formula(name, dtype):
+    found = identified(diagonals()[name].astype(dtype))
+    assert found.name == name, str(found)
+    assert found.exit_code == int(name != "fisher_diagonal")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_batches_in_another_order_are_told_with_about_their_size_and_undecided(seed):
+    order = np.random.default_rng(seed).permutation(N)
+    found = identified(batches(setting()[2], 6, order))
+    assert (found.grade, found.exit_code) == ("inconclusive", 4), str(found)
+    assert "batch-mean-squared-by-about-" in found.name
+    assert 4 <= int(found.name.rpartition("-")[2]) <= 9
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_labels_drawn_from_the_model_are_told_and_undecided(seed):
+    rng = np.random.default_rng(seed)
+    p = setting()[3]
+    found = identified((at([rng.choice(C, p=row) for row in p]) ** 2).mean(0))
+    assert found.exit_code == 4, str(found)
+    assert "sampled-label" in found.name
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_diagonal_of_no_formula_has_no_name(seed):
+    rng = np.random.default_rng(seed)
+    found = identified(rng.random(46) * rng.choice([1e-6, 1.0, 1e6]))
+    assert (found.grade, found.name) == ("wrong", ""), str(found)
+
+
+def test_only_some_weights_are_compared_at_first_and_a_wrong_one_among_the_others_is_found(monkeypatch):
+    monkeypatch.setattr("refgrad.identification.fisher._NUMBERS", 0)
+    output = diagonals()["empirical"]
+    found = identified(output)
+    assert found.name == "empirical", str(found)
+    outside = np.setdiff1d(np.arange(18, 42), sample(Layout.of(setting()[0], "theta"), 16))
+    hidden = output.copy()
+    hidden[outside] *= 2
+    found = identified(hidden)
+    assert found.grade == "wrong"
+    assert "is empirical on most weights, but not in out" in found.summary
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"y": np.zeros(3, int)}, "expected y to be 60 labels"),
+        ({"y": np.full(N, 9)}, "expected labels from 0 to 3; got 9 to 9"),
+        ({"logits": lambda theta, X: np.tanh(X @ theta["in"]).sum()}, r"expected logits\(theta, X\) of shape"),
+        ({"X": 3}, "X an array of N examples"),
+    ],
+)
+def test_what_does_not_fit_is_said(changes, words):
+    theta, X, y, *_ = setting()
+    with pytest.raises(UsageError, match=words):
+        refgrad.identify(
+            np.ones(46), "fisher_diagonal", **({"logits": logits, "theta": theta, "X": X, "y": y} | changes)
+        )

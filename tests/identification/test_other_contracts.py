@@ -1,0 +1,138 @@
+"""Min-norm weights and directions, penalties, gradients, products and hypergradients of one's own, by name."""
+
+import numpy as np
+import pytest
+
+import refgrad
+from refgrad.errors import UsageError
+from refgrad.multitask import min_norm
+
+RNG = np.random.default_rng(0)
+J = RNG.standard_normal((4, 300)) + RNG.standard_normal(300)
+WEIGHTS = min_norm(J).weights
+STAR, THETA, IMPORTANCE = RNG.standard_normal(20), RNG.standard_normal(20), RNG.random(20)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("min_norm", WEIGHTS),
+        ("uniform", np.full(4, 0.25)),
+        ("softmax", np.exp(WEIGHTS) / np.exp(WEIGHTS).sum()),
+        ("", np.array([0.7, 0.1, 0.15, 0.05])),
+    ],
+)
+def test_weights_have_the_name_of_their_formula(name, weights):
+    rows = [{"W": row[:200].reshape(20, 10), "b": row[200:]} for row in J]
+    for given in (J, rows):
+        assert refgrad.identify(weights, "min_norm", J=given).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "direction"),
+    [
+        ("mgda_direction", WEIGHTS @ J),
+        ("negated", -WEIGHTS @ J),
+        ("sum-of-gradients", J.sum(0)),
+        ("unit-length", WEIGHTS @ J / np.linalg.norm(WEIGHTS @ J)),
+        ("", WEIGHTS @ J + 0.01 * RNG.standard_normal(300)),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_direction_has_the_name_of_its_formula(name, direction, dtype):
+    assert refgrad.identify(direction.astype(dtype), "mgda_direction", J=J.astype(dtype)).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "contract", "output"),
+    [
+        ("ewc_penalty", "ewc_penalty", 1.5 * (IMPORTANCE * (THETA - STAR) ** 2).sum()),
+        ("missing-half", "ewc_penalty", 3 * (IMPORTANCE * (THETA - STAR) ** 2).sum()),
+        ("mean-over-parameters", "ewc_penalty", 1.5 * (IMPORTANCE * (THETA - STAR) ** 2).mean()),
+        ("", "ewc_penalty", 1.2345),
+        ("ewc_gradient", "ewc_gradient", 3 * IMPORTANCE * (THETA - STAR)),
+        ("root-of-importance", "ewc_gradient", 3 * np.sqrt(IMPORTANCE) * (THETA - STAR)),
+        ("", "ewc_gradient", RNG.standard_normal(20)),
+    ],
+)
+def test_a_penalty_has_the_name_of_its_formula(name, contract, output):
+    found = refgrad.identify(output, contract, theta=THETA, theta_star=STAR, fisher=IMPORTANCE, lam=3.0)
+    assert found.name == name, str(found)
+
+
+def test_derivatives_of_ones_own_function_have_names():
+    f = lambda x: np.sum(np.tanh(x["a"]) @ x["b"])
+    x, v = ({"a": RNG.standard_normal((3, 4)), "b": RNG.standard_normal(4)} for _ in "xv")
+    gradient, product = refgrad.grad(f)(x), refgrad.hvp(f, x, v)
+    assert refgrad.identify(gradient, "gradient", f=f, x=x).name == "gradient"
+    assert refgrad.identify(product, "hvp", f=f, x=x, v=v).name == "hvp"
+    halved = {k: g / 2 for k, g in gradient.items()}
+    assert (
+        "1/2 times gradient" in refgrad.identify(halved, "gradient", f=f, x=x).name
+        or refgrad.identify(halved, "gradient", f=f, x=x).name == "halved"
+    )
+
+
+N = 12
+A, B = RNG.standard_normal((20, N)), RNG.standard_normal(20)
+V, U = RNG.standard_normal((15, N)), RNG.standard_normal(15)
+PHI = 0.3 * RNG.standard_normal(N) - 1
+H = A.T @ A / 20 + np.diag(np.exp(PHI))
+W = np.linalg.solve(H, A.T @ B / 20)
+G, MIXED, DIRECT = V.T @ (V @ W - U) / 15, np.diag(np.exp(PHI) * W), 0.02 * PHI
+
+
+def inner(w, phi):
+    return np.mean((A @ w - B) ** 2) / 2 + np.sum(np.exp(phi) * w**2) / 2
+
+
+def outer(w, phi):
+    return np.mean((V @ w - U) ** 2) / 2 + 0.01 * np.sum(phi**2)
+
+
+def conjugate_gradients(steps):
+    x, r = 0 * G, G
+    p = r
+    for _ in range(steps):
+        a = r @ r / (p @ (H @ p))
+        x, new = x + a * p, r - a * (H @ p)
+        p, r = new + (new @ new) / (r @ r) * p, new
+    return x
+
+
+def series(terms, lr):
+    v, total = G, 0
+    for _ in range(terms):
+        total, v = total + v, v - lr * (H @ v)
+    return lr * total
+
+
+@pytest.mark.parametrize(
+    ("name", "u"),
+    [
+        ("hypergradient", np.linalg.solve(H, G)),
+        ("cg-three-iterations", conjugate_gradients(3)),
+        ("cg-7-iterations", conjugate_gradients(7)),
+        ("neumann-20-terms", series(20, 0.05)),
+        ("neumann-20-terms-without-lr", series(20, 0.05) / 0.05),
+        ("identity", G),
+        ("damped-by-0.01", np.linalg.solve(H + 0.01 * np.eye(N), G)),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_hypergradient_is_named_with_its_count(name, u, dtype):
+    given = {"inner": inner, "outer": outer, "w": W, "phi": PHI.astype(dtype), "lr": 0.05}
+    assert refgrad.identify((DIRECT - MIXED.T @ u).astype(dtype), "hypergradient", **given).name == name
+
+
+@pytest.mark.parametrize(("name", "u"), [("cg-7-iterations", conjugate_gradients(7)), ("identity", G)])
+def test_an_approximation_without_the_direct_term_is_named_by_both(name, u):
+    given = {"inner": inner, "outer": outer, "w": W, "phi": PHI, "lr": 0.05}
+    assert refgrad.identify(-MIXED.T @ u, "hypergradient", **given).name == f"missing-direct-with-{name}"
+
+
+def test_an_inner_problem_that_is_not_solved_is_noted_and_one_that_is_too_large_is_refused():
+    found = refgrad.identify(PHI, "hypergradient", inner=inner, outer=outer, w=W + 1, phi=PHI)
+    assert any("w does not solve the inner problem" in note for note in found.notes)
+    with pytest.raises(UsageError, match="at most 2000 inner weights"):
+        refgrad.identify(PHI, "hypergradient", inner=inner, outer=outer, w=np.ones(2001), phi=PHI)
