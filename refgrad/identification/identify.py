@@ -80,7 +80,7 @@ def identify(
     if output is None:
         raise UsageError("expected output, the gradient that your code gave; got None")
     recorded = record(chosen, output, given)
-    recorded.noise = noise * recorded.unit
+    recorded.noise += noise * recorded.unit
     random = randomness(recorded)
     if random:
         advice = "Call model.eval(), or set the rate of dropout to zero, and record the output again."

@@ -374,14 +374,15 @@ def record(contract: Contract, output: Any, given: Mapping[str, Any]) -> Recorde
         raise UsageError("no gradient reached any parameter: every part of the output is None")
     if len(arrays) == 1 and hasattr(output, contract.result_field):
         output = getattr(output, contract.result_field)
-    dtypes = [dtype_of(x) for x in (*arrays, *(x for _, x in leaves(like) if is_array(x)))]
-    known = [dtype for dtype in dtypes if dtype in UNITS]
-    if len(known) < len(dtypes):
-        raise UsageError(f"expected floats, got {next(d for d in dtypes if d not in UNITS)}")
+    came = _coarsest(arrays)
+    dtype = max(came, _coarsest([x for _, x in leaves(like) if is_array(x)]), key=lambda d: UNITS[d])
+    if UNITS[came] > UNITS["float32"]:  # networks compute in such a precision here and there, and round to it at last
+        dtype = _coarsest([x for _, x in leaves(like) if is_array(x)])
     flat = layout.flat(output, "the output")
     if not np.isfinite(flat).all():
         raise UsageError(f"the output holds {'NaN' if np.isnan(flat).any() else 'infinity'}, which no formula gives")
-    found = Recorded(contract, flat, layout, lambda unit, pattern: (), max(known, key=UNITS.get), engine_of(like), [])  # type: ignore[arg-type]
+    found = Recorded(contract, flat, layout, lambda unit, pattern: (), dtype, engine_of(like), [])
+    found.noise = 2 * UNITS[came] * float(np.linalg.norm(flat)) if came != dtype else 0.0
     found.said.append(_plural(len(layout), "weight") if contract.name != "ewc_penalty" else "a penalty")
     left_out = [path for path, x in leaves(output) if x is None]
     if left_out:
@@ -395,6 +396,15 @@ def _derivatives(recorded: Recorded, given: Mapping[str, Any], function: str, *p
     engine = engine_of([given[name] for name in parameters])
     recorded.notes += getattr(given[function], "notes", [])
     return Derivatives(engine, given[function], layouts, function)
+
+
+def _coarsest(arrays: Sequence[Any]) -> str:
+    """The dtype of the lowest precision."""
+    dtypes = [dtype_of(x) for x in arrays]
+    other = next((dtype for dtype in dtypes if dtype not in UNITS), None)
+    if other is not None:
+        raise UsageError(f"expected floats, got {other}")
+    return max(dtypes, key=lambda dtype: UNITS[dtype])
 
 
 def _number(given: Mapping[str, Any], name: str) -> float:

@@ -1,4 +1,4 @@
-"""The README's torch example gets the answers that the README says it gets."""
+"""The README's torch examples get the answers that the README says they get."""
 
 from __future__ import annotations
 
@@ -15,6 +15,22 @@ README = Path(__file__).parents[2] / "README.md"
 
 def blocks(containing):
     return [b for b in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if containing in b]
+
+
+@pytest.mark.parametrize(
+    ("inner", "name"), [("fast.values())", "fomaml"), ("fast.values(), create_graph=True)", "maml_gradient")]
+)
+def test_the_first_example_is_named_as_the_readme_says(inner, name, capsys):
+    pytest.importorskip("torch")
+    (example,) = blocks("refgrad.identify")
+    assert example.count("fast.values())\n") == 1
+    exec(example.replace("fast.values())\n", inner + "\n"), {})
+    printed = capsys.readouterr().out.splitlines()
+    (shown,) = re.findall(r"It prints\n\n```\n(.*?)```", README.read_text(), re.S)
+    assert any(f"is {name}" in line for line in printed)
+    if name == "fomaml":  # distances are of one machine
+        told = [line for line in shown.splitlines() if line.strip(" .") and "off by" not in line]
+        assert [line for line in printed if line in told] == told
 
 
 def test_the_second_derivative_of_det_is_judged_as_the_readme_says(tmp_path):

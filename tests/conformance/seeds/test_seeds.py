@@ -18,6 +18,8 @@ from refgrad.conformance.judging.verdict import find
 pytestmark = [pytest.mark.seeds, pytest.mark.usefixtures("drawn_once")]
 
 SEEDS = range(20)
+STABLE = ("maml_gradient", "fomaml_gradient", "reptile_update", "fisher_diagonal", "empirical_fisher_diagonal")
+"""Whose formulas lose no digits in float64."""
 PROBLEMS, OF_PRODUCTS = 50, 25
 """Of which twelve are wide, and all ends of all ranges among them; of a product, in each kind one half."""
 
@@ -45,7 +47,8 @@ def test_every_variant_and_every_product_is_named_as_itself(seed, contract):
     referee, wrong = Referee(contract, "float64", seed), {}
     products = contract.products() if contract.products else ()
     known = {v.name: v for v in (*contract.variants, *products)}
-    for count, variants, answered in ((PROBLEMS, contract.variants, answer), (OF_PRODUCTS, products, quick_answer)):
+    few = (OF_PRODUCTS, products, quick_answer if contract.name in STABLE else answer)
+    for count, variants, answered in ((PROBLEMS, contract.variants, answer), few):
         problems = list(sweep.problems(contract, count, seed))
         for variant in variants:
             subject = Rounded(contract, "formula", "numpy", "float64")

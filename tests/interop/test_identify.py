@@ -1,0 +1,216 @@
+"""`refgrad.identify` on real models: convolutions and batch normalisation in PyTorch, an MLP of nested dicts in JAX."""
+
+import pytest
+
+import refgrad
+
+pytestmark = pytest.mark.interop
+LR, STEPS = 0.4, 5
+
+MISTAKES = {
+    "maml_gradient": {},
+    "fomaml": {"order": "first"},
+    "reversed-product": {"order": "reversed"},
+    "sum-over-tasks": {"total": True},
+    "one-step-fewer": {"fewer": 1},
+    "support-loss-in-outer": {"on_support": True},
+    "fomaml-sum-over-tasks": {"order": "first", "total": True},
+    "3 times maml_gradient": {"factor": 3.0},
+}
+
+
+@pytest.fixture
+def torch():
+    found = pytest.importorskip("torch")
+    found.manual_seed(0)
+    threads = found.get_num_threads()
+    found.set_num_threads(1)  # tests run beside one another
+    yield found
+    found.set_num_threads(threads)
+
+
+def convolutional(torch, *, normalised=False, dropout=0.0):
+    nn = torch.nn
+    between = [nn.BatchNorm2d(8)] if normalised else []
+    between += [nn.Dropout(dropout)] if dropout else []
+    return nn.Sequential(nn.Conv2d(1, 8, 3), *between, nn.ReLU(), nn.Flatten(), nn.Linear(8 * 6 * 6, 5))
+
+
+def episodes(torch, seed, dtype):
+    generator = torch.Generator().manual_seed(seed)
+    draw = lambda n: (
+        torch.randn(n, 1, 8, 8, generator=generator, dtype=dtype),
+        torch.randint(5, (n,), generator=generator),
+    )
+    return [(draw(5), draw(7 + 2 * t)) for t in range(4)]
+
+
+def meta_gradient(torch, model, tasks, *, order="second", fewer=0, on_support=False, total=False, factor=1.0):
+    """The MAML gradient of a model by the names of its parameters, with the mistakes that people make."""
+    cross_entropy, second = torch.nn.functional.cross_entropy, order == "second"
+    theta = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
+    loss = lambda w, batch: cross_entropy(torch.func.functional_call(model, w, (batch[0],)), batch[1])
+    grads = []
+    for support, query in tasks:
+        path, w = [], theta
+        for _ in range(STEPS - fewer):
+            path.append(w)
+            slopes = torch.autograd.grad(loss(w, support), tuple(w.values()), create_graph=second)
+            w = {name: p - LR * g for (name, p), g in zip(w.items(), slopes, strict=True)}
+            if not second:
+                w = {name: p.detach().requires_grad_() for name, p in w.items()}
+        outer = loss(w, support if on_support else query)
+        v = torch.autograd.grad(outer, tuple((theta if second else w).values()))
+        for point in path if order == "reversed" else []:
+            at = tuple(p.detach().requires_grad_() for p in point.values())
+            slopes = torch.autograd.grad(loss(dict(zip(theta, at, strict=True)), support), at, create_graph=True)
+            v = tuple(a - LR * b for a, b in zip(v, torch.autograd.grad(slopes, at, v), strict=True))
+        grads.append(v)
+    scale = factor / (1 if total else len(tasks))
+    return theta, [scale * sum(parts) for parts in zip(*grads, strict=True)]
+
+
+def identified(torch, model, output, theta, tasks, **options):
+    loss = refgrad.torch_loss(model, torch.nn.functional.cross_entropy)
+    given = {"loss": loss, "theta": theta, "tasks": tasks, "lr": LR, "steps": STEPS} | options
+    return refgrad.identify(output, "maml_gradient", **given)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_convolutional_network_has_the_name_of_what_was_done(torch, name, dtype):
+    kind = getattr(torch, dtype)
+    model, tasks = convolutional(torch).to(kind), episodes(torch, 1, kind)
+    theta, output = meta_gradient(torch, model, tasks, **MISTAKES[name])
+    found = identified(torch, model, output, theta, tasks)
+    if "times" in name:
+        assert found.name.endswith(" times maml_gradient"), str(found)
+        assert abs(float(found.name.split()[0]) - 3) < 1e-5
+    else:
+        assert found.name == name, str(found)
+    assert found.dtype == dtype
+
+
+def test_batch_normalisation_in_train_mode_is_by_each_batch_and_its_statistics_stay(torch):
+    model, tasks = convolutional(torch, normalised=True), episodes(torch, 1, torch.float32)
+    theta, output = meta_gradient(torch, model, tasks, order="first")
+    before = {name: x.clone() for name, x in model.named_buffers()}
+    found = identified(torch, model, output, theta, tasks)
+    assert found.name == "fomaml", str(found)
+    assert any("train mode" in note for note in found.notes)
+    assert all(torch.equal(x, before[name]) for name, x in model.named_buffers())
+
+
+def test_dropout_in_train_mode_is_random_and_in_eval_mode_is_not(torch):
+    model, tasks = convolutional(torch, dropout=0.5), episodes(torch, 1, torch.float32)
+    theta, output = meta_gradient(torch, model, tasks)
+    found = identified(torch, model, output, theta, tasks)
+    assert (found.grade, found.exit_code) == ("inconclusive", 4)
+    assert "dropout" in found.summary
+    theta, output = meta_gradient(torch, model.eval(), tasks)
+    assert identified(torch, model, output, theta, tasks).name == "maml_gradient"
+
+
+def test_a_loss_that_has_captured_tensors_in_single_precision_is_evaluated_in_double(torch):
+    X, y = torch.randn(9, 4), torch.randn(9)
+    loss = lambda w, batch: ((X[batch[0]] @ w - y[batch[0]]).float() ** 4).mean()
+    w, batch = torch.randn(4), (torch.arange(5),)
+    point = w.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(loss(point, batch), point, create_graph=True)
+    (output,) = torch.autograd.grad(loss(point - 0.01 * slope, (torch.arange(5, 9),)), point)
+    given = {"loss": loss, "theta": w, "tasks": [(batch, (torch.arange(5, 9),))], "lr": 0.01, "steps": 1}
+    found = refgrad.identify(output, "maml_gradient", **given)
+    assert found.name == "maml_gradient", str(found)
+    assert found.ranking[0]["distance"] < 1e-5
+
+
+def test_second_derivatives_that_are_not_symmetric_are_noted(torch):
+    class Leaky(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x**3
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return 3 * x * x.roll(1) * g  # which is no gradient of anything
+
+    loss = lambda w, batch: (Leaky.apply(w) * batch[0]).sum()
+    given = {
+        "loss": loss,
+        "theta": torch.randn(4),
+        "tasks": [((torch.ones(4),), (torch.ones(4),))],
+        "lr": 0.1,
+        "steps": 1,
+    }
+    found = refgrad.identify(torch.randn(4), "maml_gradient", **given)
+    assert any("not symmetric" in note for note in found.notes), str(found)
+
+
+def test_gradients_that_were_rounded_to_bfloat16_are_compared_to_its_rounding(torch):
+    model, tasks = convolutional(torch), episodes(torch, 1, torch.float32)
+    theta, output = meta_gradient(torch, model, tasks, order="first")
+    found = identified(torch, model, [g.bfloat16() for g in output], theta, tasks)
+    assert (found.name, found.dtype) == ("fomaml", "float32"), str(found)
+
+
+def test_a_loss_that_ignores_the_parameters_it_is_given_is_said(torch):
+    model, tasks = convolutional(torch), episodes(torch, 1, torch.float32)
+    theta, output = meta_gradient(torch, model, tasks)
+    own = lambda theta, batch: torch.nn.functional.cross_entropy(model(batch[0]), batch[1])
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    with pytest.raises(refgrad.errors.UsageError, match=r"use refgrad\.torch_loss"):
+        identified(torch, model, output, theta, tasks, loss=own)
+
+
+@pytest.mark.parametrize("name", ["maml_gradient", "fomaml", "sum-over-tasks", "fomaml-sum-over-tasks"])
+def test_a_jax_network_of_three_layers_has_the_name_of_what_was_done(name):
+    jax = pytest.importorskip("jax")
+    keys = iter(jax.random.split(jax.random.PRNGKey(0), 40))
+    sizes = [(4, 12), (12, 12), (12, 3)]
+    theta = [{"w": jax.random.normal(next(keys), s) / 2, "b": jax.random.normal(next(keys), s[1:]) / 9} for s in sizes]
+
+    def loss(theta, batch):
+        x, y = batch
+        for layer in theta[:-1]:
+            x = jax.numpy.tanh(x @ layer["w"] + layer["b"])
+        z = x @ theta[-1]["w"] + theta[-1]["b"]
+        return -jax.numpy.mean(jax.nn.log_softmax(z)[jax.numpy.arange(len(y)), y])
+
+    draw = lambda n: (jax.random.normal(next(keys), (n, 4)), jax.random.randint(next(keys), (n,), 0, 3))
+    tasks = [(draw(5), draw(8)) for _ in range(3)]
+
+    def objective(theta):
+        total = 0
+        for support, query in tasks:
+            w = theta
+            for _ in range(3):
+                g = jax.grad(loss)(w, support)
+                g = jax.lax.stop_gradient(g) if "fomaml" in name else g
+                w = jax.tree_util.tree_map(lambda p, g: p - 0.3 * g, w, g)
+            total = total + loss(w, query)
+        return total if "sum" in name else total / len(tasks)
+
+    given = {"loss": loss, "theta": theta, "tasks": tasks, "lr": 0.3, "steps": 3}
+    found = refgrad.identify(jax.jit(jax.grad(objective))(theta), "maml_gradient", **given)
+    assert (found.name, found.engine, found.dtype) == (name, "jax", "float32"), str(found)
+    assert not jax.config.jax_enable_x64
+
+
+@pytest.mark.parametrize("name", ["fisher_diagonal", "empirical", "argmax-label"])
+def test_the_fisher_of_a_network_is_named(torch, name):
+    model = torch.nn.Sequential(torch.nn.Linear(6, 9), torch.nn.Tanh(), torch.nn.Linear(9, 4))
+    X, y = torch.randn(40, 6), torch.randint(4, (40,))
+    parameters, output = tuple(model.parameters()), [torch.zeros_like(p) for p in model.parameters()]
+    for n in range(40):
+        log_p = torch.log_softmax(model(X[n : n + 1])[0], 0)
+        labels = {"fisher_diagonal": range(4), "empirical": [y[n]], "argmax-label": [log_p.argmax()]}[name]
+        for c in labels:
+            weight = log_p[c].exp().detach() if name == "fisher_diagonal" else 1
+            slopes = torch.autograd.grad(log_p[c], parameters, retain_graph=True)
+            output = [total + weight * g**2 / 40 for total, g in zip(output, slopes, strict=True)]
+    given = {"logits": refgrad.torch_logits(model), "theta": dict(model.named_parameters()), "X": X, "y": y}
+    found = refgrad.identify(output, "fisher_diagonal", **given)
+    assert found.name == name, str(found)
