@@ -114,27 +114,11 @@ def _identify_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _identify(options: argparse.Namespace) -> int:
-    from refgrad.conformance.subject.places import said
-    from refgrad.conformance.subject.targets import load
-    from refgrad.errors import SubjectNotFound
-    from refgrad.identification import identify
+    from refgrad.identification.command import identified
 
     _writable(options.json)
-    try:
-        given = load(options.target)()
-    except SubjectNotFound as error:
-        raise UsageError(str(error)) from error
-    except Exception as error:
-        print(f"refgrad: {options.target} could not be run: {said(error, 2000)}", file=sys.stderr)
-        return 3
-    if not isinstance(given, dict):
-        raise UsageError(f"expected {options.target} to return a dict of arguments; got {type(given).__name__}")
     with _progress(options.target) as progress:
-        found = identify(**given | ({"contract": options.contract} if options.contract else {}), progress=progress)
-    print(found)
-    if options.json:
-        found.to_json(options.json)
-    return found.exit_code
+        return identified(options.target, options.contract, options.json, progress)
 
 
 def _writable(path: str | None) -> None:
@@ -379,8 +363,9 @@ def _demo(options: argparse.Namespace) -> int:
     sweep.require_packages()
     backend.get("ball")  # one of the subjects needs certified enclosures, and is not the first
     from refgrad.conformance.demo import main as demo
+    from refgrad.identification.demo import main as own_model
 
-    return demo()
+    return own_model() or demo()
 
 
 def _pair(text: str) -> tuple[str, str]:

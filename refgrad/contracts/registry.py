@@ -53,7 +53,7 @@ def get(name: str) -> Contract | Family:
     known = contracts()
     if name in known:
         return known[name]
-    close = difflib.get_close_matches(name, known, n=3)
+    close = difflib.get_close_matches(name, known, n=3) or [k for k in known if name and name in k]
     hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}"
     raise UsageError(f"expected the name of a contract, got {name!r}; {hint}")
 

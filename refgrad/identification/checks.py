@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from refgrad.identification.engines import Derivatives
+from refgrad.identification.functions import Batch
 from refgrad.identification.ranking import distance
-from refgrad.identification.recorded import Batch, Recorded
+from refgrad.identification.recorded import Recorded
 
 __all__ = ["asymmetry", "randomness"]
 

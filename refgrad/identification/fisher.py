@@ -7,16 +7,14 @@ is computed on all.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from refgrad.errors import UsageError
 from refgrad.identification.engines import engine_of, imported, in_double, in_float64
 from refgrad.identification.layout import Layout, is_array, leaves, noisy, once, to_numpy
-
-if TYPE_CHECKING:
-    from refgrad.identification.recorded import Recorded
+from refgrad.identification.recorded import Recorded
 
 __all__ = ["fisher_arguments"]
 

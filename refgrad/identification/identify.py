@@ -17,10 +17,11 @@ from refgrad.contracts.contract import Contract, Family
 from refgrad.contracts.tools.answer import Variant
 from refgrad.errors import UsageError
 from refgrad.identification.answer import Identification
+from refgrad.identification.arguments import NAMES, record
 from refgrad.identification.checks import asymmetry, randomness
 from refgrad.identification.layout import Layout
 from refgrad.identification.ranking import Ranked, Ranking, same
-from refgrad.identification.recorded import NAMES, Recorded, record
+from refgrad.identification.recorded import Recorded
 from refgrad.identification.sampled import sampled
 
 __all__ = ["identify"]
@@ -175,7 +176,7 @@ def _named(recorded: Recorded, ranking: Ranking, fits: list[Ranked]) -> Identifi
     if first.name == contract.name:
         advice = _apart(recorded) if alike else ""
         return _answer(recorded, ranking, "accurate", first.name, f"is {first.name}: {contract.returns}", advice, alike)
-    advice = _REMEDIES.get(first.name, {}).get(recorded.engine, "")
+    advice = _SECOND_ORDER[recorded.engine] if first.name.startswith("fomaml") else ""
     if first.declare:
         name, value = first.declare.removeprefix("--param ").split("=")
         advice = f'That is a convention; if it is yours, declare it: params={{"{name}": "{value}"}}'
@@ -197,12 +198,10 @@ def _outside(recorded: Recorded, first: Ranked) -> str:
     return ", ".join([name for name, part in parts if np.linalg.norm(part) > allowed][:3])
 
 
-_REMEDIES = {
-    "fomaml": {
-        "torch": "For second order, create_graph=True in the inner torch.autograd.grad, and no .detach() or .data.",
-        "jax": "For second order, no jax.lax.stop_gradient in the inner step.",
-        "numpy": "For second order, differentiate through the inner steps.",
-    },
+_SECOND_ORDER = {
+    "torch": "For second order, create_graph=True in the inner torch.autograd.grad, and no .detach() or .data.",
+    "jax": "For second order, no jax.lax.stop_gradient in the inner step.",
+    "numpy": "For second order, differentiate through the inner steps.",
 }
 
 

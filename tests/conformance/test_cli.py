@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -37,6 +38,38 @@ def test_a_file_is_a_target_and_its_siblings_can_be_imported(tmp_path, monkeypat
     assert main(["verify", "mine.py:meta", *options]) == 1
     assert "from mine import meta" in json.loads(out.read_text())["regression_test"]
     assert {p.name for p in tmp_path.iterdir()} <= {"neighbour.py", "mine.py", "out.json", "__pycache__"}
+
+
+RECORDED = """
+import numpy as np
+
+def recorded():
+    theta, star, fisher = np.ones(3), np.array([0.5, 2.0, 0.0]), np.array([1.0, 2.0, 5.0])
+    given = {"theta": theta, "theta_star": star, "fisher": fisher, "lam": 3.0}
+    return {"output": 3 * np.sum(fisher * (theta - star) ** 2), "contract": "ewc_penalty"} | given
+
+def nothing():
+    return None
+
+def fails():
+    return 1 / 0
+"""
+
+
+def test_identify_names_the_formula_of_what_a_function_returns(tmp_path, capsys):
+    file, answer = tmp_path / "mine.py", tmp_path / "answer.json"
+    file.write_text(RECORDED)
+    answer.write_text("from before")
+    assert main(["identify", f"{file}::recorded", "--json", str(answer)]) == 1
+    assert "variant:missing-half   (exit 1)" in capsys.readouterr().out
+    assert json.loads(answer.read_text())["name"] == "missing-half"
+    assert main(["identify", f"{file}:nothing", "--json", str(answer)]) == 2
+    assert "to return a dict of arguments; got NoneType" in capsys.readouterr().err
+    assert not answer.exists()
+    assert main(["identify", f"{file}:fails"]) == 3
+    assert "ZeroDivisionError: division by zero" in capsys.readouterr().err
+    assert main(["identify", f"{file}:record"]) == 2
+    assert "did you mean recorded" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -102,6 +135,7 @@ def test_the_demo_sees_what_it_should():
     for grade in ("accurate", "variant:fomaml", "variant:clamp-0.999", "variant:batch-mean-squared"):
         assert grade in run.stdout
     assert run.stdout.count("Smallest failing input") == 3
+    assert run.stdout.index("144 weights" if find_spec("torch") is None else "195 weights") < run.stdout.index("--- 1.")
 
 
 def test_the_demo_fails_if_it_does_not_see_what_it_should(monkeypatch):

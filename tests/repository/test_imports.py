@@ -14,7 +14,7 @@ PACKAGE = Path(refgrad.__file__).parent
 GROUND = ["errors", "typing", "accuracy", "backend", "tree", "exact"]
 COMPUTES = [*GROUND, "autodiff", "numpy", "staging", "linalg", "implicit multitask continual meta"]
 JUDGES = [*GROUND, "strategies", "contracts", "theory", "conformance"]
-DOORS = {"refgrad", "refgrad.__main__", "refgrad.cli"}
+DOORS = {"refgrad", "refgrad.__main__", "refgrad.cli", "refgrad.identification", "refgrad.pytest_plugin"}
 
 HOMES = {
     "hypothesis": {
@@ -108,9 +108,10 @@ def test_one_arrow_runs_up_and_that_is_at_the_door():
 
 def test_neither_tower_knows_the_other_and_every_module_stands_in_one_or_at_a_door():
     both = {name: (floor(name, COMPUTES), floor(name, JUDGES)) for name in ARROWS}
-    assert {name for name, floors in both.items() if floors == (None, None)} == DOORS
+    outside = {name for name, floors in both.items() if floors == (None, None)}
+    assert {".".join(name.split(".")[:2]) for name in outside} == DOORS
     for module, targets in ARROWS.items():
-        if module in DOORS:
+        if module in outside:
             continue
         for target in targets - {"refgrad"}:  # its version and its place
             assert any(a is not None and b is not None for a, b in zip(both[module], both[target], strict=True)), (

@@ -1,0 +1,77 @@
+"""The pytest plugin: checks as parameters, strict expected failures, fixtures, and a summary."""
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+SUITE = """
+import numpy as np
+import refgrad
+from refgrad.pytest_plugin import parametrize_with_checks
+
+def ewc(theta, theta_star, fisher, lam):
+    return lam / 2 * np.sum(fisher * (theta - theta_star) ** 2)
+
+def doubled(theta, theta_star, fisher, lam):
+    return lam * np.sum(fisher * (theta - theta_star) ** 2)
+
+OPTIONS = {"max_examples": 20}
+CHECKS = [(ewc, "ewc_penalty", OPTIONS), (doubled, "ewc_penalty", OPTIONS)]
+"""
+
+
+@pytest.fixture
+def suite(pytester):
+    def run(text, *arguments):
+        pytester.makepyfile(test_suite=SUITE + text)
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+
+    return run
+
+
+def test_each_check_is_a_test_and_the_summary_says_what_came_of_it(suite):
+    found = suite("@parametrize_with_checks(CHECKS)\ndef test_it(check):\n    check()\n", "-v")
+    found.assert_outcomes(passed=1, failed=1)
+    found.stdout.fnmatch_lines(
+        [
+            "*test_it?ewc-ewc_penalty? PASSED*",
+            "*test_it?doubled-ewc_penalty? FAILED*",
+            "*= refgrad =*",
+            "*doubled against ewc_penalty: variant:missing-half, * effective",
+            "*ewc against ewc_penalty: *20 planned, 20 ran, * effective",
+        ]
+    )
+
+
+def test_an_expected_failure_is_strict_and_has_to_be_of_a_check(suite):
+    decorated = '@parametrize_with_checks(CHECKS, expected_failures={"%s": "%s"})\ndef test_it(check):\n    check()\n'
+    suite(decorated % ("doubled-ewc_penalty", "no half")).assert_outcomes(passed=1, xfailed=1)
+    both = '{"doubled-ewc_penalty": "no half", "ewc-ewc_penalty": "was wrong once"}'
+    found = suite(f"@parametrize_with_checks(CHECKS, expected_failures={both})\ndef test_it(check):\n    check()\n")
+    found.assert_outcomes(failed=1, xfailed=1)
+    found.stdout.fnmatch_lines(["*XPASS(strict)*was wrong once*"])
+    suite(decorated % ("maml-ewc_penalty", "?")).stdout.fnmatch_lines(["*a failure is expected of maml-ewc_penalty; *"])
+
+
+def test_the_fixtures_fail_with_the_report_and_with_the_answer(suite):
+    given = "theta=np.ones(3), theta_star=np.array([0.5, 2.0, 0.0]), fisher=np.array([1.0, 2.0, 5.0]), lam=3.0"
+    found = suite(
+        f"""
+def test_right(refgrad_identify):
+    assert refgrad_identify(10.875, "ewc_penalty", {given}).name == "ewc_penalty"
+
+def test_wrong(refgrad_identify):
+    refgrad_identify(21.75, "ewc_penalty", {given})
+
+def test_verified(refgrad_verify):
+    refgrad_verify(doubled, "ewc_penalty", max_examples=20)
+"""
+    )
+    found.assert_outcomes(passed=1, failed=2)
+    found.stdout.fnmatch_lines(
+        ["*AssertionError: variant:missing-half: *", "*ewc_penalty of a penalty, lam 3: accurate, *"]
+    )
+
+
+def test_without_a_verdict_there_is_no_summary(suite):
+    assert "= refgrad =" not in suite("def test_nothing():\n    pass\n").stdout.str()
