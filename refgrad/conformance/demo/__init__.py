@@ -34,29 +34,14 @@ class Case:
 
 
 CASES = (
-    Case(
-        "A MAML that differentiates through its adaptation",
-        "second_order_maml",
-        "maml",
-        "maml_gradient",
-        ("accurate", "exact"),
-    ),
+    Case("A MAML that differentiates through its adaptation", "second_order_maml", "maml", "maml_gradient",
+         ("accurate", "exact")),
     Case("A MAML that does not", "first_order_maml", "maml", "maml_gradient", ("variant:fomaml",)),
-    Case(
-        "A min-norm solver with the widely copied formula for two tasks",
-        "clamped_min_norm",
-        "min_norm",
-        "min_norm",
-        ("variant:clamp-0.999",),
-    ),
-    Case(
-        "A Fisher diagonal from the gradient of the batch",
-        "batch_mean_fisher",
-        "fisher_diagonal",
-        "fisher_diagonal",
-        ("variant:batch-mean-squared",),
-    ),
-)
+    Case("A min-norm solver with the widely copied formula for two tasks", "clamped_min_norm", "min_norm", "min_norm",
+         ("variant:clamp-0.999",)),
+    Case("A Fisher diagonal from the gradient of the batch", "batch_mean_fisher", "fisher_diagonal", "fisher_diagonal",
+         ("variant:batch-mean-squared",)),
+)  # fmt: skip
 
 
 def main(console: Any = None) -> int:

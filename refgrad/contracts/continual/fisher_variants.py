@@ -73,26 +73,17 @@ LABELS = (
     ARGMAX,
     NEXT,
     OF_DATA,
-    scores(
-        "top-class-truncation",
-        "the one term of the sum over labels that belongs to the most likely label",
-        "argmax",
-        "p",
-        ("aimagelab/mammoth, second_order, fisher_mc_classes=1",),
-    ),
+    scores("top-class-truncation", "the one term of the sum over labels that belongs to the most likely label",
+           "argmax", "p", ("aimagelab/mammoth, second_order, fisher_mc_classes=1",)),
     scores("top-two-classes", "the terms of the sum over labels that belong to the two most likely ones", "model", 2),
-    scores(
-        "top-three-classes", "the terms of the sum over labels that belong to the three most likely ones", "model", 3
-    ),
-    scores("uniform-labels", "the mean over all labels alike, not weighted by their probabilities", "model", "uniform"),
+    scores("top-three-classes", "the terms of the sum over labels that belong to the three most likely ones", "model",
+           3),
+    scores("uniform-labels", "the mean over all labels alike, not weighted by their probabilities", "model",
+           "uniform"),
     scores("all-labels-unweighted", "the sum over all labels, not weighted by their probabilities", "model", "none"),
-    scores(
-        "summed-log-probabilities",
-        "the squared gradient of the sum of all log-probabilities",
-        "sum",
-        references=("db434/EWC, issue 1",),
-    ),
-)
+    scores("summed-log-probabilities", "the squared gradient of the sum of all log-probabilities", "sum",
+           references=("db434/EWC, issue 1",)),
+)  # fmt: skip
 AVERAGED = scores("mean-log-probabilities", "the squared gradient of the mean of all log-probabilities", "mean")
 
 
@@ -111,21 +102,11 @@ BATCH_MEAN = batched(
 )
 EVERYTHING = (
     BATCH_MEAN,
-    batched(
-        "batch-sum-squared",
-        "the square of the summed gradient of all examples",
-        f"{AVALANCHE} with reduction='sum'",
-        batch=0,
-        unit="sum",
-    ),
-    batched(
-        "batch-mean-squared-sum",
-        "the square of the mean gradient of all examples, times their number",
-        AVALANCHE,
-        batch=0,
-        unit="size",
-    ),
-)
+    batched("batch-sum-squared", "the square of the summed gradient of all examples",
+            f"{AVALANCHE} with reduction='sum'", batch=0, unit="sum"),
+    batched("batch-mean-squared-sum", "the square of the mean gradient of all examples, times their number", AVALANCHE,
+            batch=0, unit="size"),
+)  # fmt: skip
 
 
 UNITS = {
@@ -232,16 +213,11 @@ def uncoupled(logits: Logits, theta: Array, X: Array, y: Any) -> Array:
 EXPECTED = replace(ABSOLUTE, name="expected-absolute-gradient", meaning="the expected absolute gradient", references=())
 
 OTHERS = (
-    Variant(
-        "uncoupled-logits",
-        "1/N sum_n sum_c p_nc (1 - p_nc) J_nc^2",
-        "the squared derivatives of the logits weighted by the diagonal of their covariance: its other elements, by "
-        "which a parameter acts on two logits at once, are left out",
-        (),
-        measured(uncoupled),
-    ),
+    Variant("uncoupled-logits", "1/N sum_n sum_c p_nc (1 - p_nc) J_nc^2",
+            "the squared derivatives of the logits weighted by the diagonal of their covariance: its other elements, "
+            "by which a parameter acts on two logits at once, are left out", (), measured(uncoupled)),
     Variant("zero", "0", "the expectation of the score, or a graph cut before the parameters", (), measured(zero)),
-)
+)  # fmt: skip
 
 
 def variants(own: Diagonal) -> tuple[Variant, ...]:

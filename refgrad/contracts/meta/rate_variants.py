@@ -33,25 +33,13 @@ def along(choose: Callable[[list[Array]], list[Array]], sign: int = -1) -> Measu
 
 
 RATE_VARIANTS: tuple[Variant, ...] = (
-    Variant(
-        "first-order",
-        "-<grad Q(theta_k), g_i>",
-        "the gradient without any Hessian: right for the last rate alone",
-        ("learnables/learn2learn, MetaSGD with first_order=True", "learnables/learn2learn, issue 287"),
-        along(lambda v: v[-1:] * (len(v) - 1)),
-    ),
-    Variant(
-        "adjoint-after-its-own-step",
-        "-<v_i, g_i>",
-        "the gradient with the adjoint taken after the Hessian of the rate's own step has been applied to it",
-        (),
-        along(lambda v: v[:-1]),
-    ),
-    Variant(
-        "sign-flipped",
-        "<v_{i+1}, g_i>",
-        "the negative of the gradient: the minus sign of the inner step is lost",
-        (),
-        along(lambda v: v[1:], 1),
-    ),
-)
+    Variant("first-order", "-<grad Q(theta_k), g_i>",
+            "the gradient without any Hessian: right for the last rate alone",
+            ("learnables/learn2learn, MetaSGD with first_order=True", "learnables/learn2learn, issue 287"),
+            along(lambda v: v[-1:] * (len(v) - 1))),
+    Variant("adjoint-after-its-own-step", "-<v_i, g_i>",
+            "the gradient with the adjoint taken after the Hessian of the rate's own step has been applied to it", (),
+            along(lambda v: v[:-1])),
+    Variant("sign-flipped", "<v_{i+1}, g_i>", "the negative of the gradient: the minus sign of the inner step is lost",
+            (), along(lambda v: v[1:], 1)),
+)  # fmt: skip

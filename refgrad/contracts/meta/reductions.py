@@ -65,49 +65,21 @@ REDUCTIONS: dict[str, Reduction] = {"mean": mean, "sum": summed}
 TRAINING = "dragen1860/MAML-Pytorch@01ad898, meta.py"
 
 REDUCTION_CHOICES = (
-    Choice(
-        "mean-over-tasks",
-        "mean_t g_t",
-        "the mean over tasks where the sum is asked for",
-        {"tasks": mean},
-        declare="reduction=mean",
-    ),
-    Choice(
-        "sum-over-tasks",
-        "sum_t g_t",
-        "the sum over tasks where the mean is asked for",
-        {"tasks": summed},
-        ("facebookresearch/higher, examples/maml-omniglot.py",),
-        declare="reduction=sum",
-    ),
+    Choice("mean-over-tasks", "mean_t g_t", "the mean over tasks where the sum is asked for", {"tasks": mean},
+           declare="reduction=mean"),
+    Choice("sum-over-tasks", "sum_t g_t", "the sum over tasks where the mean is asked for", {"tasks": summed},
+           ("facebookresearch/higher, examples/maml-omniglot.py",), declare="reduction=sum"),
     Choice("last-task-only", "g_T", "the answer of the last task alone", {"tasks": last}),
-    Choice(
-        "last-task-divided",
-        "g_T / T",
-        "the answer of the last task alone, divided by the number of tasks",
-        {"tasks": last_divided},
-        (TRAINING,),
-    ),
-    Choice(
-        "first-task-only",
-        "g_1",
-        "the answer of the first task alone",
-        {"tasks": first},
-        ("metaopt/torchopt, examples/MAML-RL/func_maml.py",),
-    ),
-)
+    Choice("last-task-divided", "g_T / T", "the answer of the last task alone, divided by the number of tasks",
+           {"tasks": last_divided}, (TRAINING,)),
+    Choice("first-task-only", "g_1", "the answer of the first task alone", {"tasks": first},
+           ("metaopt/torchopt, examples/MAML-RL/func_maml.py",)),
+)  # fmt: skip
 
 SIZE_CHOICES = (
-    Choice(
-        "weighted-by-support-size",
-        "sum_t N_t g_t / sum_t N_t, N_t the examples in the support set of task t",
-        "the mean over tasks weighted by the sizes of their support sets",
-        {"tasks": by_support},
-    ),
-    Choice(
-        "weighted-by-query-size",
-        "sum_t N_t g_t / sum_t N_t, N_t the examples in the query set of task t",
-        "the mean over tasks weighted by the sizes of their query sets, as where all query examples are put together",
-        {"tasks": by_query},
-    ),
-)
+    Choice("weighted-by-support-size", "sum_t N_t g_t / sum_t N_t, N_t the examples in the support set of task t",
+           "the mean over tasks weighted by the sizes of their support sets", {"tasks": by_support}),
+    Choice("weighted-by-query-size", "sum_t N_t g_t / sum_t N_t, N_t the examples in the query set of task t",
+           "the mean over tasks weighted by the sizes of their query sets, as where all query examples are put "
+           "together", {"tasks": by_query}),
+)  # fmt: skip
