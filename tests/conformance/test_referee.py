@@ -5,8 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from refgrad import contracts
 from refgrad.accuracy import UNIT_ROUNDOFF
 from refgrad.backend import of
+from refgrad.conformance.judging import sweep
 from refgrad.conformance.judging.numbers import ExactFramework, fractions
 from refgrad.conformance.judging.precision import rounding_driven
 from refgrad.conformance.judging.referee import Referee
@@ -124,3 +126,20 @@ def test_an_input_that_is_not_a_number_has_no_truth():
 )
 def test_the_two_precision_test_tells_rounding_from_method(pairs, answer):
     assert rounding_driven([(Fraction(a), Fraction(b)) for a, b in pairs]) is answer
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sign-flipped-with-inner-not-solved",
+        "sign-flipped-with-cg-stale-iterate",
+        "indirect-sign-flipped-with-cg-scale-mismatch",
+    ],
+)
+def test_floats_rule_out_no_formula_where_they_lose_its_digits(name):
+    known = contracts.get("hypergradient")
+    referee, (formula,) = Referee(known), [v for v in known.products() if v.name == name]
+    for problem in sweep.problems(known, 25, 0):
+        truth = referee.truth(problem, formula)
+        if truth is not None:
+            assert referee.plausible(problem, truth.middle.astype(float), formula), problem

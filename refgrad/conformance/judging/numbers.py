@@ -51,12 +51,16 @@ class ExactFramework:
 
 
 class FloatFramework:
-    """The numbers of a problem as float64 arrays, for formulas in plain arithmetic."""
+    """The numbers of a problem as float64 arrays, for formulas in plain arithmetic; or each `relative` away."""
 
     xp: Any = EXACT_TABLE
 
+    def __init__(self, relative: float = 0.0) -> None:
+        self.relative, self.rng = relative, np.random.default_rng(0)
+
     def array(self, values: Any) -> np.ndarray:
-        return np.array(values, float)
+        x = np.array(values, float)
+        return x * (1 + self.relative * self.rng.choice((-1.0, 1.0), x.shape)) if self.relative else x
 
     def labels(self, values: Any) -> np.ndarray:
         return np.array(values, np.int64)

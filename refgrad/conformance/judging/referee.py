@@ -32,6 +32,8 @@ from refgrad.typing import Array
 __all__ = ["MARGIN", "Judgement", "Referee", "Truth"]
 
 MARGIN, PATTERNS, WIDE_PATTERNS = 50, 6, 2
+DIVERGED = 1e30
+"""Where steps have led so far, floats have lost what tells formulas apart."""
 _UNKNOWN = (Inconclusive, SingularMatrix, Undecided, ZeroDivisionError)
 
 
@@ -116,15 +118,15 @@ class Referee:
         self._screens = False
         self._rough: dict[tuple[str, str], np.ndarray | None] = {}
         self._of_floats: dict[str, tuple[Any, ...]] = {}
+        self._near: dict[str, tuple[Any, ...]] = {}
 
     @cached_property
     def loose(self) -> Referee:
         """The referee of the same problems at the tolerance of float32; what is true does not depend on it."""
         other = Referee(self.contract, "float32", self.seed)
         other._screens = True
-        other._truths, other._rough, other._of_floats, other._steady = (
-            self._truths, self._rough, self._of_floats, self._steady
-        )  # fmt: skip
+        for shared in ("_truths", "_rough", "_of_floats", "_near", "_steady"):
+            setattr(other, shared, getattr(self, shared))
         return other
 
     def arguments(self, problem: Problem, pattern: int | None = None) -> tuple[Any, ...]:
@@ -255,10 +257,19 @@ class Referee:
         It is ruled out by what is far more than the rounding errors of any evaluation in float64.
         """
         found, y = self.rough(problem, variant), value.ravel()
-        if found is None or found.size != y.size:
+        if found is None or found.size != y.size or _size(found, y) > DIVERGED:
             return True
-        slack = 1e-3 * _size(found, y) + float(self.slack.get(problem.key, 0))
-        return _size(y - found) <= slack + 2**16 * float(self.floor(problem))
+        slack = 1e-3 * _size(found, y) + float(self.slack.get(problem.key, 0)) + 2**16 * float(self.floor(problem))
+        return _size(y - found) <= slack or self._moves(problem, variant, found) > 1e-3 * _size(found)
+
+    def _moves(self, problem: Problem, variant: Variant, found: np.ndarray) -> float:
+        """How far the answer in floats moves if every input moves by 2^-30, as where steps diverge."""
+        with contextlib.suppress(Exception), np.errstate(all="ignore"):
+            if problem.key not in self._near:
+                self._near[problem.key] = tuple(self.contract.arguments(problem.inputs, FloatFramework(2.0**-30)))
+            plain: Any = variant.answer.plain  # type: ignore[attr-defined]
+            return _size(np.asarray(plain(*self._near[problem.key]), float).ravel() - found)
+        return math.inf
 
     def apart(self, problem: Problem, variant: Variant) -> Fraction:
         """A lower bound of how far a variant's answer is from right; 0 where it has none that is known."""

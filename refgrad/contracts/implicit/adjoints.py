@@ -78,7 +78,7 @@ def total(vectors: list[Array], like: Array) -> Array:
 def conjugate_gradients(
     H: Array, g: Array, steps: int, *, start: Any = 0, old_residual: bool = False, curvature: int = 1
 ) -> list[Array]:
-    """The iterates ``x_0, x_1, ...`` for ``H x = g``, ended early by a residual of exactly zero.
+    """The iterates ``x_0, x_1, ...`` for ``H x = g``, ended early by a residual of zero; in floats, of 1e-14 of g.
 
     Parameters
     ----------
@@ -102,9 +102,10 @@ def conjugate_gradients(
     x = start * g
     r = p = settled(g - H @ x) if start else g
     path = [x]
+    least = 1e-28 * (g @ g) if isinstance(g, np.ndarray) else 0
     for _ in range(steps):
         square = settled(r @ r)
-        if square == 0:
+        if square <= least:
             break
         Hp = H @ p
         bend = settled(p @ Hp) / curvature
