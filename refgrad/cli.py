@@ -16,12 +16,9 @@ import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from refgrad.errors import MissingExtra, UsageError
-
-if TYPE_CHECKING:
-    from refgrad.contracts.contract import Contract, Family
 
 __all__ = ["main"]
 
@@ -75,8 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     _verify_options(commands.add_parser("verify", help="judge a function by a contract", description=_VERIFY))
     contracts = commands.add_parser("contracts", help="list the contracts, or show one in full")
     contracts.add_argument("name", nargs="?", metavar="NAME")
-    choice = "an option of a family of contracts, such as op=det"
-    contracts.add_argument("--param", action="append", default=[], type=_param, metavar="K=V", help=choice)
+    contracts.add_argument("--param", action="append", default=[], type=_param, metavar="K=V", help="such as op=det")
     contracts.set_defaults(run=_contracts)
     _source_options(commands.add_parser("source", help="print a function as NumPy source", description=_SOURCE))
     demo = commands.add_parser("demo", help="watch four implementations told apart")
@@ -121,12 +117,12 @@ def _identify(options: argparse.Namespace) -> int:
         return identified(options.target, options.contract, options.json, progress)
 
 
-def _writable(path: str | None) -> None:
+def _writable(path: str | None, option: str = "--json") -> None:
     """Check that a report can be written, and remove one from before, which would read as this run's."""
     if path:
         folder = os.path.dirname(path) or "."
         if os.path.isdir(path) or not os.access(folder, os.W_OK):
-            raise UsageError(f"--json: cannot write {path}: name a file in a folder that exists")
+            raise UsageError(f"{option}: cannot write {path}: name a file in a folder that exists")
         with suppress(FileNotFoundError):
             os.unlink(path)
 
@@ -155,6 +151,7 @@ def _verify_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--promise", action="append", default=[], type=_promise, metavar="gap=X", help="the certificate it promises")
     add("--json", metavar="F", help="write the report to this file")
+    add("--junit", metavar="F", help="write the verdict as JUnit XML to this file")
     add("--seed", type=int, default=0, metavar="N")
     add("--max-examples", type=int, default=100, metavar="N", help="problems in the sweep (default 100)")
     add("--timeout", type=float, default=10.0, metavar="S", help="seconds for each call (default 10)")
@@ -170,10 +167,12 @@ def _verify(options: argparse.Namespace) -> int:
     sweep.require_packages()
     from rich.console import Console
 
+    from refgrad.conformance.report.junit import write_junit
     from refgrad.conformance.report.terminal import show
     from refgrad.conformance.verification import verify
 
     _writable(options.json)
+    _writable(options.junit, "--junit")
     twice = set(dict(options.param)) & set(dict(options.vary))
     if twice:
         raise UsageError(f"--param and --vary both set {', '.join(sorted(twice))}; leave one of them out")
@@ -195,11 +194,13 @@ def _verify(options: argparse.Namespace) -> int:
             progress=progress,
         )
     show(report, Console(highlight=False))
-    if options.json:
-        try:
+    try:
+        if options.json:
             report.to_json(options.json)
-        except OSError as error:
-            raise UsageError(f"--json: cannot write {options.json}: {error.strerror}") from error
+        if options.junit:
+            write_junit(report, options.junit)
+    except OSError as error:
+        raise UsageError(f"cannot write {error.filename}: {error.strerror}") from error
     return report.exit_code
 
 
@@ -288,6 +289,7 @@ def _contracts(options: argparse.Namespace) -> int:
 
     sweep.require_packages()
     from refgrad import contracts
+    from refgrad.conformance.report.description import describe
 
     if options.name is None:
         known = contracts.contracts()
@@ -297,63 +299,13 @@ def _contracts(options: argparse.Namespace) -> int:
         return 0
     found, params = contracts.get(options.name), dict(options.param)
     if not params:
-        _describe(found)
+        describe(found)
         return 0
     member, left = found.choose(params)
     if left:
         raise UsageError(f"{found.name} has no option or convention {', '.join(left)}")
-    _describe(member)
+    describe(member)
     return 0
-
-
-def _describe(contract: Contract | Family) -> None:
-    """Print what a contract says, what a subject gets, one to begin from, and the variants or the members."""
-    from refgrad.contracts.contract import Contract
-
-    alone = isinstance(contract, Contract)
-    options = contract.options if alone else dict.fromkeys(contract.options, "...")
-    stated = "".join(f" --param {name}={value}" for name, value in options.items())
-    print(f"{contract.name}/{contract.version}{stated}\n")
-    _paragraph(contract.summary)
-    print(f"\n  call     {contract.signature}, always positionally")
-    _paragraph(f"returns  {contract.returns}", hanging=" " * 9)
-    for name, meaning in contract.parameters.items():
-        _paragraph(f"{name:8} {meaning}", hanging=" " * 9)
-    if isinstance(contract, Contract) and contract.certificate:
-        _paragraph(f"iterative subjects are judged by their {contract.certificate}: see --vary and --promise")
-    if isinstance(contract, Contract):
-        for name, allowed in contract.conventions.items():
-            _paragraph(f"--param {name}=... declares a convention: {' or '.join(map(str, allowed))}", hanging=" " * 9)
-        if contract.wide is not None:
-            covered = ", ".join(_range(name, values) for name, values in contract.wide.ranges.items())
-            _paragraph(f"covers   {covered}", hanging=" " * 9)
-    if contract.example:
-        print("\n  A NumPy function that conforms, to begin from\n")
-        print(textwrap.indent(contract.example, "    "))
-        function = contract.example.rpartition("def ")[2].partition("(")[0]
-        print(f"  refgrad verify my_file.py:{function} --contract {contract.name}{stated}")
-    print("\n  References")
-    for reference in contract.references:
-        _paragraph(reference, "    ", "  ")
-    if isinstance(contract, Contract):
-        print("\n  Variants, which are told apart by name")
-        for variant in contract.variants:
-            print(f"    {variant.name}: {variant.formula}")
-            _paragraph(variant.meaning, " " * 6)
-        return
-    print(f"\n  Choices; refgrad contracts {contract.name}{stated} shows one in full")
-    for choice, meaning in contract.members.items():
-        _paragraph(f"{choice}: {meaning}", "    ", "  ")
-
-
-def _range(name: str, values: Sequence[Any]) -> str:
-    """One property of a contract's problems, and what a pass covers of it."""
-    words = f"{values[0]} to {values[-1]}" if isinstance(values, range) else ", ".join(map(str, values))
-    return f"{name.replace('_', ' ')} {words}"
-
-
-def _paragraph(text: str, indent: str = "  ", hanging: str = "") -> None:
-    print(textwrap.fill(text, 110, initial_indent=indent, subsequent_indent=indent + hanging))
 
 
 def _demo(options: argparse.Namespace) -> int:

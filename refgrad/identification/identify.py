@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import contracts
+from refgrad.conformance.judging.finding import remedy
 from refgrad.contracts.contract import Contract, Family
 from refgrad.contracts.tools.answer import Variant
 from refgrad.errors import UsageError
@@ -176,7 +177,7 @@ def _named(recorded: Recorded, ranking: Ranking, fits: list[Ranked]) -> Identifi
     if first.name == contract.name:
         advice = _apart(recorded) if alike else ""
         return _answer(recorded, ranking, "accurate", first.name, f"is {first.name}: {contract.returns}", advice, alike)
-    advice = _SECOND_ORDER[recorded.engine] if first.name.startswith("fomaml") else ""
+    advice = remedy(first.name, recorded.engine)
     if first.declare:
         name, value = first.declare.removeprefix("--param ").split("=")
         advice = f'That is a convention; if it is yours, declare it: params={{"{name}": "{value}"}}'
@@ -196,13 +197,6 @@ def _outside(recorded: Recorded, first: Ranked) -> str:
     allowed = 10 * first.explained * np.linalg.norm(first.value) / np.sqrt(len(first.value)) * np.sqrt(len(far))
     parts = zip(recorded.layout.names, recorded.layout.parts(far), strict=True)
     return ", ".join([name for name, part in parts if np.linalg.norm(part) > allowed][:3])
-
-
-_SECOND_ORDER = {
-    "torch": "For second order, create_graph=True in the inner torch.autograd.grad, and no .detach() or .data.",
-    "jax": "For second order, no jax.lax.stop_gradient in the inner step.",
-    "numpy": "For second order, differentiate through the inner steps.",
-}
 
 
 def _answer(

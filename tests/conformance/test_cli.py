@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from importlib.util import find_spec
+from xml.etree import ElementTree
 
 import pytest
 
@@ -21,7 +22,24 @@ def test_verify_exits_with_the_reports_code_and_writes_it(tmp_path, capsys):
     assert (code, found["exit_code"], found["diagnosis"]) == (1, 1, "fomaml")
     text = capsys.readouterr().out
     assert "variant:fomaml   (exit 1)" in text
+    assert "For second order, differentiate through the inner steps." in text
     assert "--contract fomaml_gradient" in text
+
+
+@pytest.mark.parametrize(
+    ("target", "contract", "code", "kind"),
+    [
+        (FIRST_ORDER, "fomaml_gradient", 0, None),
+        (FIRST_ORDER, "maml_gradient", 1, "failure"),
+        ("no.such:f", "hvp", 3, "error"),
+    ],
+)
+def test_a_verdict_is_a_test_of_junit(target, contract, code, kind, tmp_path):
+    out = tmp_path / "out.xml"
+    assert main(["verify", target, "--contract", contract, "--junit", str(out), "--max-examples", "20"]) == code
+    (case,) = ElementTree.parse(out).getroot().iter("testcase")
+    assert (case.get("classname"), case.get("name")) == (target, contract)
+    assert [child.tag for child in case] == [*([kind] if kind else []), "system-out"]
 
 
 @pytest.mark.parametrize(("target", "contract"), [(FIRST_ORDER, "fomaml_gradient"), (SECOND_ORDER, "maml_gradient")])

@@ -71,10 +71,11 @@ def check_options(
     contract: Contract, vary: Mapping[str, Sequence[float]] | None, promise: Mapping[str, float] | None
 ) -> None:
     """Raise `UsageError` unless the options for iterative subjects fit the contract."""
-    for option in (vary, promise):
+    for name, option in (("vary", vary), ("promise", promise)):
         if option and contract.certificate not in SCALES:
             raise UsageError(
-                f"the contract {contract.name} has no certificate for iterative subjects: leave out {option}"
+                f"the contract {contract.name} has no certificate for iterative subjects: leave out --{name} "
+                f"{', '.join(option)}, in Python {name}="
             )
     settings = list(next(iter(vary.values()))) if vary else []
     if vary and (len(vary) != 1 or len(settings) < FEWEST):

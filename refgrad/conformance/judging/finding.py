@@ -12,7 +12,7 @@ from refgrad.conformance.judging.diagnosis import Diagnosis
 from refgrad.conformance.judging.numbers import fractions, quotient
 from refgrad.conformance.judging.run import Record, Run
 
-__all__ = ["EXIT_CODES", "Finding", "certificate_of", "exit_code", "named", "relative_error"]
+__all__ = ["EXIT_CODES", "Finding", "certificate_of", "exit_code", "named", "relative_error", "remedy"]
 
 EXIT_CODES = {
     "exact": 0,
@@ -58,12 +58,27 @@ def named(run: Run, fitting: list[Diagnosis]) -> Finding:
     if len(fitting) > 1:
         sentence = f"computes {names}, which agree on every failing problem, not {run.referee.contract.name}"
     declare = first.variant.declare if first.variant is not None else ""
-    if declare:
+    second_order = remedy(first.name, run.subject.framework)
+    if second_order:
+        advice = "\n".join(part for part in (second_order, _declarer(run, first.name)) if part)
+    elif declare:
         advice = f"That is a convention; if it is yours, declare it:\nrefgrad verify {run.subject.name} --contract "
         advice += f"{run.referee.contract.name} {declare}"
     else:
         advice = _declarer(run, first.name)
     return Finding(f"variant:{first.name}", sentence, names, fitting, certificate_of(run), advice)
+
+
+def remedy(variant: str, framework: str) -> str:
+    """What to write in place of what a formula shows, in the framework at hand; empty where nothing is known."""
+    return _SECOND_ORDER.get(framework, "") if variant.startswith("fomaml") else ""
+
+
+_SECOND_ORDER = {
+    "torch": "For second order, create_graph=True in the inner torch.autograd.grad, and no .detach() or .data.",
+    "jax": "For second order, no jax.lax.stop_gradient in the inner step.",
+    "numpy": "For second order, differentiate through the inner steps.",
+}
 
 
 def _declarer(run: Run, variant: str) -> str:

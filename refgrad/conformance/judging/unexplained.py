@@ -58,7 +58,13 @@ def unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Fi
     sentence = (
         f"computes something else than {contract.name} on {share}{those}; no known formula fits them all; {largest}"
     )
-    return Finding("wrong", sentence, certificate=certificate)
+    return Finding("wrong", sentence, certificate=certificate, advice=_BY_HAND)
+
+
+_BY_HAND = (
+    "The smallest failing input can be followed by hand. On a model of your own, refgrad.identify compares its "
+    "gradient with every formula and says how far off each one is."
+)
 
 
 def in_part(run: Run, some: Partial) -> Finding:
