@@ -117,7 +117,7 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
     own = Variant(contract.name, contract.returns, contract.summary, contract.references, contract.quantity)
     known = {v.name: v for v in (*contract.variants, *recorded.settings)}
     fits = ranking.compare([own, *known.values()], progress)
-    if not np.any(recorded.output) and any(r.name == contract.name and not np.any(r.value) for r in ranking.compared):
+    if not np.any(recorded.output) and any(r.name == contract.name and r.length == 0 for r in ranking.compared):
         return _answer(recorded, ranking, "inconclusive", "", "cannot be told: what was asked for is zero here too")
     if not fits and contract.products is not None:
         pairs = (*contract.products(), *recorded.with_settings)
@@ -165,8 +165,8 @@ def _named(recorded: Recorded, ranking: Ranking, fits: list[Ranked]) -> Identifi
     first = next((r for r in fits if r.name == contract.name), fits[0])
     tend = {v.name for v in recorded.settings} | {r.name for r in fits if r.name.startswith(("cg-", "neumann-"))}
     tend = tend if first.name == contract.name else set()  # to it, and have come near
-    alike = [r.name for r in fits if r is not first and same(r.value, first.value)]
-    others = [r for r in fits if not same(r.value, first.value) and r.name not in tend]
+    alike = [r.name for r in fits if r is not first and same(r, first)]
+    others = [r for r in fits if not same(r, first) and r.name not in tend]
     if others:
         names = " or ".join(dict.fromkeys([first.name, *(r.name for r in others)]))
         sentence = f"is {names}: rounding in {recorded.dtype} leaves them open"
@@ -194,7 +194,7 @@ def _outside(recorded: Recorded, first: Ranked) -> str:
     if recorded.whole is None or first.variant is None or first.explained is None:
         return ""
     far = recorded.whole(getattr(first.variant.answer, "plain", first.variant.answer))
-    allowed = 10 * first.explained * np.linalg.norm(first.value) / np.sqrt(len(first.value)) * np.sqrt(len(far))
+    allowed = 10 * first.explained * first.length * np.sqrt(len(far) / len(recorded.output))
     parts = zip(recorded.layout.names, recorded.layout.parts(far), strict=True)
     return ", ".join([name for name, part in parts if np.linalg.norm(part) > allowed][:3])
 

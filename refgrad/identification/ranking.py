@@ -21,6 +21,7 @@ from refgrad.identification.recorded import UNITS, Recorded
 __all__ = ["Ranked", "Ranking"]
 
 NEAREST, PATTERNS = 10, 2
+_PARTS = 64
 SAME = 1e-9
 """As close as float64 leaves two formulas that are one; or two that no output in single precision can tell apart."""
 SENSITIVE = 0.01
@@ -41,7 +42,13 @@ class Ranked:
     distance : float
         From 0 to 2; of the output and the formula.
     explained : float or None
-        Of that distance, what rounding may be; None if it has not been measured.
+        Of that distance, what rounding may be; None if it has not been measured, or is too much to name anything.
+    sketch : array, shape (64,)
+        Signed sums of parts of the value, which tell values apart that would take too much room.
+    length : float
+        ``|f|``.
+    product : float
+        ``<f, y>``.
     """
 
     name: str
@@ -50,7 +57,9 @@ class Ranked:
     distance: float
     explained: float | None = None
     declare: str = ""
-    value: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
+    sketch: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
+    length: float = 0.0
+    product: float = 0.0
     variant: Variant | None = field(default=None, repr=False)
 
     @property
@@ -64,6 +73,7 @@ class Ranking:
     def __init__(self, recorded: Recorded) -> None:
         self.recorded = recorded
         self.compared: list[Ranked] = []
+        self.signs = np.random.default_rng(0).choice([-1.0, 1.0], -(-len(recorded.output) // _PARTS) * _PARTS)
 
     def compare(self, variants: Sequence[Variant], progress: Callable[[int, int], None]) -> list[Ranked]:
         """Compare further formulas, and return those of them that fit."""
@@ -72,23 +82,35 @@ class Ranking:
             progress(place, len(variants))
             value = self.value(variant)
             if value is not None:
-                d = distance(self.recorded.output, value)
-                found.append(
-                    Ranked(variant.name, variant.formula, variant.meaning, d, None, variant.declare, value, variant)
-                )
+                found.append(self._ranked(variant, value))
         self.compared += found
         measured: list[Ranked] = []
         for one in sorted(found, key=lambda r: r.distance):
-            twin = next((r for r in measured if same(r.value, one.value)), None)
+            twin = next((r for r in measured if same(r, one)), None)
             if twin is not None:
                 one.explained = twin.explained
                 continue
-            most = max((r.explained or 0.0 for r in measured), default=np.inf)
+            most = max((r.explained for r in measured if r.explained is not None), default=np.inf)
             if len(measured) == NEAREST or one.distance > FAR * most:
                 break
             one.explained = self.explained(one, self.recorded.unit)
             measured.append(one)
         return [one for one in found if one.fits]
+
+    def _ranked(self, variant: Variant, value: np.ndarray) -> Ranked:
+        y = self.recorded.output
+        sketch = np.append(value, np.zeros(len(self.signs) - len(value))) * self.signs
+        return Ranked(
+            variant.name,
+            variant.formula,
+            variant.meaning,
+            distance(y, value),
+            declare=variant.declare,
+            sketch=sketch.reshape(_PARTS, -1).sum(1),
+            length=_norm(value),
+            product=float(value @ y),
+            variant=variant,
+        )
 
     def value(self, variant: Variant, unit: float = 0.0, pattern: int = 0) -> np.ndarray | None:
         """A formula's value, flat; None if it has none here."""
@@ -103,13 +125,13 @@ class Ranking:
     def explained(self, one: Ranked, unit: float) -> float | None:
         """The distance that rounding may make: in the arguments, in the formula's value, and in what came."""
         assert one.variant is not None
-        size = max(_norm(one.value), _norm(self.recorded.output))
+        size, value = max(one.length, _norm(self.recorded.output)), self.value(one.variant)
         moved = [self.value(one.variant, unit, pattern) for pattern in range(1, PATTERNS + 1)]
         if size == 0:
             return 0.0
-        if any(m is None for m in moved):
+        if value is None or any(m is None for m in moved):
             return None
-        most = max(_norm(m - one.value) for m in moved if m is not None)
+        most = max(_norm(m - value) for m in moved if m is not None)
         if unit <= self.recorded.unit and most > SENSITIVE * size:
             return None
         return (LIMIT * (most + unit * np.sqrt(self.recorded.terms) * size) + self.recorded.noise) / size
@@ -129,11 +151,16 @@ class Ranking:
     def scaled(self) -> tuple[float, str, Ranked] | None:
         """The first formula that fits with a constant factor: the factor, what it is known as, and the formula."""
         y, few = self.recorded.output, len(self.recorded.output) < 8
+        size = _norm(y)
         for one in self.compared:
-            square = float(one.value @ one.value)
-            c = float(one.value @ y) / square if square else 0.0
-            word, left = self.word(c), distance(y, c * one.value)
-            if c == 0 or (few and not word) or left > SENSITIVE:
+            c = one.product / one.length**2 if one.length else 0.0
+            word = self.word(c)
+            left = np.sqrt(max(0.0, 1 - one.product**2 / (one.length * size) ** 2)) if c and size else 1.0  # the sine
+            if (few and not word) or left > SENSITIVE:
+                continue
+            value = self.value(one.variant) if one.variant is not None else None
+            left = distance(y, c * value) if value is not None else 1.0
+            if left > SENSITIVE:
                 continue
             explained = self.explained(one, self.recorded.unit)
             if explained is not None and left <= explained:
@@ -147,7 +174,7 @@ class Ranking:
             close = [r for r in found if abs(r.distance - one.distance) <= SAME]
             if len(found) == count and not close:
                 break
-            twin = next((r for r in close if same(r.value, one.value)), None)
+            twin = next((r for r in close if same(r, one)), None)
             if twin is None:
                 found.append(one)
             elif self.compared.index(one) < self.compared.index(twin):
@@ -169,9 +196,9 @@ def distance(y: np.ndarray, f: np.ndarray) -> float:
     return _norm(y - f) / size if size else 0.0
 
 
-def same(a: np.ndarray, b: np.ndarray) -> bool:
+def same(a: Ranked, b: Ranked) -> bool:
     """Whether two formulas are one on these data."""
-    return distance(a, b) <= SAME
+    return _norm(a.sketch - b.sketch) <= SAME * max(a.length, b.length)
 
 
 def _norm(x: np.ndarray) -> float:

@@ -243,7 +243,9 @@ class Run:
             self._call_again((r for record in reversed(chosen) for r in (record, record)), math.inf)
             if self.subject.isolation != "none" and not self.stateful:
                 telling = sorted((r for r in records if np.any(r.value)), key=lambda r: len(r.problem.key))
+                calls = self.subject.calls
                 self._call_again(islice(cycle(telling[:REPEATED]), CALLS), 0.5)
+                self.subject.calls = calls  # how many there was time for is no part of the report
         except StopRun:
             self.stopped = True
 
