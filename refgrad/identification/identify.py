@@ -14,6 +14,7 @@ import numpy as np
 
 from refgrad import contracts
 from refgrad.conformance.judging.finding import remedy
+from refgrad.contracts.continual.fisher_variants import in_batches
 from refgrad.contracts.contract import Contract, Family
 from refgrad.contracts.tools.answer import Variant
 from refgrad.errors import UsageError
@@ -23,7 +24,7 @@ from refgrad.identification.checks import asymmetry, randomness
 from refgrad.identification.layout import Layout
 from refgrad.identification.ranking import Ranked, Ranking, same
 from refgrad.identification.recorded import Recorded
-from refgrad.identification.sampled import sampled
+from refgrad.identification.sampled import batch_sizes, sampled
 
 __all__ = ["identify"]
 
@@ -122,6 +123,10 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
     if not fits and contract.products is not None:
         pairs = (*contract.products(), *recorded.with_settings)
         fits = ranking.compare([v for v in pairs if v.name not in known], progress)
+    of_fisher = contract.name.endswith("fisher_diagonal")
+    if not fits and of_fisher:
+        own = contract.quantity.plain  # type: ignore[attr-defined]
+        fits = ranking.compare([v for B in batch_sizes(recorded)[:4] for v in in_batches(own, B)], progress)
     if fits:
         return _named(recorded, ranking, fits)
     scaled = ranking.scaled()
@@ -140,7 +145,7 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
             "again: a small mistake may look like it."
         )
         return _answer(recorded, ranking, grade, one.name, sentence, advice)
-    if recorded.contract.name.endswith("fisher_diagonal"):
+    if of_fisher:
         drawn = sampled(recorded)
         if drawn is not None:
             sentence = f"may be {drawn.name}: {drawn.meaning}; its errors are of the size that chance makes"

@@ -22,7 +22,7 @@ import numpy as np
 from refgrad.contracts.continual.fisher import blocks
 from refgrad.identification.recorded import Recorded
 
-__all__ = ["Sampled", "sampled"]
+__all__ = ["Sampled", "batch_sizes", "sampled"]
 
 LEAST, MOST = 0.1, 3.0
 """Between which the mean of squared errors in units of their variance has to lie; weights are correlated."""
@@ -43,6 +43,32 @@ def sampled(recorded: Recorded) -> Sampled | None:
     """What an output may be that no formula gives exactly: the most likely of those that fit, or None."""
     found = [*_shuffled(recorded), *_drawn(recorded)]
     return min(found, key=lambda s: s.unlikely, default=None)
+
+
+def batch_sizes(recorded: Recorded) -> list[int]:
+    """The sizes of batches, in the order of the examples, whose squares an output is a multiple of."""
+    logits, theta, places, y = recorded.arguments(0.0, 0)
+    N, found = len(y), []
+    for label in ("data", "argmax"):
+        scores = []
+        for block in blocks(logits, theta, places, N):
+            chosen = y[block.start : block.start + len(block.p)] if label == "data" else block.z.argmax(1)
+            scores.append(block.s[np.arange(len(chosen)), chosen])
+        ends = np.vstack([np.zeros_like(recorded.output), np.cumsum(np.concatenate(scores), axis=0)])
+        for B in range(2, N):
+            edges = np.array([*range(0, N, B), N])
+            squares, counts = np.diff(ends[edges], axis=0) ** 2, np.diff(edges)[:, None]
+            full = len(counts) - 1 if N % B else len(counts)
+            means = (squares / counts**2).sum(0), (squares / counts).sum(0), squares.sum(0), squares[:full].sum(0)
+            if any(_sine(recorded.output, f) < 1e-3 for f in means):
+                found.append(B)
+    return found
+
+
+def _sine(a: np.ndarray, b: np.ndarray) -> float:
+    """Of the angle between two vectors; 1 if one of them is zero."""
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(np.sqrt(max(0.0, 1 - (a @ b / lengths) ** 2))) if lengths else 1.0
 
 
 def _drawn(recorded: Recorded) -> Iterator[Sampled]:

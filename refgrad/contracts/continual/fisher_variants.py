@@ -10,7 +10,7 @@ Kunstner, Balles and Hennig 2019, arXiv 1905.12558; van de Ven 2025, arXiv 2502.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -24,7 +24,7 @@ from refgrad.contracts.tools.axes import Choice
 from refgrad.contracts.tools.terms import measured
 from refgrad.typing import Array
 
-__all__ = ["BATCHES", "products", "variants"]
+__all__ = ["BATCHES", "in_batches", "products", "variants"]
 
 KUNSTNER = "Kunstner, Balles and Hennig 2019, arXiv 1905.12558"
 AVALANCHE = "ContinualAI/avalanche, training/plugins/ewc.py"
@@ -102,6 +102,8 @@ BATCH_MEAN = batched(
 )
 EVERYTHING = (
     BATCH_MEAN,
+    batched("batch-mean-squared-over-n", "the square of the mean gradient of all examples, divided by their number",
+            batch=0, scale="N"),
     batched("batch-sum-squared", "the square of the summed gradient of all examples",
             f"{AVALANCHE} with reduction='sum'", batch=0, unit="sum"),
     batched("batch-mean-squared-sum", "the square of the mean gradient of all examples, times their number", AVALANCHE,
@@ -122,21 +124,19 @@ OVER = {
 }
 
 
-def batches() -> Iterator[Choice]:
+def batches(sizes: Mapping[int, str] = BATCHES) -> Iterator[Choice]:
     """Squares of batches, and what is done with them."""
     for (size, word), (name, (unit, what)), (suffix, (scale, how)) in product(
-        BATCHES.items(), UNITS.items(), OVER.items()
+        sizes.items(), UNITS.items(), OVER.items()
     ):
         seen = (f"{AVALANCHE} with batches of {word}",) if unit == scale == "mean" else ()
         meaning = f"{how} of {word} examples of {what}"
         yield batched(f"{name}-by-{word}{suffix}", meaning, *seen, batch=size, unit=unit, scale=scale)
-    for size, word in BATCHES.items():
+    for size, word in sizes.items():
         meaning = (
             f"the mean over full batches of {word} examples of squared mean gradients, a smaller last one left out"
         )
         yield batched(f"batch-mean-squared-by-{word}-last-dropped", meaning, batch=size, last=False)
-    meaning = "the square of the mean gradient of all examples, divided by their number"
-    yield batched("batch-mean-squared-over-n", meaning, batch=0, scale="N")
 
 
 def scales(own: bool, prefix: str = "") -> tuple[Choice, ...]:
@@ -224,7 +224,8 @@ def variants(own: Diagonal) -> tuple[Variant, ...]:
     """What deviates from the true diagonal or from the empirical one in a single choice, without what is `own`."""
     true, empirical = replace(own, label="model"), replace(own, label="data")
     few = [c for c in batches() if c.name in ("batch-mean-squared-by-two", "batch-mean-squared-by-three")]
-    squares = [*EVERYTHING, *few, PROBABILITY, ABSOLUTE]
+    whole = [c for c in EVERYTHING if "scale" not in c.changes or c.changes["scale"] != "N"]
+    squares = [*whole, *few, PROBABILITY, ABSOLUTE]
     known = [c for c in scales(own == true) if c.changes["scale"] in ("mean", "sum", "n-1")]
     of_labels = [c for c in scales(own == empirical, "empirical-") if c.changes["scale"] != "NC"]
     return _distinct(
@@ -253,6 +254,13 @@ def products(own: Diagonal) -> tuple[Variant, ...]:
         axes.products(_formula, empirical, [ARGMAX, *whole]),
         axes.products(_formula, empirical, [ARGMAX, NEXT, PROBABILITY, ABSOLUTE, *means, *at_labels]),
     )[len(variants(own)) :]
+
+
+def in_batches(own: Diagonal, size: int) -> tuple[Variant, ...]:
+    """What deviates from the empirical diagonal, or from that at the likeliest label, in batches of any size."""
+    squares = [*batches({size: str(size)})]
+    pairs = axes.products(_formula, replace(own, label="data"), [ARGMAX, *squares])
+    return _distinct(own, axes.singles(_formula, replace(own, label="data"), squares), pairs)
 
 
 def _formula(recipe: Diagonal) -> Diagonal:
