@@ -6,6 +6,7 @@ for the formula that explains the failures, grade, shrink the clearest failure, 
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -124,6 +125,12 @@ def _chosen(contract: Contract | Family, params: Mapping[str, Any]) -> tuple[Con
     left = dict(params)
     if isinstance(contract, Family):
         contract, left = contract.choose(left)
+    if not isinstance(contract, Contract):
+        raise UsageError(f"expected a contract or the name of one, such as 'maml_gradient'; got {contract!r}")
+    for name in left:
+        close = difflib.get_close_matches(name, contract.conventions, n=1, cutoff=0.8)
+        if close and name not in contract.conventions:
+            raise UsageError(f"{contract.name} has no convention {name}; did you mean {close[0]}?")
     return contract.choose(left)
 
 

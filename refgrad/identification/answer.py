@@ -77,7 +77,7 @@ class Identification:
         lines = [f"{self.contract}: {', '.join(self.said)}, {self.engine} {self.dtype}", ""]
         lines += _wrapped(f"  {self.grade}   (exit {self.exit_code})") + _wrapped(self.summary, "    ")
         if self.alike:
-            lines += _wrapped(f"On these data the same as {_few(self.alike)}.", "    ")
+            lines += _wrapped(f"On these data one formula with {_few(self.alike)}.", "    ")
         lines += ["", f"  Nearest of {self.compared} formulas"]
         width = max((len(row["name"]) for row in self.ranking), default=0)
         for row in self.ranking:

@@ -57,6 +57,26 @@ def few_shot(recorded: Recorded, given: Mapping[str, Any]) -> None:
     lower = "a larger lr" if abs(lr) < 1 else "other parameters"
     fewer = ", more tasks" if len(tasks) < 3 else ""
     recorded.advice = f"{lower}, more {last if pairs else 'batches'}{fewer}, or sets of unequal sizes"
+    if pairs:
+        recorded.with_settings = other_steps(recorded.contract, int(number))
+
+
+def other_steps(contract: Contract, steps: int) -> tuple[Variant, ...]:
+    """The gradient after another number of steps than was said, also in first order or summed over tasks."""
+    from refgrad.contracts.meta import maml, maml_variants, reductions
+    from refgrad.contracts.tools.axes import Choice, products, singles
+
+    order = maml.first_order if contract.name == "fomaml_gradient" else maml.full
+    base = maml.Recipe(backward=order, tasks=reductions.REDUCTIONS[contract.options.get("reduction", "mean")])
+    counts = [n for n in range(1, 2 * steps + 3) if abs(n - steps) > 1]
+    found = [
+        Choice(f"{n}-step{'s' * (n > 1)}", f"g, k = {n}", f"the gradient after {_plural(n, 'step')} where {steps} were said",
+               {"steps": lambda k, n=n: n})
+        for n in counts
+    ]  # fmt: skip
+    others = [c for c in maml_variants.CHOICES if c.name in ("maml", "fomaml", "sum-over-tasks", "mean-over-tasks")]
+    pairs = products(maml.compute, base, [*others, *found])
+    return (*singles(maml.compute, base, found), *(pair for pair in pairs if any(c.name in pair.name for c in found)))
 
 
 def of_losses(recorded: Recorded, given: Mapping[str, Any]) -> None:
@@ -219,10 +239,16 @@ def record(contract: Contract, output: Any, given: Mapping[str, Any]) -> Recorde
     elif contract.name == "ewc_penalty":
         layout = Layout.of(0.0, "output")
     arrays = [x for _, x in leaves(output) if is_array(x)]
-    if not arrays:
+    strange = next((x for _, x in leaves(output) if x is not None and not is_array(x)), None)
+    if strange is not None and not hasattr(strange, contract.result_field):
+        raise UsageError(
+            f"expected the output to be an array, or a list, tuple or dict of arrays; got {type(strange).__name__}"
+        )
+    if not arrays and strange is None:
         raise UsageError("no gradient reached any parameter: every part of the output is None")
-    if len(arrays) == 1 and hasattr(output, contract.result_field):
+    if strange is not None:
         output = getattr(output, contract.result_field)
+        arrays = [output]
     came = _coarsest(arrays)
     dtype = max(came, _coarsest([x for _, x in leaves(like) if is_array(x)]), key=lambda d: UNITS[d])
     if UNITS[came] > UNITS["float32"]:  # networks compute in such a precision here and there, and round to it at last

@@ -21,6 +21,8 @@ def identified(target: str, contract: str | None, json: str | None, progress: Ca
         given = load(target)()
     except SubjectNotFound as error:
         raise UsageError(str(error)) from error
+    except UsageError:
+        raise
     except Exception as error:
         print(f"refgrad: {target} could not be run: {said(error, 2000)}", file=sys.stderr)
         return NOT_RUN

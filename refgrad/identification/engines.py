@@ -69,6 +69,9 @@ class Derivatives:
     def __init__(self, engine: str, function: Callable[..., Any], layouts: Sequence[Layout], name: str) -> None:
         if not callable(function):
             raise UsageError(f"expected {name} to be a function, got {type(function).__name__}")
+        if hasattr(function, "named_parameters"):
+            way = f"{name}=refgrad.torch_loss(model, criterion)"
+            raise UsageError(f"expected {name} to be a function of parameters and data, got a model: give {way}")
         self.engine, self.function, self.layouts, self.name = engine, function, layouts, name
         self._at: Callable[..., Any] = getattr(self, f"_{engine}")
         self._graphs, self._vectors = Memo(), Memo()

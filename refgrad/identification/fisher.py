@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.conformance.subject.places import said
 from refgrad.errors import UsageError
 from refgrad.identification.engines import engine_of, imported, in_double, in_float64
 from refgrad.identification.layout import Layout, is_array, leaves, noisy, once, to_numpy
@@ -48,7 +49,10 @@ class Point:
 
     def __init__(self, engine: str, function: Callable[..., Any], layout: Layout, theta: np.ndarray, X: Any) -> None:
         self.layout = layout
-        self.rows: Callable[[np.ndarray], np.ndarray] = getattr(self, f"_{engine}")(function, theta, X)
+        try:
+            self.rows: Callable[[np.ndarray], np.ndarray] = getattr(self, f"_{engine}")(function, theta, X)
+        except Exception as error:
+            raise UsageError(f"logits, called with the parameters and X, raised {said(error, 500)}") from error
         self.logits: np.ndarray = self._values
         if self.logits.ndim != 2 or len(self.logits) != len(X):
             raise UsageError(
@@ -126,8 +130,12 @@ class Point:
 def fisher_arguments(recorded: Recorded, given: Mapping[str, Any]) -> None:
     """``fisher_diagonal``, ``empirical_fisher_diagonal``: logits, parameters and a data set."""
     logits, X, layout = given["logits"], given["X"], recorded.layout
-    if not callable(logits) or not is_array(X) or not np.shape(X):
-        raise UsageError("expected logits to be a function logits(theta, X), and X an array of N examples")
+    if hasattr(logits, "named_parameters"):
+        raise UsageError(
+            "expected logits to be a function logits(theta, X), got a model: use refgrad.torch_logits(model)"
+        )
+    if not callable(logits) or not is_array(X) or not np.shape(X) or not is_array(given["y"]):
+        raise UsageError("expected logits to be a function logits(theta, X), X an array of N examples, y their labels")
     theta, y = layout.flat(given["theta"], "theta"), to_numpy(given["y"]).astype(int)
     if y.shape != (len(X),):
         raise UsageError(f"expected y to be {len(X)} labels, one for each row of X; got shape {y.shape}")

@@ -28,7 +28,7 @@ from refgrad.identification.sampled import batch_sizes, sampled
 
 __all__ = ["identify"]
 
-SHOWN = 5
+SHOWN, NEAR = 5, 0.1
 Progress = Callable[[int, int], None]
 
 
@@ -76,12 +76,14 @@ def identify(
     if before is not None or after is not None:
         if before is None or after is None or output is not None or not outer_lr:
             raise UsageError("give output, or in its place all of before, after and outer_lr")
-        layout = Layout.of(before, "before")
-        start = layout.flat(before, "before")
-        output = layout.containers(layout.parts((start - layout.flat(after, "after")) / outer_lr))
-        noise, given = float(np.linalg.norm(start)) / abs(outer_lr), {"theta": before} | given
+        output, noise = _step(before, after, outer_lr)
+        given = {"theta": before} | given
     if output is None:
-        raise UsageError("expected output, the gradient that your code gave; got None")
+        others = [name for name in given if name not in NAMES.get(chosen.name, ())]
+        hint = f", and {', '.join(others)}, which is no argument" if others else ""
+        raise UsageError(
+            f"expected output, the gradient that your code gave, or before, after and outer_lr; got None{hint}"
+        )
     recorded = record(chosen, output, given)
     recorded.noise += noise * recorded.unit
     random = randomness(recorded)
@@ -102,8 +104,26 @@ def identify(
     return replace(left, grade="variant:not-zeroed", name=name, summary=summary, advice=advice)
 
 
+def _step(before: Any, after: Any, outer_lr: float) -> tuple[Any, float]:
+    """The gradient of a step of gradient descent, and what rounding of the parameters leaves of it."""
+    layout = Layout.of(before, "before")
+    start = layout.flat(before, "before")
+    moved = start - layout.flat(after, "after")
+    if not np.any(moved):
+        raise UsageError("before and after are equal: keep a copy, such as p.detach().clone(), from before the step")
+    sizes = np.abs(moved[moved != 0])
+    if len(sizes) > 7 and np.median(np.abs(sizes / abs(outer_lr) - 1)) < 0.01:
+        raise UsageError(
+            "every weight moved by outer_lr, as in the first step of Adam, which keeps only the signs of a gradient: "
+            "give the gradients themselves"
+        )
+    return layout.containers(layout.parts(moved / outer_lr)), float(np.linalg.norm(start)) / abs(outer_lr)
+
+
 def _chosen(contract: str | Contract, params: Mapping[str, Any]) -> Contract:
     found = contracts.get(contract) if isinstance(contract, str) else contract
+    if not isinstance(found, (Contract, Family)):
+        raise UsageError(f"expected the name of a contract, such as 'maml_gradient'; got {contract!r}")
     if isinstance(found, Family):
         raise UsageError(f"identify knows {', '.join(sorted(NAMES))}; {found.name} has refgrad verify alone")
     found, left = found.choose(params)
@@ -155,13 +175,19 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
     if nearest is None:
         return _answer(recorded, ranking, "inconclusive", "", "cannot be told: no formula has a finite value here")
     count = len(ranking.compared)
-    sentence = f"is none of the {count} formulas; the nearest is {nearest.name}, off by {nearest.distance:.1e}"
-    advice = (
-        "Check that what is given is what your code used: parameters from before the step, the same batches, "
-        f"{', '.join(NAMES[contract.name][-2:])}, and the mode of the model. Then judge your function itself:\n"
-        f"refgrad verify FILE.py:FUNCTION --contract {contract.name}"
-    )
+    near = f"the nearest is {nearest.name}, off by {nearest.distance:.1e}"
+    sentence = f"is none of the {count} formulas, {near if nearest.distance < NEAR else 'and none is near'}"
+    advice = f"{_USUAL.get(contract.name, _SAME)}\nrefgrad verify FILE.py:FUNCTION --contract {contract.name}"
     return _answer(recorded, ranking, "wrong", "", sentence, advice)
+
+
+_SAME = "Check that what is given is what your code used. Then judge your function itself:"
+_TRAINED = (
+    "Check that what is given is what your code used: parameters copied from before the step, the same batches, rate "
+    "and mode of the model. What no formula has: gradients left from before (zero_grad; give previous=), an inner "
+    "optimiser other than gradient descent, an inner loop over some parameters only. Then judge your function itself:"
+)
+_USUAL = dict.fromkeys(("maml_gradient", "fomaml_gradient", "reptile_update"), _TRAINED)
 
 
 def _named(recorded: Recorded, ranking: Ranking, fits: list[Ranked]) -> Identification:
@@ -180,9 +206,10 @@ def _named(recorded: Recorded, ranking: Ranking, fits: list[Ranked]) -> Identifi
     if elsewhere:
         return _answer(recorded, ranking, "wrong", "", f"is {first.name} on most weights, but not in {elsewhere}")
     if first.name == contract.name:
-        advice = _apart(recorded) if alike else ""
-        return _answer(recorded, ranking, "accurate", first.name, f"is {first.name}: {contract.returns}", advice, alike)
+        return _answer(recorded, ranking, "accurate", first.name, f"is {first.name}: {contract.returns}", "", alike)
     advice = remedy(first.name, recorded.engine)
+    if first.name.endswith("sum-over-tasks") and "reduction" in contract.conventions:
+        advice += ' If the sum over tasks is yours, declare it: params={"reduction": "sum"}'
     if first.declare:
         name, value = first.declare.removeprefix("--param ").split("=")
         advice = f'That is a convention; if it is yours, declare it: params={{"{name}": "{value}"}}'

@@ -45,7 +45,12 @@ class ModelLoss:
         import torch
 
         if not isinstance(batch, (list, tuple)) or len(batch) != 2:
-            raise UsageError("torch_loss takes batches (X, y); write a function loss(theta, batch) for others")
+            came = f"a tensor of shape {tuple(batch.shape)}" if hasattr(batch, "shape") else type(batch).__name__
+            raise UsageError(
+                f"torch_loss takes batches (X, y); got {came}. Tasks are a list of pairs (support, query) of batches: "
+                "list(zip(zip(Xs, ys), zip(Xq, yq))) of stacked tensors; for batches of another form write a function "
+                "loss(theta, batch)"
+            )
         X, y = batch
         z = self.logits(theta, X)
         if isinstance(self.criterion, torch.nn.Module):

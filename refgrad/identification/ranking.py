@@ -139,7 +139,7 @@ class Ranking:
     def in_lower_precision(self) -> tuple[str, Ranked] | None:
         """A formula that fits in a lower precision than the output's, if the next one is 50 times further."""
         for name, unit in (("TF32", UNITS["float16"]), ("bfloat16", UNITS["bfloat16"])):
-            if unit <= self.recorded.unit or not self.compared:
+            if unit <= self.recorded.unit or not self.compared or len(self.recorded.output) < 8:
                 continue
             first, *others = self.nearest(2)
             allowed = self.explained(first, unit)
@@ -154,16 +154,18 @@ class Ranking:
         size = _norm(y)
         for one in self.compared:
             c = one.product / one.length**2 if one.length else 0.0
-            word = self.word(c)
-            left = np.sqrt(max(0.0, 1 - one.product**2 / (one.length * size) ** 2)) if c and size else 1.0  # the sine
-            if (few and not word) or left > SENSITIVE:
+            sine = np.sqrt(max(0.0, 1 - one.product**2 / (one.length * size) ** 2)) if c and size else 1.0
+            if sine > SENSITIVE:
                 continue
             value = self.value(one.variant) if one.variant is not None else None
             left = distance(y, c * value) if value is not None else 1.0
             if left > SENSITIVE:
                 continue
             explained = self.explained(one, self.recorded.unit)
-            if explained is not None and left <= explained:
+            if explained is None or left > explained:
+                continue
+            word = self.word(c, explained)
+            if word or not few:  # any number is a multiple of any other
                 return c, word, one
         return None
 
@@ -181,12 +183,11 @@ class Ranking:
                 found[found.index(twin)] = one
         return found[:count]
 
-    def word(self, c: float) -> str:
+    def word(self, c: float, tolerance: float) -> str:
         """What a constant is known as; empty if it is just a number."""
         known = {"2": 2.0, "1/2": 0.5, "-1": -1.0}
         for name, value in self.recorded.constants.items():
             known |= {name: value} | ({f"1 / {name}": 1 / value} if value else {})
-        tolerance = 1e3 * LIMIT * self.recorded.unit
         return next((name for name, value in known.items() if abs(c - value) <= tolerance * abs(value)), "")
 
 

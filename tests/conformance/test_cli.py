@@ -86,6 +86,8 @@ def test_identify_names_the_formula_of_what_a_function_returns(tmp_path, capsys)
     assert not answer.exists()
     assert main(["identify", f"{file}:fails"]) == 3
     assert "ZeroDivisionError: division by zero" in capsys.readouterr().err
+    assert main(["identify", str(file)]) == 2
+    assert "Add :NAME" in capsys.readouterr().err
     assert main(["identify", f"{file}:record"]) == 2
     assert "did you mean recorded" in capsys.readouterr().err
 
@@ -95,6 +97,12 @@ def test_identify_names_the_formula_of_what_a_function_returns(tmp_path, capsys)
     [
         (["mine.py", "--contract", "maml_gradient"], "path/file.py:callable"),
         (["a:b", "--contract", "maml_gradien"], "did you mean maml_gradient"),
+        (["a:b", "--contract", "maml"], "did you mean fomaml_gradient or imaml_gradient or maml_gradient?"),
+        (["a:b", "--contract", "maml_gradient", "--param", "reducton=sum"], "did you mean reduction?"),
+        (
+            ["a:b", "--contract", "maml_gradient", "--promise", "gap=1e-3"],
+            "leave out --promise gap, in Python promise=",
+        ),
         (["a:b", "--contract", "maml_gradient", "--promise", "gap=1e-3"], "no certificate"),
         (["a:b", "--contract", "min_norm", "--vary", "steps=1,2"], "at least 3 settings"),
     ],

@@ -53,6 +53,21 @@ def test_an_expected_failure_is_strict_and_has_to_be_of_a_check(suite):
     suite(decorated % ("maml-ewc_penalty", "?")).stdout.fnmatch_lines(["*a failure is expected of maml-ewc_penalty; *"])
 
 
+def test_what_could_not_be_judged_is_no_failure_that_was_expected(suite):
+    found = suite(
+        """
+def broken(theta, theta_star, fisher, lam):
+    raise TypeError("not mine")
+
+@parametrize_with_checks([(broken, "ewc_penalty", OPTIONS)], expected_failures={"broken-ewc_penalty": "no half"})
+def test_it(check):
+    check()
+"""
+    )
+    found.assert_outcomes(failed=1)
+    found.stdout.fnmatch_lines(["*nothing is known: not-run: *not mine*"])
+
+
 def test_the_fixtures_fail_with_the_report_and_with_the_answer(suite):
     given = "theta=np.ones(3), theta_star=np.array([0.5, 2.0, 0.0]), fisher=np.array([1.0, 2.0, 5.0]), lam=3.0"
     found = suite(

@@ -72,6 +72,13 @@ def test_a_diagonal_has_the_name_of_its_formula(name, dtype):
     assert found.exit_code == int(name != "fisher_diagonal")
 
 
+@pytest.mark.parametrize("size", [4, 7, 25, 40])
+@pytest.mark.parametrize("over", ["", "-over-n"])
+def test_batches_of_any_size_in_the_order_of_the_data_have_an_exact_name(size, over):
+    output = batches(setting()[2], size) * (1 if not over else -(-N // size) / N)
+    assert identified(output.astype(np.float32)).name == f"batch-mean-squared-by-{size}{over}"
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_batches_in_another_order_are_told_with_about_their_size_and_undecided(seed):
     order = np.random.default_rng(seed).permutation(N)
@@ -117,6 +124,8 @@ def test_only_some_weights_are_compared_at_first_and_a_wrong_one_among_the_other
         ({"y": np.full(N, 9)}, "expected labels from 0 to 3; got 9 to 9"),
         ({"logits": lambda theta, X: np.tanh(X @ theta["in"]).sum()}, r"expected logits\(theta, X\) of shape"),
         ({"X": 3}, "X an array of N examples"),
+        ({"y": None}, "y their labels"),
+        ({"logits": lambda theta: theta}, "logits, called with the parameters and X, raised TypeError"),
     ],
 )
 def test_what_does_not_fit_is_said(changes, words):

@@ -82,16 +82,18 @@ def test_a_meta_gradient_has_the_name_of_what_was_done(name, dtype):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_gradient_of_no_formula_has_no_name(seed):
     theta, tasks = setting(seed)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(100 + seed)
     found = identified({k: rng.standard_normal(v.shape) for k, v in theta.items()}, theta, tasks)
     assert (found.grade, found.name, found.exit_code) == ("wrong", "", 1), str(found)
     assert "none of the" in found.summary
+    assert "none is near" in found.summary
+    assert "zero_grad" in found.advice
 
 
 @pytest.mark.seeds
 def test_none_of_two_hundred_gradients_of_no_formula_has_a_name():
     theta, tasks = setting()
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(100)
     for _ in range(200):
         found = identified({k: rng.standard_normal(v.shape) for k, v in theta.items()}, theta, tasks)
         assert found.name == "", str(found)
@@ -111,7 +113,6 @@ def test_formulas_that_are_one_on_the_data_are_listed_and_those_that_rounding_le
     found = identified(meta_gradient(theta, tasks), theta, tasks)
     assert found.exit_code == 0
     assert "weighted-by-query-size" in found.alike
-    assert "unequal sizes" in found.advice
     small = {"theta": as32(theta), "tasks": tasks, "lr": 1e-7, "steps": 1}
     tiny = refgrad.identify(meta_gradient_with(1e-7, theta, tasks), "maml_gradient", loss=loss, **small)
     assert (tiny.grade, tiny.exit_code) == ("inconclusive", 4), str(tiny)
@@ -152,6 +153,27 @@ def test_parameters_before_and_after_a_step_stand_for_the_gradient():
     assert found.name == "fomaml", str(found)
     with pytest.raises(UsageError, match="all of before, after and outer_lr"):
         refgrad.identify(before=theta, contract="maml_gradient", loss=loss, tasks=tasks, lr=LR, steps=STEPS)
+
+
+def test_what_is_no_plain_step_is_said():
+    theta, tasks = setting()
+    given = {"contract": "maml_gradient", "loss": loss, "tasks": tasks, "lr": LR, "steps": STEPS, "outer_lr": 0.01}
+    with pytest.raises(UsageError, match="before and after are equal: keep a copy"):
+        refgrad.identify(before=theta, after=theta, **given)
+    output = meta_gradient(theta, tasks)
+    adam = {k: theta[k] - 0.01 * np.sign(output[k]) for k in theta}
+    with pytest.raises(UsageError, match="as in the first step of Adam"):
+        refgrad.identify(before=theta, after=adam, **given)
+
+
+@pytest.mark.parametrize(
+    ("name", "mistakes"),
+    [("1-step", {"fewer": 2}), ("6-steps", {"fewer": -3}), ("fomaml-with-1-step", {"fewer": 2, "first_order": True})],
+)
+def test_another_number_of_steps_than_was_said_is_named(name, mistakes):
+    theta, tasks = setting()
+    found = identified(meta_gradient(theta, tasks, **mistakes), theta, tasks)
+    assert found.name == name, str(found)
 
 
 def test_a_gradient_that_was_not_zeroed_is_found_with_the_one_before():
@@ -233,6 +255,7 @@ def test_what_does_not_fit_is_said_with_what_was_expected(changes, words):
     ("output", "words"),
     [
         (None, "expected output"),
+        ((x for x in (np.ones(3),)), "list, tuple or dict of arrays; got generator"),
         ({"in": None, "out": None}, "every part of the output is None"),
         ({"in": np.full((2, 5), np.nan), "out": np.ones(5)}, "holds NaN"),
         ([np.ones((5, 2)), np.ones(5)], r"at in to have shape \(2, 5\); got \(5, 2\)"),
@@ -252,6 +275,10 @@ def test_contracts_that_identify_does_not_know_and_missing_arguments_are_said():
         refgrad.identify(np.ones(3), "unrolled_hypergradient")
     with pytest.raises(UsageError, match="identify knows empirical_fisher_diagonal, "):
         refgrad.identify(np.ones(3), "operator_derivative")
+    with pytest.raises(UsageError, match="got None, and grads, which is no argument"):
+        refgrad.identify(grads=np.ones(3), contract="maml_gradient", theta=np.ones(3))
+    with pytest.raises(UsageError, match="expected the name of a contract, such as 'maml_gradient'; got None"):
+        refgrad.identify(np.ones(3), None)
     with pytest.raises(UsageError, match="it was asked without loss, tasks, lr, steps"):
         refgrad.identify(np.ones(3), "maml_gradient", theta=np.ones(3))
 

@@ -27,7 +27,7 @@ def split(target: str) -> tuple[str, str]:
     if not (colon and place and name):
         raise UsageError(
             f"expected a target like package.module:callable or path/file.py:callable, got {target!r}"
-            + ("; which function of it should be verified? Add :NAME" if target.endswith(".py") else "")
+            + ("; which function of it is meant? Add :NAME" if target.endswith(".py") else "")
         )
     return place, name
 
