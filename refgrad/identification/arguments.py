@@ -70,8 +70,8 @@ def other_steps(contract: Contract, steps: int) -> tuple[Variant, ...]:
     base = maml.Recipe(backward=order, tasks=reductions.REDUCTIONS[contract.options.get("reduction", "mean")])
     counts = [n for n in range(1, 2 * steps + 3) if abs(n - steps) > 1]
     found = [
-        Choice(f"{n}-step{'s' * (n > 1)}", f"g, k = {n}", f"the gradient after {_plural(n, 'step')} where {steps} were said",
-               {"steps": lambda k, n=n: n})
+        Choice(f"{n}-step{'s' * (n > 1)}", f"g, k = {n}",
+               f"the gradient after {_plural(n, 'step')} where {steps} were said", {"steps": lambda k, n=n: n})
         for n in counts
     ]  # fmt: skip
     others = [c for c in maml_variants.CHOICES if c.name in ("maml", "fomaml", "sum-over-tasks", "mean-over-tasks")]
