@@ -253,6 +253,10 @@ def in_double(torch: Any) -> contextlib.AbstractContextManager[Any]:
         def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             if function in (torch.Tensor.float, torch.Tensor.half, torch.Tensor.bfloat16):
                 function = torch.Tensor.double
+            if function is torch.nn.functional.batch_norm:  # whose running statistics are the model's own
+                args = (args[0], *(x.clone() if isinstance(x, torch.Tensor) else x for x in args[1:3]), *args[3:])
+            if function is torch.Tensor.add_ and args[0].ndim == 0 and not args[0].is_floating_point():
+                return args[0]  # and so is the number of batches they have seen
             return function(*transformed(args, raised), **transformed(kwargs or {}, raised))
 
     return Double()  # type: ignore[no-any-return]

@@ -101,6 +101,15 @@ def test_batch_normalisation_in_train_mode_is_by_each_batch_and_its_statistics_s
     assert all(torch.equal(x, before[name]) for name, x in model.named_buffers())
 
 
+def test_a_loss_of_ones_own_that_moves_running_statistics_leaves_them_where_they_were(torch):
+    model, tasks = convolutional(torch, normalised=True).double(), episodes(torch, 1, torch.float64)
+    theta, output = meta_gradient(torch, model, tasks)
+    before = {name: x.clone() for name, x in model.named_buffers()}
+    own = lambda w, b: torch.nn.functional.cross_entropy(torch.func.functional_call(model, w, (b[0],)), b[1])
+    assert identified(torch, model, output, theta, tasks, loss=own).name == "maml_gradient"
+    assert all(torch.equal(x, before[name]) for name, x in model.named_buffers())
+
+
 def test_dropout_in_train_mode_is_random_and_in_eval_mode_is_not(torch):
     model, tasks = convolutional(torch, dropout=0.5), episodes(torch, 1, torch.float32)
     theta, output = meta_gradient(torch, model, tasks)

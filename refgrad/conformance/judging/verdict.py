@@ -122,6 +122,8 @@ def _not_run(run: Run, ran: int) -> Finding:
     first = run.troubles[0].outcome
     contract, command = run.referee.contract, f"refgrad contracts {run.referee.contract.name}"
     advice = f"It is called as {contract.signature}; what each argument is:\n{command}"
+    if run.subject.framework != "numpy":
+        advice += f"\nIt was given arrays of {run.subject.framework}; --backend numpy gives it others."
     return Finding(
         "not-run",
         f"it gave no result on any of {ran} problems: {first.message}{ending}",
