@@ -145,8 +145,8 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
         fits = ranking.compare([v for v in pairs if v.name not in known], progress)
     of_fisher = contract.name.endswith("fisher_diagonal")
     if not fits and of_fisher:
-        own = contract.quantity.plain  # type: ignore[attr-defined]
-        fits = ranking.compare([v for B in batch_sizes(recorded)[:4] for v in in_batches(own, B)], progress)
+        diagonal = contract.quantity.plain  # type: ignore[attr-defined]
+        fits = ranking.compare([v for B in batch_sizes(recorded)[:4] for v in in_batches(diagonal, B)], progress)
     if fits:
         return _named(recorded, ranking, fits)
     scaled = ranking.scaled()

@@ -22,8 +22,10 @@ CHECKS = [(ewc, "ewc_penalty", OPTIONS), (doubled, "ewc_penalty", OPTIONS)]
 
 @pytest.fixture
 def suite(pytester):
-    def run(text, *arguments):
-        pytester.makepyfile(test_suite=SUITE + text)
+    def run(text, *arguments, mode="prepend"):
+        pytester.makeini(f"[pytest]\naddopts = --import-mode={mode}\n")
+        folder = pytester.mkdir("some-tests")  # which is no name of a package
+        (folder / "test_suite.py").write_text(SUITE + text)
         return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
 
     return run
@@ -41,6 +43,11 @@ def test_each_check_is_a_test_and_the_summary_says_what_came_of_it(suite):
             "*ewc against ewc_penalty: *20 planned, 20 ran, * effective",
         ]
     )
+
+
+def test_a_function_that_pytest_alone_finds_by_its_name_is_judged_in_this_process(suite):
+    found = suite("@parametrize_with_checks(CHECKS[:1])\ndef test_it(check):\n    check()\n", mode="importlib")
+    found.assert_outcomes(passed=1)
 
 
 def test_an_expected_failure_is_strict_and_has_to_be_of_a_check(suite):

@@ -62,11 +62,19 @@ def reference(function: Any) -> str | None:
     found: Any = sys.modules[module]
     for part in name.split("."):
         found = getattr(found, part, None)
+    return f"{module}:{name}" if found is function and _is_importable(module) else None
+
+
+def _is_importable(name: str) -> bool:
+    """Whether another process would find a module by its name: that this one has it may be pytest's doing."""
+    module = sys.modules.pop(name)
     try:
-        importable = importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        importable = False
-    return f"{module}:{name}" if found is function and importable else None
+        spec = importlib.util.find_spec(name)
+    except (ImportError, AttributeError, ValueError):
+        return False
+    finally:
+        sys.modules[name] = module
+    return spec is not None and spec.origin == getattr(module, "__file__", spec.origin)
 
 
 def import_statement(target: str) -> tuple[str, str]:
