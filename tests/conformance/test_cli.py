@@ -237,7 +237,7 @@ def test_a_reader_that_goes_away_early_is_no_error():
     assert process.wait(30) == 141
 
 
-NAMES = ("grad", "loss", "array", "sum", "max", "values", "result", "zip")
+NAMES = ("grad", "array", "sum", "values")
 
 
 def test_a_regression_test_works_whatever_the_function_is_called(tmp_path, monkeypatch):

@@ -24,7 +24,8 @@ CHECKS = [(ewc, "ewc_penalty", OPTIONS), (doubled, "ewc_penalty", OPTIONS)]
 def suite(pytester):
     def run(text, *arguments, mode="prepend"):
         pytester.makeini(f"[pytest]\naddopts = --import-mode={mode}\n")
-        folder = pytester.mkdir("some-tests")  # which is no name of a package
+        folder = pytester.path / "some.tests"  # which is no name of a package
+        folder.mkdir(exist_ok=True)
         (folder / "test_suite.py").write_text(SUITE + text)
         return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
 
