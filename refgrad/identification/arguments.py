@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from refgrad.contracts.contract import Contract
+from refgrad.contracts.implicit.bilevel_variants import ANY_INVERSE, EXACT, NUMBERS, deviating
+from refgrad.contracts.meta import maml, maml_variants, reductions
 from refgrad.contracts.tools.answer import Variant
+from refgrad.contracts.tools.axes import Choice, products, singles
 from refgrad.errors import UsageError
 from refgrad.identification.engines import Derivatives, engine_of
 from refgrad.identification.fisher import fisher_arguments
@@ -58,14 +62,11 @@ def few_shot(recorded: Recorded, given: Mapping[str, Any]) -> None:
     fewer = ", more tasks" if len(tasks) < 3 else ""
     recorded.advice = f"{lower}, more {last if pairs else 'batches'}{fewer}, or sets of unequal sizes"
     if pairs:
-        recorded.with_settings = other_steps(recorded.contract, int(number))
+        recorded.further = partial(other_steps, recorded.contract, int(number))
 
 
 def other_steps(contract: Contract, steps: int) -> tuple[Variant, ...]:
     """The gradient after another number of steps than was said, also in first order or summed over tasks."""
-    from refgrad.contracts.meta import maml, maml_variants, reductions
-    from refgrad.contracts.tools.axes import Choice, products, singles
-
     order = maml.first_order if contract.name == "fomaml_gradient" else maml.full
     base = maml.Recipe(backward=order, tasks=reductions.REDUCTIONS[contract.options.get("reduction", "mean")])
     counts = [n for n in range(1, 2 * steps + 3) if abs(n - steps) > 1]
@@ -100,14 +101,16 @@ def of_losses(recorded: Recorded, given: Mapping[str, Any]) -> None:
     recorded.arguments = once(arguments)
     recorded.said += [f"{len(w)} inner weights"]
     recorded.derivatives = [inner.derivatives, outer.derivatives]
-    recorded.settings, recorded.with_settings = settings(_number(given, "lr") if "lr" in given else None)
+    choices = settings(_number(given, "lr") if "lr" in given else None)
+    signs = [choice for choice in ANY_INVERSE if choice.name in _OF_THE_TERMS]
+    pairs = [(sign, choice) for sign in signs for choice in choices]
+    recorded.settings = singles(deviating, EXACT, choices)
+    recorded.further = lambda: [v for pair in pairs for v in products(deviating, EXACT, pair)]
     recorded.advice = "a worse conditioned inner problem, or an outer loss that depends on phi directly"
 
 
-def settings(lr: float | None) -> tuple[tuple[Variant, ...], tuple[Variant, ...]]:
-    """Approximations of the inverse Hessian by their counts: conjugate gradients, a series, damping; and products."""
-    from refgrad.contracts.implicit.bilevel_variants import ANY_INVERSE, EXACT, NUMBERS, deviating
-    from refgrad.contracts.tools.axes import Choice, products, singles
+def settings(lr: float | None) -> list[Choice]:
+    """Approximations of the inverse Hessian by their counts: conjugate gradients, a series, damping."""
 
     def plural(n: int, word: str) -> str:
         return f"{n} {word}{'s' * (n > 1)}"
@@ -134,9 +137,7 @@ def settings(lr: float | None) -> tuple[tuple[Variant, ...], tuple[Variant, ...]
             found.append(Choice(f"damped-by-{float(mu):g}", f"d - B^T (H + {float(mu):g} I)^-1 g",
                                 f"the Hessian with {float(mu):g} added to its diagonal",
                                 {"shift": mu.as_integer_ratio()}))  # fmt: skip
-    signs = [choice for choice in ANY_INVERSE if choice.name in _OF_THE_TERMS]
-    pairs = products(deviating, EXACT, (*signs, *found))
-    return singles(deviating, EXACT, found), tuple(pair for pair in pairs if any(c.name in pair.name for c in found))
+    return found
 
 
 def of_function(recorded: Recorded, given: Mapping[str, Any]) -> None:

@@ -141,7 +141,7 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
     if not np.any(recorded.output) and any(r.name == contract.name and r.length == 0 for r in ranking.compared):
         return _answer(recorded, ranking, "inconclusive", "", "cannot be told: what was asked for is zero here too")
     if not fits and contract.products is not None:
-        pairs = (*contract.products(), *recorded.with_settings)
+        pairs = (*contract.products(), *recorded.further())
         fits = ranking.compare([v for v in pairs if v.name not in known], progress)
     of_fisher = contract.name.endswith("fisher_diagonal")
     if not fits and of_fisher:

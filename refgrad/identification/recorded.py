@@ -38,8 +38,10 @@ class Recorded:
         What rounding may do to the output beside what the formulas show, in the Euclidean norm.
     constants : dict of str to float
         Numbers that people's code multiplies by.
-    settings, with_settings : tuples of Variant
-        Approximations that tend to the contract, by their counts; and with one deviation more.
+    settings : tuple of Variant
+        Approximations that tend to the contract, by their counts.
+    further : callable
+        Without arguments: formulas with the person's own numbers that are tried when no other one fits.
     terms : int
         Numbers that are added up one after another, each with a rounding.
     notes : list of str
@@ -57,7 +59,7 @@ class Recorded:
     noise: float = 0.0
     constants: dict[str, float] = field(default_factory=dict)
     settings: tuple[Variant, ...] = ()
-    with_settings: tuple[Variant, ...] = ()
+    further: Callable[[], Sequence[Variant]] = tuple
     terms: int = 1
     notes: list[str] = field(default_factory=list)
     whole: Callable[[Any], np.ndarray] | None = None

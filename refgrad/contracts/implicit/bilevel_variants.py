@@ -11,6 +11,7 @@ Lorraine, Vicol and Duvenaud 2020, arXiv 1911.02590; Grazzi, Franceschi, Pontil 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from refgrad.contracts.implicit.losses import Inner, Outer
 from refgrad.contracts.implicit.recipe import Recipe, at_solution
@@ -199,6 +200,7 @@ def deviating(recipe: Recipe) -> Callable[..., Array]:
 HYPERGRADIENT_VARIANTS: tuple[Variant, ...] = axes.singles(deviating, EXACT, CHOICES)
 
 
+@cache
 def hypergradient_products() -> tuple[Variant, ...]:
     """The formulas that deviate in two ways, those settings of a series included that lack their factor."""
     pairs = axes.products(at_solution, EXACT, (*SETTINGS, *SCALELESS))
