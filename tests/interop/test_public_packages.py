@@ -45,7 +45,7 @@ def judged(package, name, contract, **options):
 
 
 def test_fixed_point_iteration_of_jaxopt_unrolls_steps_of_every_rate():
-    report = judged("jaxopt", "fixed_point_iteration", "unrolled_hypergradient", max_examples=50)
+    report = judged("jaxopt", "fixed_point_iteration", "unrolled_hypergradient", max_examples=20)
     assert (report.grade, report.exit_code, report.refuses) == ("accurate", 0, ""), str(report)
 
 

@@ -21,7 +21,7 @@ def blocks(containing):
     ("inner", "name"), [("fast.values())", "fomaml"), ("fast.values(), create_graph=True)", "maml_gradient")]
 )
 def test_the_first_example_is_named_as_the_readme_says(inner, name, capsys):
-    pytest.importorskip("torch")
+    pytest.importorskip("torch").set_num_threads(1)  # tests run beside one another
     (example,) = blocks("refgrad.identify")
     assert example.count("fast.values())\n") == 1
     exec(example.replace("fast.values())\n", inner + "\n"), {})

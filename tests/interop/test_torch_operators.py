@@ -45,6 +45,7 @@ FUNCTIONS = {
 WRONG = {
     ("ldexp", "f"): "variant:integer-power",
     ("ldexp", "r"): "variant:integer-power",
+    ("cumprod", "f"): "wrong",  # infinite where the product leaves the range and its derivative does not
     ("cumprod", "ff"): "variant:first-zero-frozen",
     ("cumprod", "rf"): "wrong",
     ("norm", "f"): "wrong",
@@ -104,7 +105,8 @@ def test_every_operator_and_no_other_verdict_is_listed():
 def test_an_operator_of_torch_is_accurate_or_wrong_by_name(name, modes):
     subject = MODES.subject(FUNCTIONS[name], modes, len(OPERATORS[name].fixed))
     params = {"op": name, "order": len(modes)}
-    report = verify(subject, "operator_derivative", backend="torch", params=params, max_examples=40)
+    examples = 40 if (name, modes) in WRONG else 24
+    report = verify(subject, "operator_derivative", backend="torch", params=params, max_examples=examples)
     if (name, modes) not in WRONG:
         assert report.grade in ("accurate", "exact"), str(report)
         return
