@@ -60,7 +60,7 @@ def interop(session: nox.Session) -> None:
     """PyTorch, JAX and public packages as subjects."""
     session.install(*group("interop"))
     install_wheel(session, "[verify,exact]")
-    session.run("pytest", "-m", "interop", *(session.posargs or ["-n", "auto"]))
+    session.run("pytest", "-m", "interop", *(session.posargs or ["-n", "auto", "tests/interop"]))
 
 
 @nox.session

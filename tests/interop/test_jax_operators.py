@@ -45,8 +45,11 @@ def double():
     jax.config.update("jax_enable_x64", before)
 
 
-@pytest.mark.parametrize("modes", SECOND)
-@pytest.mark.parametrize("name", FUNCTIONS)
+# whose scans JAX compiles for each length anew: two compositions have to do
+CASES = [(name, modes) for name in FUNCTIONS for modes in SECOND if name != "logcumsumexp" or modes in ("fr", "rr")]
+
+
+@pytest.mark.parametrize(("name", "modes"), CASES)
 def test_a_second_derivative_of_jax_is_accurate_but_for_four(name, modes):
     subject = MODES.subject(FUNCTIONS[name], modes)
     params = {"op": name, "order": 2}
