@@ -27,7 +27,7 @@ from refgrad.conformance.subject.process import ChildSubject, LocalSubject, NotR
 from refgrad.contracts.contract import Contract, Family
 from refgrad.errors import UsageError
 
-__all__ = ["assert_conforms", "verify"]
+__all__ = ["assert_conforms", "chosen", "verify"]
 
 _BACKENDS = ("auto", "numpy", "torch", "jax", "cupy")
 
@@ -95,9 +95,7 @@ def verify(
         If a package that the run needs is not installed.
     """
     sweep.require_packages()
-    if isinstance(contract, str):
-        contract = contracts.get(contract)
-    contract, params = _chosen(contract, params or {})
+    contract, params = chosen(contract, params or {})
     _check(backend, dtype, max_examples, timeout, budget, stochastic)
     check_options(contract, vary, promise)
     subject = _subject(target, contract, backend, dtype, dict(params or {}), timeout)
@@ -120,9 +118,11 @@ def verify(
         return _report(run, finding, {"counterexample": example, "regression_test": test})
 
 
-def _chosen(contract: Contract | Family, params: Mapping[str, Any]) -> tuple[Contract, dict[str, Any]]:
+def chosen(contract: str | Contract | Family, params: Mapping[str, Any]) -> tuple[Contract, dict[str, Any]]:
     """The contract with the options and conventions among `params`, and the rest of them."""
     left = dict(params)
+    if isinstance(contract, str):
+        contract = contracts.get(contract)
     if isinstance(contract, Family):
         contract, left = contract.choose(left)
     if not isinstance(contract, Contract):

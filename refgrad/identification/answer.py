@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from refgrad.conformance.judging.finding import exit_code
+
 __all__ = ["Identification"]
 
 _WIDTH = 100
@@ -60,7 +62,7 @@ class Identification:
     @property
     def exit_code(self) -> int:
         """0 for the contract, 1 for anything else, 4 where it cannot be told; as of `refgrad.verify`."""
-        return {"accurate": 0, "inconclusive": 4}.get(self.grade, 1)
+        return exit_code(self.grade)
 
     def to_json(self, path: str | Path) -> None:
         """Write it as JSON."""

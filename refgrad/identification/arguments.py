@@ -224,8 +224,6 @@ _LIKE = {"hypergradient": "phi", "gradient": "x", "hvp": "x"}
 
 def record(contract: Contract, output: Any, given: Mapping[str, Any]) -> Recorded:
     """The arguments of a contract's formulas, from the keywords that a person has given; raises `UsageError`."""
-    if contract.name not in NAMES:
-        raise UsageError(f"identify knows {', '.join(sorted(NAMES))}; {contract.name} has refgrad verify alone")
     wanted = NAMES[contract.name]
     allowed = (*wanted, *OPTIONAL.get(contract.name, ()))
     missing = [name for name in wanted if name not in given]

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from refgrad.conformance.subject.places import said
-from refgrad.errors import MissingExtra, RefgradError, UsageError
+from refgrad.errors import RefgradError, UsageError
 from refgrad.identification.layout import Layout, is_array, leaves, to_numpy, transformed
 
-__all__ = ["Derivatives", "engine_of", "imported", "in_double", "in_float64"]
+__all__ = ["Derivatives", "engine_of", "in_double", "in_float64"]
 
 _ROOM = 2**30
 """Bytes of vectors, and of graphs, that are kept at once."""
@@ -76,12 +76,11 @@ class Derivatives:
         self._at: Callable[..., Any] = getattr(self, f"_{engine}")
         self._graphs, self._vectors = Memo(), Memo()
         self._data: dict[int, Any] = {}
-        self.gradients_taken = self.products_taken = 0
 
     def gradients(self, points: Sequence[np.ndarray], data: Sequence[Any] = ()) -> list[np.ndarray]:
         """The gradients by all parameters, flat."""
         key = self._key(points, data)
-        return self._vectors.get(key, lambda: self._sized(self._at(points, data, False), "gradients_taken"))
+        return self._vectors.get(key, lambda: _sized(self._at(points, data, False)))
 
     def products(self, points: Sequence[np.ndarray], v: np.ndarray, data: Sequence[Any] = ()) -> list[np.ndarray]:
         """The derivatives by all parameters of ``<gradient by the first, v>``, flat."""
@@ -89,17 +88,13 @@ class Derivatives:
 
         def compute() -> tuple[Any, int]:
             back = self._graphs.get(key, lambda: self._at(points, data, True))
-            return self._sized(back(v), "products_taken")
+            return _sized(back(v))
 
         return self._vectors.get((key, _digest(v)), compute)
 
     def afresh(self, points: Sequence[np.ndarray], data: Sequence[Any] = ()) -> list[np.ndarray]:
         """As `gradients`, computed again."""
         return self._at(points, data, False)  # type: ignore[no-any-return]
-
-    def _sized(self, found: list[np.ndarray], counter: str) -> tuple[list[np.ndarray], int]:
-        setattr(self, counter, getattr(self, counter) + 1)
-        return found, sum(x.nbytes for x in found)
 
     def _key(self, points: Sequence[np.ndarray], data: Sequence[Any]) -> Any:
         return (*map(_digest, points), *map(id, data))
@@ -118,7 +113,8 @@ class Derivatives:
         return value
 
     def _torch(self, points: Sequence[np.ndarray], data: Sequence[Any], twice: bool) -> Any:
-        torch = imported("torch")
+        import torch
+
         size = 0
 
         def count(tensor: Any) -> Any:
@@ -165,7 +161,8 @@ class Derivatives:
         return products, size
 
     def _jax(self, points: Sequence[np.ndarray], data: Sequence[Any], twice: bool) -> Any:
-        jax = imported("jax")
+        import jax
+
         with in_float64(jax):
             if not hasattr(self, "_compiled"):
                 self._compiled = self._compile(jax)
@@ -262,6 +259,10 @@ def in_double(torch: Any) -> contextlib.AbstractContextManager[Any]:
     return Double()  # type: ignore[no-any-return]
 
 
+def _sized(found: list[np.ndarray]) -> tuple[list[np.ndarray], int]:
+    return found, sum(x.nbytes for x in found)
+
+
 def _digest(x: np.ndarray) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(x).data, digest_size=16).digest()
 
@@ -287,13 +288,3 @@ def in_float64(jax: Any) -> contextlib.AbstractContextManager[Any]:
     from jax.experimental import enable_x64
 
     return enable_x64()  # type: ignore[no-any-return]
-
-
-def imported(name: str) -> Any:
-    """A framework, whose arrays a person has given."""
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingExtra(f"the parameters are arrays of {name}, which cannot be imported: {error}") from error

@@ -13,7 +13,7 @@ import numpy as np
 
 from refgrad.conformance.subject.places import said
 from refgrad.errors import UsageError
-from refgrad.identification.engines import engine_of, imported, in_double, in_float64
+from refgrad.identification.engines import engine_of, in_double, in_float64
 from refgrad.identification.layout import Layout, is_array, leaves, noisy, once, to_numpy
 from refgrad.identification.recorded import Recorded
 
@@ -69,7 +69,8 @@ class Point:
         return np.concatenate([part.reshape(count, self.logits.shape[1], -1) for part in parts], axis=2)
 
     def _torch(self, function: Callable[..., Any], theta: np.ndarray, X: Any) -> Callable[[np.ndarray], np.ndarray]:
-        torch = imported("torch")
+        import torch
+
         homes = [x for _, x in leaves(self.layout.tree)]
         parts = [
             torch.tensor(part, dtype=torch.float64, device=home.device)
@@ -92,7 +93,8 @@ class Point:
         return rows
 
     def _jax(self, function: Callable[..., Any], theta: np.ndarray, X: Any) -> Callable[[np.ndarray], np.ndarray]:
-        jax = imported("jax")
+        import jax
+
         with in_float64(jax):
             parts = [jax.numpy.asarray(part, "float64") for part in self.layout.parts(theta)]
             inputs = X.astype("float64") if jax.numpy.issubdtype(X.dtype, jax.numpy.floating) else X

@@ -14,8 +14,9 @@ import numpy as np
 
 from refgrad import contracts
 from refgrad.conformance.judging.finding import remedy
+from refgrad.conformance.verification import chosen
 from refgrad.contracts.continual.fisher_variants import in_batches
-from refgrad.contracts.contract import Contract, Family
+from refgrad.contracts.contract import Contract
 from refgrad.contracts.tools.answer import Variant
 from refgrad.errors import UsageError
 from refgrad.identification.answer import Identification
@@ -72,36 +73,44 @@ def identify(
     UsageError
         If something is missing or has another shape; the message says what was expected.
     """
-    chosen, noise = _chosen(contract, params or {}), 0.0
+    name = getattr(contract, "name", contract)
+    if isinstance(name, str) and name not in NAMES:
+        contracts.get(name)  # which says what may be meant, if there is none of that name
+        raise UsageError(f"identify knows {', '.join(sorted(NAMES))}; {name} has refgrad verify alone")
+    asked, left = chosen(contract, params or {})
+    if left:
+        known = ", ".join(asked.conventions) or "none"
+        raise UsageError(f"{name} has no convention {', '.join(left)}; it has {known}")
+    noise = 0.0
     if before is not None or after is not None:
         if before is None or after is None or output is not None or not outer_lr:
             raise UsageError("give output, or in its place all of before, after and outer_lr")
         output, noise = _step(before, after, outer_lr)
         given = {"theta": before} | given
     if output is None:
-        others = [name for name in given if name not in NAMES.get(chosen.name, ())]
+        others = [name for name in given if name not in NAMES[asked.name]]
         hint = f", and {', '.join(others)}, which is no argument" if others else ""
         raise UsageError(
             f"expected output, the gradient that your code gave, or before, after and outer_lr; got None{hint}"
         )
-    recorded = record(chosen, output, given)
+    recorded = record(asked, output, given)
     recorded.noise += noise * recorded.unit
     random = randomness(recorded)
     if random:
         advice = "Call model.eval(), or set the rate of dropout to zero, and record the output again."
         return _answer(recorded, Ranking(recorded), "inconclusive", "", random, advice)
     recorded.notes += asymmetry(recorded)
-    found = _identified(recorded, progress or (lambda done, planned: None))
-    if previous is None or found.name:
-        return found
+    answer = _identified(recorded, progress or (lambda done, planned: None))
+    if previous is None or answer.name:
+        return answer
     recorded.output = recorded.output - recorded.layout.flat(previous, "previous")
-    left = _identified(recorded, progress or (lambda done, planned: None))
-    if not left.name:
-        return found
-    summary = f"{left.summary}; the gradient of the step before was left in it"
+    rest = _identified(recorded, progress or (lambda done, planned: None))
+    if not rest.name:
+        return answer
+    summary = f"{rest.summary}; the gradient of the step before was left in it"
     advice = "Call optimizer.zero_grad(), or set .grad to None, before each step."
-    name = f"{left.name}, not zeroed"
-    return replace(left, grade="variant:not-zeroed", name=name, summary=summary, advice=advice)
+    name = f"{rest.name}, not zeroed"
+    return replace(rest, grade="variant:not-zeroed", name=name, summary=summary, advice=advice)
 
 
 def _step(before: Any, after: Any, outer_lr: float) -> tuple[Any, float]:
@@ -118,19 +127,6 @@ def _step(before: Any, after: Any, outer_lr: float) -> tuple[Any, float]:
             "give the gradients themselves"
         )
     return layout.containers(layout.parts(moved / outer_lr)), float(np.linalg.norm(start)) / abs(outer_lr)
-
-
-def _chosen(contract: str | Contract, params: Mapping[str, Any]) -> Contract:
-    found = contracts.get(contract) if isinstance(contract, str) else contract
-    if not isinstance(found, (Contract, Family)):
-        raise UsageError(f"expected the name of a contract, such as 'maml_gradient'; got {contract!r}")
-    if isinstance(found, Family):
-        raise UsageError(f"identify knows {', '.join(sorted(NAMES))}; {found.name} has refgrad verify alone")
-    found, left = found.choose(params)
-    if left:
-        known = ", ".join(found.conventions) or "none"
-        raise UsageError(f"{found.name} has no convention {', '.join(left)}; it has {known}")
-    return found
 
 
 def _identified(recorded: Recorded, progress: Progress) -> Identification:

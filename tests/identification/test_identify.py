@@ -277,7 +277,7 @@ def test_contracts_that_identify_does_not_know_and_missing_arguments_are_said():
         refgrad.identify(np.ones(3), "operator_derivative")
     with pytest.raises(UsageError, match="got None, and grads, which is no argument"):
         refgrad.identify(grads=np.ones(3), contract="maml_gradient", theta=np.ones(3))
-    with pytest.raises(UsageError, match="expected the name of a contract, such as 'maml_gradient'; got None"):
+    with pytest.raises(UsageError, match="expected a contract or the name of one, such as 'maml_gradient'; got None"):
         refgrad.identify(np.ones(3), None)
     with pytest.raises(UsageError, match="it was asked without loss, tasks, lr, steps"):
         refgrad.identify(np.ones(3), "maml_gradient", theta=np.ones(3))

@@ -67,14 +67,13 @@ def reference(function: Any) -> str | None:
 
 def _is_importable(name: str) -> bool:
     """Whether another process would find a module by its name: that this one has it may be pytest's doing."""
-    module = sys.modules.pop(name)
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, AttributeError, ValueError):
+    parent = name.rpartition(".")[0]
+    path = getattr(sys.modules.get(parent), "__path__", None)
+    if parent and (path is None or not _is_importable(parent)):
         return False
-    finally:
-        sys.modules[name] = module
-    return spec is not None and spec.origin == getattr(module, "__file__", spec.origin)
+    specs = (finder.find_spec(name, path) for finder in sys.meta_path)
+    spec = next((found for found in specs if found is not None), None)
+    return spec is not None and (not spec.has_location or spec.origin == getattr(sys.modules[name], "__file__", ""))
 
 
 def import_statement(target: str) -> tuple[str, str]:
