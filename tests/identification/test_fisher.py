@@ -88,6 +88,26 @@ def test_batches_in_another_order_are_told_with_about_their_size_and_undecided(s
     assert 4 <= int(found.name.rpartition("-")[2]) <= 9
 
 
+def test_what_has_not_the_spread_of_batches_is_not_said_to_be_of_batches():
+    found = at(setting()[2])
+    smooth = found.mean(0) ** 2 + found.var(0) * (1 - 5 / (N - 1)) / 6
+    found = identified(smooth * np.resize([1.01, 0.99], len(smooth)))
+    assert not found.name.startswith("batch-mean-squared-by-about"), str(found)
+
+
+def test_a_long_sum_in_single_precision_is_allowed_its_rounding():
+    rng = np.random.default_rng(0)
+    theta, X, y = rng.standard_normal((3, C)), rng.standard_normal((4000, 3)), rng.integers(0, C, 4000)
+    z = X @ theta
+    p = np.exp(z - refgrad.numpy.logsumexp(z, 1)[:, None])
+    scores = X[:, :, None] * (np.eye(C)[y] - p)[:, None, :]
+    output = np.zeros((3, C), np.float32)
+    for score in scores.astype(np.float32):
+        output += score**2
+    given = {"logits": lambda theta, X: X @ theta, "theta": theta, "X": X, "y": y}
+    assert refgrad.identify(output / np.float32(4000), "empirical_fisher_diagonal", **given).exit_code == 0
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_labels_drawn_from_the_model_are_told_and_undecided(seed):
     rng = np.random.default_rng(seed)

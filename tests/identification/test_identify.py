@@ -143,12 +143,20 @@ def test_an_output_may_be_a_list_in_order_a_flat_vector_or_lie_in_sorted_dicts()
         assert identified(form, theta, tasks).name == "fomaml"
 
 
-def test_parameters_before_and_after_a_step_stand_for_the_gradient():
+@pytest.mark.parametrize("outer_lr", [0.01, 1e-4])
+def test_parameters_before_and_after_a_step_stand_for_the_gradient(outer_lr):
     theta, tasks = setting(dtype="float32")
     output = meta_gradient(theta, tasks, first_order=True)
-    after = {k: theta[k] - np.float32(0.01) * output[k] for k in theta}
+    after = {k: theta[k] - np.float32(outer_lr) * output[k] for k in theta}
     found = refgrad.identify(
-        before=theta, after=after, outer_lr=0.01, contract="maml_gradient", loss=loss, tasks=tasks, lr=LR, steps=STEPS
+        before=theta,
+        after=after,
+        outer_lr=outer_lr,
+        contract="maml_gradient",
+        loss=loss,
+        tasks=tasks,
+        lr=LR,
+        steps=STEPS,
     )
     assert found.name == "fomaml", str(found)
     with pytest.raises(UsageError, match="all of before, after and outer_lr"):

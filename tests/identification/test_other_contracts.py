@@ -68,6 +68,12 @@ def test_a_single_number_of_no_formula_has_no_name_by_coincidence(seed):
     assert refgrad.identify(output, "ewc_penalty", **given).name == ""
 
 
+def test_a_single_number_that_is_nearly_right_is_no_matter_of_precision():
+    output = np.float32(1.0005 * 1.5 * (IMPORTANCE * (THETA - STAR) ** 2).sum())
+    found = refgrad.identify(output, "ewc_penalty", theta=THETA, theta_star=STAR, fisher=IMPORTANCE, lam=3.0)
+    assert (found.grade, found.name) == ("wrong", ""), str(found)
+
+
 def test_derivatives_of_ones_own_function_have_names():
     f = lambda x: np.sum(np.tanh(x["a"]) @ x["b"])
     x, v = ({"a": RNG.standard_normal((3, 4)), "b": RNG.standard_normal(4)} for _ in "xv")
