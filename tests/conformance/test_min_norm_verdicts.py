@@ -247,7 +247,7 @@ def worse_with_more_tasks(J):
 
 
 def test_the_input_shown_breaks_the_promise_and_its_test_asks_for_no_more_than_the_promise():
-    report = verify(worse_with_more_tasks, "min_norm", promise={"gap": 1e-3})
+    report = verify(f"{__name__}:worse_with_more_tasks", "min_norm", promise={"gap": 1e-3})
     assert (report.grade, report.exit_code) == ("wrong", 1)
     J = np.array(report.counterexample["inputs"]["J"])
     assert len(J) >= 3  # with two tasks it misses the truth, but keeps the promise

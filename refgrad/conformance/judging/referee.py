@@ -119,13 +119,14 @@ class Referee:
         self._rough: dict[tuple[str, str], np.ndarray | None] = {}
         self._of_floats: dict[str, tuple[Any, ...]] = {}
         self._near: dict[str, tuple[Any, ...]] = {}
+        self._moved: dict[tuple[str, str], float] = {}
 
     @cached_property
     def loose(self) -> Referee:
         """The referee of the same problems at the tolerance of float32; what is true does not depend on it."""
         other = Referee(self.contract, "float32", self.seed)
         other._screens = True
-        for shared in ("_truths", "_rough", "_of_floats", "_near", "_steady"):
+        for shared in ("_truths", "_rough", "_of_floats", "_near", "_moved", "_steady"):
             setattr(other, shared, getattr(self, shared))
         return other
 
@@ -264,12 +265,15 @@ class Referee:
 
     def _moves(self, problem: Problem, variant: Variant, found: np.ndarray) -> float:
         """How far the answer in floats moves if every input moves by 2^-30, as where steps diverge."""
-        with contextlib.suppress(Exception), np.errstate(all="ignore"):
-            if problem.key not in self._near:
-                self._near[problem.key] = tuple(self.contract.arguments(problem.inputs, FloatFramework(2.0**-30)))
-            plain: Any = variant.answer.plain  # type: ignore[attr-defined]
-            return _size(np.asarray(plain(*self._near[problem.key]), float).ravel() - found)
-        return math.inf
+        place = (problem.key, variant.name)
+        if place not in self._moved:
+            self._moved[place] = math.inf
+            with contextlib.suppress(Exception), np.errstate(all="ignore"):
+                if problem.key not in self._near:
+                    self._near[problem.key] = tuple(self.contract.arguments(problem.inputs, FloatFramework(2.0**-30)))
+                plain: Any = variant.answer.plain  # type: ignore[attr-defined]
+                self._moved[place] = _size(np.asarray(plain(*self._near[problem.key]), float).ravel() - found)
+        return self._moved[place]
 
     def apart(self, problem: Problem, variant: Variant) -> Fraction:
         """A lower bound of how far a variant's answer is from right; 0 where it has none that is known."""
