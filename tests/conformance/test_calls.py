@@ -87,10 +87,10 @@ def test_a_later_call_has_its_own_limit(child):
 
 
 def test_the_limit_of_a_start_is_spent_in_vain_only_once(child, monkeypatch):
-    monkeypatch.setattr(process, "START_LIMIT", 8.0)
+    monkeypatch.setattr(process, "START_LIMIT", 4.0)
     subject = child("hangs", timeout=0.1)
     messages = [subject.call(X).message for _ in range(2)]
-    assert "no answer within 8 seconds" in messages[0]
+    assert "no answer within 4 seconds" in messages[0]
     assert "no answer within 0.1 seconds" in messages[1]
 
 

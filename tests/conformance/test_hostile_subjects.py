@@ -76,7 +76,7 @@ def test_every_hostile_file_is_expected_to_give_something():
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are counted in /proc")
 @pytest.mark.parametrize("name", [*RIGHT, *OUTCOMES])
 def test_a_hostile_subject_gets_its_outcome_in_time_and_leaves_no_process(square, name, mark, monkeypatch):
-    monkeypatch.setattr(process, "START_LIMIT", 40.0 if name in RIGHT else 6.0)
+    monkeypatch.setattr(process, "START_LIMIT", 40.0 if name in RIGHT else 3.5)
     before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     report = verify(f"{HOSTILE / name}.py:square", square, max_examples=12, timeout=1.0)
     assert time.monotonic() - begun < 100

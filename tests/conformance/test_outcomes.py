@@ -133,7 +133,7 @@ def test_three_crashes_in_a_row_end_the_run(judged):
 
 
 def test_three_timeouts_in_a_row_end_the_run_and_say_where_it_hung(judged, monkeypatch):
-    monkeypatch.setattr(subject, "START_LIMIT", 8.0)  # which the first call has, and no later one of these
+    monkeypatch.setattr(subject, "START_LIMIT", 4.0)  # which the first call has, and no later one of these
     report = judged("hangs", timeout=0.2)
     assert (report.exit_code, report.ran, report.outcomes) == (3, 3, {"timeout": 3})
     assert "in hangs" in report.errors[0]["message"]
