@@ -13,7 +13,7 @@ from refgrad.conformance.judging.numbers import ExactFramework, fractions
 from refgrad.conformance.judging.precision import rounding_driven
 from refgrad.conformance.judging.referee import Referee
 from refgrad.contracts.contract import Contract, Problem
-from refgrad.contracts.tools.answer import Answer
+from refgrad.contracts.tools.answer import Answer, Variant
 
 U = UNIT_ROUNDOFF["float64"]
 TINY = Fraction(1, 2**1074)
@@ -143,3 +143,9 @@ def test_floats_rule_out_no_formula_where_they_lose_its_digits(name):
         truth = referee.truth(problem, formula)
         if truth is not None:
             assert referee.plausible(problem, truth.middle.astype(float), formula), problem
+
+
+def test_an_answer_too_small_for_a_float_is_met_by_zero():
+    double = Variant("doubled", "", "", (), lambda x: Answer(2 * x**5, 2 * x**5))
+    problem = Problem("crisp", {"x": [2.0**-300]})  # its fifth power is no float
+    assert Referee(contract(lambda x: Answer(x**5, x**5))).matches(problem, np.zeros(1), double) is True

@@ -222,7 +222,8 @@ class Referee:
         floor = self.floor(problem, variant)
         if high <= LIMIT * floor:
             return True
-        if floor and low > 2**30 * floor + self.slack.get(problem.key, Fraction(0)):  # no conditioning here is so bad
+        most = 2**30 * (floor + accuracy.SMALLEST[self.dtype])  # no conditioning here is so bad
+        if floor and low > most + self.slack.get(problem.key, Fraction(0)):
             return False
         return low <= LIMIT * self.attainable(problem, variant) + self.slack.get(problem.key, Fraction(0))
 

@@ -270,7 +270,8 @@ def is_unique(J: Array, weights: Array) -> bool:
     products = G @ weights
     level = weights @ products
     try:
-        affine_weights(G, [k for k in range(len(G)) if products[k] == level])
+        # rows with weight are at the level exactly; a ball could not decide that
+        affine_weights(G, [k for k in range(len(G)) if weights[k] > 0 or products[k] == level])
     except Undecided:  # balls too wide to tell: more bits may
         raise
     except SingularMatrix:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -121,6 +122,33 @@ def test_the_best_three_of_four_are_those_of_the_smallest_squared_norm():
         assert v @ v == min(squares, key=exact.to_fractions)
         few += bool(v @ v > multitask.squared_norm(rows).value)
     assert few > 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_three_of_normalised_rows_are_told_in_balls_by_which_rows_have_weight(seed):
+    rows = np.random.default_rng(seed).integers(1, 9, (6, 5)).astype(float)  # a pair is the best of several threes
+    found = exact.evaluate(lambda J: methods.best_few(methods.units(J), 3), exact.asarray(rows))
+    a = np.array(found.low, float)
+    units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    assert a.sum() == pytest.approx(1)
+    assert np.count_nonzero(a > 0) <= 3
+    least = min(
+        np.linalg.norm(units[list(three)].T @ nearest(units[list(three)])) for three in combinations(range(6), 3)
+    )
+    assert np.linalg.norm(units.T @ a) == pytest.approx(least, rel=1e-9)
+
+
+def nearest(rows):
+    """The weights of the shortest vector in the hull of three rows: of all faces the best that is inside."""
+    best = None
+    for size in (1, 2, 3):
+        for face in map(list, combinations(range(3), size)):
+            a = np.linalg.solve(rows[face] @ rows[face].T, np.ones(size))
+            full = np.zeros(3)
+            full[face] = a / a.sum()
+            if (full >= 0).all() and (best is None or np.linalg.norm(rows.T @ full) < np.linalg.norm(rows.T @ best)):
+                best = full
+    return best
 
 
 @pytest.mark.parametrize("variant", WEIGHTS.variants, ids=lambda v: v.name)
