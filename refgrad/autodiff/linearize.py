@@ -136,8 +136,11 @@ class Run:
             results.append(as_own(zeros_like(value) if t is None else t, value, taken))
         return results
 
-    def pull(self, cotangents: Sequence[Any]) -> list[Array]:
-        """The cotangents of the arguments' leaves, given those of the result's."""
-        found = pull(self._trace, self._outputs, cotangents, self._inputs)
+    def pull(self, cotangents: Sequence[Any], *, check: bool = True) -> list[Array]:
+        """The cotangents of the arguments' leaves, given those of the result's.
+
+        The arrays that are kept are checked for changes, unless they just have been.
+        """
+        found = pull(self._trace, self._outputs, cotangents, self._inputs, check)
         taken = memory_of(cotangents)
         return [as_own(zeros_like(x) if g is None else g, x, taken) for g, x in zip(found, self.primals, strict=True)]

@@ -61,8 +61,8 @@ class Use:
 
     __slots__ = ("array", "operation", "place", "sums")
 
-    def __init__(self, array: Any, operation: str) -> None:
-        self.array, self.operation, self.sums = array, operation, _sums(array)
+    def __init__(self, array: Any, operation: str, sums: Any = None) -> None:
+        self.array, self.operation, self.sums = array, operation, _sums(array) if sums is None else sums
         self.place: str | None = None
 
     def check(self, what: str) -> None:
@@ -98,15 +98,20 @@ def hold(x: Any) -> Any:
     return x if type(x) in IMMUTABLE or getattr(x, "nbytes", 0) > COPIED else snapshot(x)
 
 
-def keep(x: Any, operation: str, uses: list[Use]) -> Any:
-    """A captured `x` as it is now: a copy, or if it is large the array itself, with its `Use` in `uses`."""
+def keep(x: Any, operation: str, uses: list[Use], y: Any = None) -> Any:
+    """A captured `x` as it is now: a copy, or if it is large the array itself, with its `Use` in `uses`.
+
+    If the result `y` of the operation is traced by a run around this one, that has just taken the sums of `x`.
+    """
     if type(x) is np.ndarray and x.nbytes <= COPIED:
         return x.copy("K")
     if type(x) in IMMUTABLE or isinstance(x, Tracer):
         return x
     if getattr(x, "nbytes", 0) <= COPIED or not hasattr(x, "view") or x.dtype.hasobject:
         return snapshot(x)
-    uses.append(Use(x, operation))
+    around = getattr(getattr(y, "owner", None), "uses", [])
+    taken = around and around[-1].array is x
+    uses.append(Use(x, operation, around[-1].sums if taken else None))
     return x
 
 

@@ -96,7 +96,7 @@ class ReverseTrace(Trace):
                 raise complex_result(primitive)
             for i in range(captured + 1):
                 if values[i] is args[i]:
-                    values[i] = keep(values[i], primitive.name, self.uses)
+                    values[i] = keep(values[i], primitive.name, self.uses, y)
         return ReverseTracer(self, y, primitive, parents, values, params)
 
     def unary(self, primitive: Primitive, x: Any, params: dict[str, Any]) -> Any:
@@ -117,7 +117,7 @@ class ReverseTrace(Trace):
         if type(other) not in IMMUTABLE and not isinstance(other, Tracer):
             if type(y) in MAYBE_COMPLEX and y.dtype.kind == "c":
                 raise complex_result(primitive)
-            other = keep(other, primitive.name, self.uses)
+            other = keep(other, primitive.name, self.uses, y)
         if first:
             return ReverseTracer(self, y, primitive, ((0, a),), (u, other))
         return ReverseTracer(self, y, primitive, ((1, b),), (other, v))
@@ -129,10 +129,14 @@ class ReverseTrace(Trace):
 
 
 def pull(
-    trace: ReverseTrace, outputs: Sequence[Any], cotangents: Sequence[Any], inputs: Sequence[ReverseTracer]
+    trace: ReverseTrace,
+    outputs: Sequence[Any],
+    cotangents: Sequence[Any],
+    inputs: Sequence[ReverseTracer],
+    check: bool = True,
 ) -> list[Array | None]:
     """The cotangents of `inputs`, given those of `outputs`; None for zero."""
-    if trace.uses:
+    if check and trace.uses:
         trace.check_uses()
     watch = trace.watch
     sums: dict[int, Any] = {}

@@ -15,6 +15,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from refgrad import backend
 from refgrad.autodiff.arguments import name_of, real_leaves, select
 from refgrad.autodiff.batch import batched_at
@@ -30,6 +32,9 @@ from refgrad.tree import flatten
 from refgrad.typing import Array, ScalarFunction, Shape, Tree
 
 __all__ = ["grad_and_hvp", "hessian", "hvp", "jacfwd", "jacrev"]
+
+_BLOCK = 256
+"""So many rows of a Jacobian are pulled back at once."""
 
 
 def grad_and_hvp(f: ScalarFunction, x: Tree, v: Tree) -> tuple[Tree, Tree]:
@@ -134,7 +139,7 @@ def _rows(
     structure = run.in_structure.children[0]
     if not outs:
         return out_structure.unflatten([])
-    rows = independent_rows(run, batched_at(lambda *us: run.pull(us), tuple(_units(outs)), {}, 0, 0))
+    rows = independent_rows(run, _pulled_back(run, _units(outs)))
     blocks = []
     for y, span in zip(outs, _spans(outs), strict=True):
         parts = [PRIMITIVES["slice"](row, index=(span, *(slice(None),) * (len(shape_of(row)) - 1))) for row in rows]
@@ -142,6 +147,18 @@ def _rows(
             structure.unflatten([_reshape(p, shape_of(y) + shape_of(x)) for p, x in zip(parts, xs, strict=True)])
         )
     return out_structure.unflatten(blocks)
+
+
+def _pulled_back(run: Run, units: list[Array]) -> list[Array]:
+    """All unit vectors, pulled back; plain arrays in blocks, of whose intermediates few are in memory at once."""
+    count = shape_of(units[0])[0]
+    if count <= _BLOCK or any(type(x) is not np.ndarray for x in (*run.primals, *units)):
+        return batched_at(lambda *us: run.pull(us), tuple(units), {}, 0, 0)  # type: ignore[no-any-return]
+    blocks = []
+    for k in range(0, count, _BLOCK):
+        block = tuple(u[k : k + _BLOCK] for u in units)
+        blocks.append(batched_at(lambda *us, k=k: run.pull(us, check=k == 0), block, {}, 0, 0))
+    return [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
 
 
 def hessian(f: ScalarFunction, argnums: int = 0) -> Callable[..., Tree]:
@@ -190,7 +207,7 @@ def _units(xs: list[Array]) -> list[Array]:
         like = value if hasattr(value, "dtype") else xp.ones_like(value)
         size = span.stop - span.start
         identity = xp.onehot(xp.indices(size, like), size, like)
-        padded = xp.pad(identity, (spans[-1].stop, size), (span, slice(None)))
+        padded = identity if len(xs) == 1 else xp.pad(identity, (spans[-1].stop, size), (span, slice(None)))
         vectors.append(xp.reshape(padded, (spans[-1].stop, *shape_of(x))))
     return vectors
 

@@ -76,12 +76,15 @@ def _factors(a: np.ndarray, definite: bool) -> Callable[[Array], Array] | None:
         # with pivots would choose others
         sizes = np.sqrt(np.maximum(a.diagonal(), 0))
         scale = np.ldexp(scale, -np.frexp(np.where(np.isfinite(sizes) & (sizes > 0), sizes, 0.5))[1])
-    scaled = np.asfortranarray(a * scale[:, None] * scale)
+    scaled = a * scale[:, None]
+    scaled *= scale
     size = abs(scaled).sum(axis=0).max()
+    # the transpose of what is symmetric is in LAPACK's order as it stands
+    scaled = scaled.T if definite else np.asfortranarray(scaled)
     decompose, estimate, substitute = lapack.get_lapack_funcs(
         ("potrf", "pocon", "potrs") if definite else ("getrf", "gecon", "getrs"), (scaled,)
     )
-    *factors, info = decompose(scaled)
+    *factors, info = decompose(scaled, overwrite_a=True, **({"clean": False} if definite else {}))
     if info:
         return None
     reciprocal, _ = estimate(factors[0], size)

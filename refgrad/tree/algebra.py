@@ -49,6 +49,8 @@ def ravel(tree: Tree) -> tuple[Array, Callable[[Array], Tree]]:
 
 def _unravel(structure: Structure, shapes: Sequence[Shape], vector: Array) -> Tree:
     xp = _namespace([vector])
+    if len(shapes) == 1:  # as of most functions of a vector; the derivative of a slice is a copy
+        return structure.unflatten([xp.reshape(vector, shapes[0])])
     pieces, start = [], 0
     for shape in shapes:
         size = math.prod(shape)

@@ -286,3 +286,26 @@ def test_large_arrays_that_change_after_the_derivative_or_before_the_use_are_non
     for _ in range(2):
         assert grad(f)(np.float64(1.0)) == 2 * LARGE
         a[:] = 1.0
+
+
+def test_a_run_inside_another_uses_the_sums_of_the_same_moment_and_no_older_ones():
+    a = np.ones(LARGE)
+
+    def f(x):
+        y = np.sum(a) * x  # which keeps no array
+        first = x * a
+        a[0] += 1.0
+        return np.sum(first + x * a) + y
+
+    for derivative in (grad, hessian, lambda f: grad(grad(f))):
+        a[:] = 1.0
+        with pytest.raises(ChangedValue, match="mul"):
+            derivative(f)(np.float64(1.0))
+
+    def g(x):
+        a[:] = 2.0  # before each use
+        return np.sum((x * a) * (x * a))
+
+    for derivative in (hessian, lambda f: grad(grad(f))):
+        a[:] = 1.0
+        assert derivative(g)(np.float64(1.0)) == 8 * LARGE

@@ -12,7 +12,7 @@ import pytest
 import refgrad.numpy as rnp
 from refgrad import autodiff, exact, grad, grad_and_hvp, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
 from refgrad.autodiff.rules import elementwise
-from refgrad.errors import InvalidInput, NoDerivative, ShapeError
+from refgrad.errors import ChangedValue, InvalidInput, NoDerivative, ShapeError
 
 
 def cubic(t):
@@ -179,3 +179,32 @@ def test_every_value_is_gone_through_once_after_all_that_use_it(monkeypatch):
 
     grad(f)(0.5)
     assert len(calls) == 12
+
+
+@pytest.mark.parametrize("n", [255, 256, 257, 600])
+def test_a_jacobian_of_many_rows_is_that_of_each(n):
+    rng = np.random.default_rng(n)
+    a, b, x = rng.normal(size=(n, 3)), rng.normal(size=(n, 2)), {"u": rng.normal(size=3), "v": rng.normal(size=2)}
+    found = jacrev(lambda x: (np.tanh(a @ x["u"]), (a @ x["u"]) * (b @ x["v"])))(x)
+    slopes = 1 / np.cosh(a @ x["u"]) ** 2
+    assert np.allclose(found[0]["u"], slopes[:, None] * a, rtol=1e-13, atol=0)
+    assert not found[0]["v"].any()
+    assert np.allclose(found[1]["u"], (b @ x["v"])[:, None] * a, rtol=1e-13, atol=0)
+    assert np.allclose(found[1]["v"], (a @ x["u"])[:, None] * b, rtol=1e-13, atol=0)
+
+
+def test_a_hessian_of_many_rows_is_the_closed_form_and_watches_what_it_keeps():
+    n = 600
+    X = np.random.default_rng(0).normal(size=(400, n))
+    f = lambda w: np.sum((X @ w) ** 4) / 4
+    w = np.ones(n) / n
+    H = (X.T * (3 * (X @ w) ** 2)) @ X
+    assert np.allclose(hessian(f)(w), H, rtol=1e-12, atol=1e-12 * abs(H).max())
+
+    def changed(w):
+        y = X.T @ w
+        X[3, 4] += 1
+        return y
+
+    with pytest.raises(ChangedValue, match=r"shape \(600, 400\)"):
+        jacrev(changed)(w[:400])

@@ -234,10 +234,14 @@ where: Primitive = elementwise(
     "where",
     lambda xp, c, a, b: xp.where(c, a, b),
     # the branch not taken gets 0 by choice, not by a product: 0 * inf would be NaN
-    d=[None, lambda t, y, c, a, b: where(c, t, 0), lambda t, y, c, a, b: where(c, 0, t)],
+    d=[None, lambda t, y, c, a, b: where(c, t, 0), lambda t, y, c, a, b: t if _holds_nowhere(c) else where(c, 0, t)],
     source="np.where({0}, {1}, {2})",
     cases=(case(mask(2, 3), real(2, 3), real(2, 3)), case(mask(2, 1), real(3), real())),
 )
+
+
+def _holds_nowhere(c: Array) -> bool:
+    return type(c) is ndarray and not c.any()
 
 
 def _larger(t: Array, y: Array, a: Array, b: Array) -> Array:

@@ -55,17 +55,21 @@ def _batch(size: int, mapped: Sequence[bool], args: Sequence[Any], params: dict[
 
 
 def _rows(a: Array, b: Array) -> Array:
-    """``a @ b``; of all unit vectors, in which a Jacobian or a Hessian begins, b itself."""
-    if type(a) is type(b) is np.ndarray and a.dtype == b.dtype and _is_identity(a) and np.isfinite(b).all():
-        return np.add(b, 0, order="C")  # in the layout of a product, and -0.0 as in its sums
+    """``a @ b``; of unit vectors in a row, in which a Jacobian or a Hessian begins, rows of b."""
+    if type(a) is type(b) is np.ndarray and a.dtype == b.dtype and a.size:
+        first = int(a[0].argmax())
+        if _is_identity(a[:, first : first + len(a)]) and np.count_nonzero(a) == len(a) and _is_finite(b):
+            return b[first : first + len(a)] + 0  # -0.0 as in the sums of a product
     return matmul(a, b)
 
 
+def _is_finite(b: np.ndarray) -> bool:
+    with np.errstate(all="ignore"):  # a sum is finite of finite numbers alone, if not of all of them
+        return bool(np.isfinite(b.sum()))
+
+
 def _is_identity(a: np.ndarray) -> bool:
-    n = len(a)
-    if a.shape != (n, n) or n == 0 or a[0, 0] != 1 or np.count_nonzero(a[0]) != 1:
-        return False
-    return np.count_nonzero(a) == n and bool((a.diagonal() == 1).all())
+    return a.shape[0] == a.shape[1] and bool((a.diagonal() == 1).all()) and np.count_nonzero(a) == len(a)
 
 
 matmul: Primitive = Binary(

@@ -9,7 +9,6 @@ root of a sum of squares, which overflows. At the ends of their domains the deri
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from refgrad.autodiff.core import Primitive, primal
 from refgrad.autodiff.domains import Case, beyond, case, inside, nonzero, positive, real
@@ -119,12 +118,13 @@ arctan2: Primitive = _of_two(
 )
 
 
-def _share(t: Array, a: Array, b: Array, unit: Array = 1) -> Array:
+def _share(t: Array, a: Array, b: Array, unit: Array | None = None) -> Array:
     """``t * exp(a) / (exp(a) + exp(b))``, a and b in units; of two equal infinities each has half."""
-    difference: Any = a - b
-    if not of(primal(difference)).exact:  # an exact number is never infinite
-        difference = where(isfinite(a), difference, where(a == b, 0, difference))
-    return t * logistic(difference * unit)
+    if not of(primal(a), primal(b)).exact:  # an exact number is never infinite
+        # of the arguments, one of which is often constant, not of their difference, through which all passes back
+        same = ~isfinite(a) & (a == b)
+        a, b = where(same, 0, a), where(same, 0, b)
+    return t * logistic(a - b if unit is None else (a - b) * unit)
 
 
 logaddexp: Primitive = _of_two(
