@@ -163,10 +163,11 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
         return _answer(recorded, ranking, grade, one.name, sentence, advice)
     if of_fisher:
         drawn = sampled(recorded)
-        if drawn is not None:
-            sentence = f"may be {drawn.name}: {drawn.meaning}; its errors are of the size that chance makes"
+        if drawn:
+            said = ", or ".join(f"{one.name}: {one.meaning}" for one in drawn)
+            sentence = f"may be {said}; errors are of the size that chance makes"
             advice = "To be told exactly, take batches in the order of X, or every label with its probability."
-            return _answer(recorded, ranking, "inconclusive", drawn.name, sentence, advice)
+            return _answer(recorded, ranking, "inconclusive", " or ".join(d.name for d in drawn), sentence, advice)
     nearest = next(iter(ranking.nearest(1)), None)
     if nearest is None:
         return _answer(recorded, ranking, "inconclusive", "", "cannot be told: no formula has a finite value here")

@@ -26,6 +26,8 @@ __all__ = ["Sampled", "batch_sizes", "sampled"]
 
 LEAST, MOST = 0.1, 3.0
 """Between which the mean of squared errors in units of their variance has to lie; weights are correlated."""
+NEARLY = 0.5
+"""Of the logarithm of a likelihood, for each weight; what is closer than that is left open."""
 DRAWN = 50
 """Labels for each example, of which more are not told from all of them."""
 
@@ -39,10 +41,10 @@ class Sampled:
     unlikely: float
 
 
-def sampled(recorded: Recorded) -> Sampled | None:
-    """What an output may be that no formula gives exactly: the most likely of those that fit, or None."""
-    found = [*_shuffled(recorded), *_drawn(recorded)]
-    return min(found, key=lambda s: s.unlikely, default=None)
+def sampled(recorded: Recorded) -> list[Sampled]:
+    """What an output may be that no formula gives exactly: the most likely, and what is nearly as likely."""
+    found = sorted([*_shuffled(recorded), *_drawn(recorded)], key=lambda s: s.unlikely)
+    return [one for one in found if one.unlikely <= found[0].unlikely + NEARLY]
 
 
 def batch_sizes(recorded: Recorded) -> list[int]:
@@ -90,9 +92,10 @@ def _drawn(recorded: Recorded) -> Iterator[Sampled]:
 
 
 def _shuffled(recorded: Recorded) -> Iterator[Sampled]:
-    """Mean gradients of batches in an unknown order, squared."""
+    """Gradients of batches in an unknown order, squared."""
     logits, theta, places, y = recorded.arguments(0.0, 0)
     N = len(y)
+    sizes = np.arange(2, N // 2 + 1)
     for label, words in (("data", ""), ("argmax", "argmax-label-with-"), ("model", "sampled-label-with-")):
         first, second = 0 * recorded.output, 0 * recorded.output
         for block in blocks(logits, theta, places, N):
@@ -102,19 +105,37 @@ def _shuffled(recorded: Recorded) -> Iterator[Sampled]:
             chosen = y[block.start : block.start + len(block.p)] if label == "data" else block.z.argmax(1)
             s = block.s[np.arange(len(chosen)), chosen]
             first, second = first + s.sum(0) / N, second + (s**2).sum(0) / N
-        spread = second - first**2
-        c = float(spread @ (recorded.output - first**2) / (spread @ spread)) if np.any(spread) else 0.0
-        B = N / (1 + c * (N - 1)) if c > 0 else 0.0  # from c = (1 - (B - 1) / (N - 1)) / B
-        if not 1.5 <= B <= N / 2:
-            continue
-        variance = 2 * B / N * (c * spread) ** 2 + 4 * B / N * first**2 * c * spread
-        q, unlikely = _misfit(recorded.output, first**2 + c * spread, variance)
-        if LEAST <= q <= MOST:
-            meaning = f"the mean over batches of about {round(B)} examples, in another order, of squared mean gradients"
-            if label != "data":
-                where = "most likely for the model" if label == "argmax" else "drawn from the model"
-                meaning += f" at the labels {where}"
-            yield Sampled(f"{words}batch-mean-squared-by-about-{round(B)}", meaning, unlikely)
+        square, spread = first**2, second - first**2
+        shares = (1 - (sizes - 1) / (N - 1)) / sizes
+        for (unit, suffix), (what, factors) in _scales(N, sizes).items():
+            between = shares[:, None] * spread  # of the means of batches, the variance
+            expected = factors[:, None] * (square + between)
+            variance = (factors**2 * sizes / N)[:, None] * (2 * between**2 + 4 * square * between)
+            moving = np.flatnonzero(spread > 1e-9 * np.max(spread, initial=0.0))
+            if not len(moving) or not len(sizes):
+                continue
+            errors = (recorded.output - expected)[:, moving] ** 2 / variance[:, moving]
+            place = int((errors + np.log(variance[:, moving])).mean(1).argmin())
+            B = int(sizes[place])
+            q, unlikely = _misfit(recorded.output, expected[place], variance[place])
+            if LEAST <= q <= MOST:
+                meaning = f"the {what} of about {B} examples, in another order"
+                if label != "data":
+                    where = "most likely for the model" if label == "argmax" else "drawn from the model"
+                    meaning += f", at the labels {where}"
+                yield Sampled(f"{words}{unit}-by-about-{B}{suffix}", meaning, unlikely + abs(np.log(q)))
+
+
+def _scales(N: int, sizes: np.ndarray) -> dict[tuple[str, str], tuple[str, np.ndarray]]:
+    """What squares of batches are multiplied by, beside the mean over batches of squared mean gradients."""
+    one = np.ones(len(sizes))
+    return {
+        ("batch-mean-squared", ""): ("mean over batches of squared mean gradients", one),
+        ("batch-mean-squared", "-summed"): ("sum over batches of squared mean gradients", N / sizes),
+        ("batch-sum-squared", ""): ("mean over batches of squared summed gradients", one * sizes**2),
+        ("batch-sum-squared", "-over-n"): ("sum over batches of squared summed gradients, over N,", one * sizes),
+        ("batch-sum-squared", "-summed"): ("sum over batches of squared summed gradients", N * sizes),
+    }
 
 
 def _misfit(y: np.ndarray, expected: np.ndarray, variance: np.ndarray) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """Fisher diagonals of a NumPy network: by their labels, batches and scales, and what chance had a part in."""
 
+import re
 from functools import cache
 
 import numpy as np
@@ -86,6 +87,29 @@ def test_batches_in_another_order_are_told_with_about_their_size_and_undecided(s
     assert (found.grade, found.exit_code) == ("inconclusive", 4), str(found)
     assert "batch-mean-squared-by-about-" in found.name
     assert 4 <= int(found.name.rpartition("-")[2]) <= 9
+
+
+SCALES = {
+    "batch-mean-squared-by-about-{}": lambda means, B: (means**2).mean(0),
+    "batch-mean-squared-by-about-{}-summed": lambda means, B: (means**2).sum(0),
+    "batch-sum-squared-by-about-{}": lambda means, B: B**2 * (means**2).mean(0),
+    "batch-sum-squared-by-about-{}-over-n": lambda means, B: B**2 * (means**2).sum(0) / N,
+    "batch-sum-squared-by-about-{}-summed": lambda means, B: B**2 * (means**2).sum(0),
+}
+
+
+@pytest.mark.parametrize("name", SCALES)
+@pytest.mark.parametrize("drawn", [False, True])
+def test_the_scale_of_batches_in_another_order_is_told_also_at_labels_that_were_drawn(name, drawn):
+    rng, (_, _, y, p, *_), B = np.random.default_rng(3), setting(), 5
+    scores = at([rng.choice(C, p=row) for row in p] if drawn else y)[rng.permutation(N)]
+    means = np.array([scores[k : k + B].mean(0) for k in range(0, N, B)])
+    found = identified(SCALES[name](means, B))
+    assert found.exit_code == 4
+    wanted = ("sampled-label-with-" if drawn else "") + name.format("#")
+    names = [re.sub(r"about-\d+", "about-#", one) for one in found.name.split(" or ")]
+    assert wanted in names, str(found)
+    assert 3 <= int(re.search(r"about-(\d+)", found.name.split(" or ")[names.index(wanted)])[1]) <= 9
 
 
 def test_what_has_not_the_spread_of_batches_is_not_said_to_be_of_batches():
