@@ -16,7 +16,7 @@ from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Candidates, Record, Run
 from refgrad.conformance.subject.outcome import Outcome
 from refgrad.contracts.contract import Problem
-from refgrad.contracts.tools.answer import Answer, Variant
+from refgrad.contracts.tools.answer import Answer, NotApplicable, Variant
 from refgrad.contracts.wide import Wide
 
 U = UNIT_ROUNDOFF["float64"]
@@ -204,3 +204,18 @@ def test_a_constant_factor_is_found_to_the_last_digit(evidence, factor):
 def test_factors_that_differ_between_problems_are_no_constant(evidence):
     referee, records = evidence([], lambda x: (2 if x[0] > 0 else 3) * x * x, INPUTS)
     assert constant_factor(referee, records, never) is None
+
+
+def test_a_formula_that_an_output_speaks_against_drives_out_none_that_is_silent(evidence):
+    def of_one(x):
+        if x.shape[0] != 1:
+            raise NotApplicable("a formula for one number")
+        return Answer(x**3, abs(x) ** 3)
+
+    other = variant("elsewhere", lambda x: Answer(x**3 + 5 * (x == 0), abs(x) ** 3))
+    among = [variant("of one", of_one), other]
+    referee, records = evidence(among, lambda x: x**3, [*INPUTS, [0.0]])
+    found = diagnose(referee, records, among, never)
+    assert [(d.name, d.silent, d.contradicted) for d in found] == [("of one", 1, 0), ("elsewhere", 0, 1)]
+    referee, records = evidence([*among, CUBE], lambda x: x**3, [*INPUTS, [0.0]])
+    assert [d.name for d in diagnose(referee, records, [*among, CUBE], never)] == ["elsewhere", "cube"]

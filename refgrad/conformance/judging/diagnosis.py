@@ -76,7 +76,8 @@ def diagnose(
     Returns
     -------
     list of Diagnosis
-        Those that explain the most: a formula for two tasks gives way to one that fits all failures.
+        Those that explain the most: a formula for two tasks gives way to one that fits all failures, if nothing speaks
+        against that.
     """
     failing = failures(records)
     passing = [r for r in records if r.judgement.verdict == "passed"]
@@ -96,8 +97,8 @@ def diagnose(
             if enough and (mostly_failing(records) or not _is_noisy(referee, failing, variant)):
                 against = sum(referee.matches(r.problem, r.value, variant) is False for r in passing)
                 found.append(_diagnosis(variant, evidence, len(failing), silent, against))
-    fewest = min((d.silent for d in found), default=0)
-    return [d for d in found if d.silent == fewest]
+    fewest = min((d.silent for d in found if d.contradicted == 0), default=len(failing))
+    return [d for d in found if d.silent <= fewest]
 
 
 @dataclass(frozen=True)
