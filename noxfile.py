@@ -60,7 +60,7 @@ def interop(session: nox.Session) -> None:
     """PyTorch, JAX and public packages as subjects."""
     session.install(*group("interop"))
     install_wheel(session, "[verify,exact]")
-    session.run("pytest", "-m", "interop", *(session.posargs or ["-n", "auto", "tests/interop"]))
+    session.run("pytest", "-m", "interop and not seeds", *(session.posargs or ["-n", "auto", "tests/interop"]))
 
 
 @nox.session
@@ -110,7 +110,8 @@ def seeds(session: nox.Session) -> None:
     """The judge on twenty seeds: every variant and product named as itself, every right function accepted."""
     session.install(*group("interop"))
     install_wheel(session, "[verify,exact]")
-    session.run("pytest", "-m", "seeds", *(session.posargs or ["-n", "auto", "tests/conformance"]), env=ONE_THREAD)
+    folders = [f"tests/{name}" for name in ("conformance", "identification", "interop")]
+    session.run("pytest", "-m", "seeds", *(session.posargs or ["-n", "auto", *folders]), env=ONE_THREAD)
 
 
 @nox.session

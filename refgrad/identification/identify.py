@@ -6,6 +6,8 @@ a lower precision. What fits is named only if rounding leaves nothing else.
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -22,14 +24,16 @@ from refgrad.errors import UsageError
 from refgrad.identification.answer import Identification
 from refgrad.identification.arguments import NAMES, record
 from refgrad.identification.checks import asymmetry, randomness
-from refgrad.identification.layout import Layout
 from refgrad.identification.ranking import Ranked, Ranking, same
 from refgrad.identification.recorded import Recorded
 from refgrad.identification.sampled import batch_sizes, sampled
+from refgrad.identification.steps import by_signs, gradient_of
 
 __all__ = ["identify"]
 
 SHOWN, NEAR = 5, 0.1
+_PATIENCE = 10.0
+"""Seconds between lines on how far it is."""
 Progress = Callable[[int, int], None]
 
 
@@ -61,9 +65,9 @@ def identify(
         The gradient of the step before: whether it was left in `.grad` is asked too.
     before, after, outer_lr : optional
         In place of `output` and `theta`: parameters before and after one step of gradient descent with the rate
-        `outer_lr`.
+        `outer_lr`, or the first step of Adam, which tells the signs of the gradient.
     progress : callable, optional
-        ``progress(done, planned)``, in formulas.
+        ``progress(done, planned)``, in formulas. Without it, what takes long says so on standard error.
     **given
         What the contract's call takes, by name: ``loss, theta, tasks, lr, steps`` for ``maml_gradient``. Containers of
         parameters and batches are the person's own; ``loss(theta, batch)`` is a function of them in their framework.
@@ -81,11 +85,11 @@ def identify(
     if left:
         known = ", ".join(asked.conventions) or "none"
         raise UsageError(f"{name} has no convention {', '.join(left)}; it has {known}")
-    noise = 0.0
+    noise, signs = 0.0, False
     if before is not None or after is not None:
         if before is None or after is None or output is not None or not outer_lr:
             raise UsageError("give output, or in its place all of before, after and outer_lr")
-        output, noise = _step(before, after, outer_lr)
+        output, noise, signs = gradient_of(before, after, outer_lr)
         given = {"theta": before} | given
     if output is None:
         others = [name for name in given if name not in NAMES[asked.name]]
@@ -100,11 +104,14 @@ def identify(
         advice = "Call model.eval(), or set the rate of dropout to zero, and record the output again."
         return _answer(recorded, Ranking(recorded), "inconclusive", "", random, advice)
     recorded.notes += asymmetry(recorded)
-    answer = _identified(recorded, progress or (lambda done, planned: None))
+    progress = progress or _lines()
+    if signs:
+        return _of_signs(recorded, progress)
+    answer = _identified(recorded, progress)
     if previous is None or answer.name:
         return answer
     recorded.output = recorded.output - recorded.layout.flat(previous, "previous")
-    rest = _identified(recorded, progress or (lambda done, planned: None))
+    rest = _identified(recorded, progress)
     if not rest.name:
         return answer
     summary = f"{rest.summary}; the gradient of the step before was left in it"
@@ -113,20 +120,61 @@ def identify(
     return replace(rest, grade="variant:not-zeroed", name=name, summary=summary, advice=advice)
 
 
-def _step(before: Any, after: Any, outer_lr: float) -> tuple[Any, float]:
-    """The gradient of a step of gradient descent, and what rounding of the parameters leaves of it."""
-    layout = Layout.of(before, "before")
-    start = layout.flat(before, "before")
-    moved = start - layout.flat(after, "after")
-    if not np.any(moved):
-        raise UsageError("before and after are equal: keep a copy, such as p.detach().clone(), from before the step")
-    sizes = np.abs(moved[moved != 0])
-    if len(sizes) > 7 and np.median(np.abs(sizes / abs(outer_lr) - 1)) < 0.01:
-        raise UsageError(
-            "every weight moved by outer_lr, as in the first step of Adam, which keeps only the signs of a gradient: "
-            "give the gradients themselves"
-        )
-    return layout.containers(layout.parts(moved / outer_lr)), float(np.linalg.norm(start)) / abs(outer_lr)
+def _lines() -> Progress:
+    """Progress in lines on standard error, the first after a while."""
+    begun = said = time.monotonic()
+
+    def progress(done: int, planned: int) -> None:
+        nonlocal begun, said
+        now = time.monotonic()
+        if done == 0:
+            begun = now
+        elif now - said > _PATIENCE:
+            said, left = now, (now - begun) / done * (planned - done)
+            print(f"refgrad: {done} of {planned} formulas, about {left:.0f} s more", file=sys.stderr)
+
+    return progress
+
+
+def _of_signs(recorded: Recorded, progress: Progress) -> Identification:
+    """The finding for the first step of Adam, of which a positive factor is nothing."""
+    contract, ranking = recorded.contract, Ranking(recorded)
+    own = Variant(contract.name, contract.returns, contract.summary, contract.references, contract.quantity)
+    ranked = by_signs(ranking, [own, *contract.variants], progress)
+    if (not ranked or ranked[0][1]) and contract.products is not None:
+        ranked = sorted(ranked + by_signs(ranking, contract.products(), progress), key=lambda r: r[1])
+    recorded.notes.append(
+        "every weight moved by outer_lr, as in the first step of Adam, which keeps the signs of a gradient alone: a "
+        "positive factor, such as the number of tasks, leaves no trace; distances are shares of weights whose sign is "
+        "another"
+    )
+    fits = [variant for variant, share, _ in ranked if not share]
+    table = [
+        {"name": v.name, "formula": v.formula, "meaning": v.meaning, "distance": share, "explained": None}
+        for v, share, _ in ranked[:SHOWN]
+    ]
+    advice = "To be told more, give the gradients themselves, or a step of gradient descent."
+    if not fits:
+        sentence = "has the signs of no formula" + (f"; the nearest is {ranked[0][0].name}" if ranked else "")
+        return replace(_answer(recorded, ranking, "wrong", "", sentence, advice), ranking=table)
+    first = next((v for v in fits if v.name == contract.name), fits[0])
+    count = next(count for variant, _, count in ranked if variant is first)
+    value = ranking.value(first)
+    alike = [v.name for v in fits if v is not first and _is_multiple(ranking.value(v), value)]
+    others = [v.name for v in fits if v is not first and v.name not in alike]
+    if others:
+        names = " or ".join([first.name, *others][:SHOWN])
+        sentence = f"has the signs of {names}" + (f", and of {len(fits) - SHOWN} more" if len(fits) > SHOWN else "")
+        return replace(_answer(recorded, ranking, "inconclusive", names, sentence, advice, alike), ranking=table)
+    grade = "accurate" if first.name == contract.name else f"variant:{first.name}"
+    sentence = f"has the signs of {first.name} on all of {count:,} weights where rounding leaves one: {first.meaning}"
+    return replace(_answer(recorded, ranking, grade, first.name, sentence, advice, alike), ranking=table)
+
+
+def _is_multiple(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    if one is None or other is None:
+        return False
+    return bool(abs(one @ other) >= (1 - 1e-9) * np.linalg.norm(one) * np.linalg.norm(other))
 
 
 def _identified(recorded: Recorded, progress: Progress) -> Identification:

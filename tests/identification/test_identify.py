@@ -1,6 +1,7 @@
 """`refgrad.identify` on a NumPy model of two layers: each mistake has its name, and nothing else has one."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -21,9 +22,9 @@ def draw(rng, n):
     return rng.standard_normal((n, 2)), rng.standard_normal(n)
 
 
-def setting(seed=0, dtype="float64", support=(4, 6, 5), query=(5, 3, 8)):
+def setting(seed=0, dtype="float64", support=(4, 6, 5), query=(5, 3, 8), hidden=5):
     rng = np.random.default_rng(seed)
-    theta = {"in": rng.standard_normal((2, 5)), "out": rng.standard_normal(5)}
+    theta = {"in": rng.standard_normal((2, hidden)), "out": rng.standard_normal(hidden) * (5 / hidden) ** 0.5}
     tasks = [(draw(rng, n), draw(rng, m)) for n, m in zip(support, query, strict=True)]
     cast = lambda x: x.astype(dtype)
     return {k: cast(v) for k, v in theta.items()}, [tuple(tuple(map(cast, b)) for b in t) for t in tasks]
@@ -168,10 +169,43 @@ def test_what_is_no_plain_step_is_said():
     given = {"contract": "maml_gradient", "loss": loss, "tasks": tasks, "lr": LR, "steps": STEPS, "outer_lr": 0.01}
     with pytest.raises(UsageError, match="before and after are equal: keep a copy"):
         refgrad.identify(before=theta, after=theta, **given)
-    output = meta_gradient(theta, tasks)
-    adam = {k: theta[k] - 0.01 * np.sign(output[k]) for k in theta}
-    with pytest.raises(UsageError, match="as in the first step of Adam"):
-        refgrad.identify(before=theta, after=adam, **given)
+
+
+def first_step_of_adam(theta, gradient, lr=1e-3):
+    return {k: (theta[k] - lr * gradient[k] / (np.abs(gradient[k]) + 1e-8)).astype(theta[k].dtype) for k in theta}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    ("name", "mistakes"),
+    [("maml_gradient", {}), ("fomaml", {"first_order": True}), ("support-loss-in-outer", {"on_support": True})],
+)
+def test_the_first_step_of_adam_tells_the_signs_of_the_gradient(name, mistakes, dtype):
+    theta, tasks = setting(dtype=dtype, hidden=60)
+    gradient = meta_gradient(theta, tasks, **mistakes)
+    given = {"contract": "maml_gradient", "loss": loss, "tasks": tasks, "lr": LR, "steps": STEPS, "outer_lr": 1e-3}
+    found = refgrad.identify(before=theta, after=first_step_of_adam(theta, gradient), **given)
+    first, *others = found.name.split(" or ")
+    assert first == name, str(found)
+    assert len(others) <= 1  # a formula with a little of something else may have every sign
+    assert found.exit_code == (4 if others else int(name != "maml_gradient"))
+    assert "positive factor" in str(found)
+    if name == "maml_gradient":
+        assert "sum-over-tasks" in found.alike
+
+
+def test_signs_of_no_formula_have_no_name_and_few_of_them_leave_several_open():
+    theta, tasks = setting(hidden=60)
+    rng = np.random.default_rng(0)
+    given = {"contract": "maml_gradient", "loss": loss, "tasks": tasks, "lr": LR, "steps": STEPS, "outer_lr": 1e-3}
+    after = first_step_of_adam(theta, {k: rng.standard_normal(v.shape) for k, v in theta.items()})
+    found = refgrad.identify(before=theta, after=after, **given)
+    assert (found.grade, found.exit_code, found.name) == ("wrong", 1, ""), str(found)
+    theta, tasks = setting(hidden=2)
+    after = first_step_of_adam(theta, meta_gradient(theta, tasks))
+    found = refgrad.identify(before=theta, after=after, **given | {"tasks": tasks})
+    assert (found.grade, found.exit_code) == ("inconclusive", 4), str(found)
+    assert found.name.startswith("maml_gradient or ")
 
 
 @pytest.mark.parametrize(
@@ -335,3 +369,13 @@ def test_progress_is_told_in_formulas():
     seen = []
     identified(meta_gradient(theta, tasks), theta, tasks, progress=lambda done, planned: seen.append((done, planned)))
     assert seen == [(k, len(seen)) for k in range(len(seen))]
+
+
+def test_what_takes_long_says_how_far_it_is(monkeypatch, capsys):
+    theta, tasks = setting()
+    output = meta_gradient(theta, tasks, first_order=True)
+    assert identified(output, theta, tasks).name == "fomaml"
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.modules["refgrad.identification.identify"], "_PATIENCE", 0.0)
+    assert identified(output, theta, tasks).name == "fomaml"
+    assert "refgrad: 1 of 48 formulas, about " in capsys.readouterr().err

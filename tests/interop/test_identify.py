@@ -91,6 +91,34 @@ def test_a_convolutional_network_has_the_name_of_what_was_done(torch, name, dtyp
     assert found.dtype == dtype
 
 
+@pytest.mark.seeds
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", MISTAKES)
+def test_so_it_has_on_other_seeds(torch, name, dtype, seed):
+    torch.manual_seed(100 + seed)
+    kind = getattr(torch, dtype)
+    model, tasks = convolutional(torch).to(kind), episodes(torch, 100 + seed, kind)
+    theta, output = meta_gradient(torch, model, tasks, **MISTAKES[name])
+    found = identified(torch, model, output, theta, tasks)
+    assert found.name == name or (found.name.endswith(" times maml_gradient") and "times" in name), str(found)
+
+
+@pytest.mark.parametrize(("name", "mistakes"), [("maml_gradient", {}), ("fomaml", {"order": "first"})])
+def test_the_first_step_of_adam_tells_first_order_from_second(torch, name, mistakes):
+    model, tasks = convolutional(torch), episodes(torch, 1, torch.float32)
+    before = {key: p.detach().clone() for key, p in model.named_parameters()}
+    _, output = meta_gradient(torch, model, tasks, **mistakes)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for p, g in zip(model.parameters(), output, strict=True):
+        p.grad = g
+    optimizer.step()
+    after = dict(model.named_parameters())
+    found = identified(torch, model, None, before, tasks, before=before, after=after, outer_lr=1e-3)
+    assert found.name.split(" or ")[0] == name, str(found)
+    assert ("fomaml" if name == "maml_gradient" else "maml_gradient") not in found.name.split(" or ")
+
+
 def test_batch_normalisation_in_train_mode_is_by_each_batch_and_its_statistics_stay(torch):
     model, tasks = convolutional(torch, normalised=True), episodes(torch, 1, torch.float32)
     theta, output = meta_gradient(torch, model, tasks, order="first")
@@ -174,10 +202,9 @@ def test_a_loss_that_ignores_the_parameters_it_is_given_is_said(torch):
         identified(torch, model, output, theta, tasks, loss=own)
 
 
-@pytest.mark.parametrize("name", ["maml_gradient", "fomaml-sum-over-tasks"])
-def test_a_jax_network_of_three_layers_has_the_name_of_what_was_done(name):
+def a_jax_network_is_named(name, seed):
     jax = pytest.importorskip("jax")
-    keys = iter(jax.random.split(jax.random.PRNGKey(0), 40))
+    keys = iter(jax.random.split(jax.random.PRNGKey(seed), 40))
     sizes = [(4, 12), (12, 12), (12, 3)]
     theta = [{"w": jax.random.normal(next(keys), s) / 2, "b": jax.random.normal(next(keys), s[1:]) / 9} for s in sizes]
 
@@ -206,6 +233,18 @@ def test_a_jax_network_of_three_layers_has_the_name_of_what_was_done(name):
     found = refgrad.identify(jax.jit(jax.grad(objective))(theta), "maml_gradient", **given)
     assert (found.name, found.engine, found.dtype) == (name, "jax", "float32"), str(found)
     assert not jax.config.jax_enable_x64
+
+
+@pytest.mark.parametrize("name", ["maml_gradient", "fomaml-sum-over-tasks"])
+def test_a_jax_network_of_three_layers_has_the_name_of_what_was_done(name):
+    a_jax_network_is_named(name, 0)
+
+
+@pytest.mark.seeds
+@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("name", ["maml_gradient", "fomaml", "sum-over-tasks", "fomaml-sum-over-tasks"])
+def test_so_it_has_in_jax_on_other_seeds(name, seed):
+    a_jax_network_is_named(name, seed)
 
 
 @pytest.mark.parametrize("name", ["fisher_diagonal", "empirical", "argmax-label"])

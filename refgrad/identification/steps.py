@@ -1,0 +1,67 @@
+"""A step in place of a gradient: of gradient descent, which keeps it, and the first of Adam, which keeps its signs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from refgrad.accuracy import LIMIT
+from refgrad.contracts.tools.answer import Variant
+from refgrad.errors import UsageError
+from refgrad.identification.layout import Layout
+from refgrad.identification.ranking import PATTERNS, Ranked, Ranking
+
+__all__ = ["by_signs", "gradient_of"]
+
+CANDIDATES = 40
+"""Formulas with the fewest other signs, which are looked at with what rounding leaves of theirs."""
+MOST = 0.5
+"""Of the weights: if rounding leaves more signs open, a formula is not told by the others."""
+
+
+def gradient_of(before: Any, after: Any, outer_lr: float) -> tuple[Any, float, bool]:
+    """What a step says of a gradient, in its containers; what rounding leaves of that; whether that is its signs.
+
+    Adam's first step is ``outer_lr g / (|g| + epsilon)``, the same length for every weight.
+    """
+    layout = Layout.of(before, "before")
+    start = layout.flat(before, "before")
+    moved = start - layout.flat(after, "after")
+    if not np.any(moved):
+        raise UsageError("before and after are equal: keep a copy, such as p.detach().clone(), from before the step")
+    sizes = np.abs(moved[moved != 0])
+    signs = len(sizes) > 2 and float(np.median(np.abs(sizes / abs(outer_lr) - 1))) < 0.01
+    found = np.sign(moved / outer_lr) if signs else moved / outer_lr
+    noise = 0.0 if signs else float(np.linalg.norm(start)) / abs(outer_lr)
+    return layout.containers(layout.parts(found)), noise, bool(signs)
+
+
+def by_signs(
+    ranking: Ranking, variants: Sequence[Variant], progress: Callable[[int, int], None]
+) -> list[tuple[Variant, float, int]]:
+    """The formulas whose signs an output has, wherever rounding leaves them one, and of the others the nearest.
+
+    Returns
+    -------
+    list of (Variant, float, int)
+        With the share of weights that have another sign, and the number of signs that are sure; the best first.
+    """
+    signs, values = np.sign(ranking.recorded.output), []
+    for place, variant in enumerate(variants):
+        progress(place, len(variants))
+        value = ranking.value(variant)
+        if value is not None and np.any(value):
+            values.append((float(np.mean(np.sign(value) != signs)), place, variant, value))
+            ranking.compared.append(Ranked(variant.name, variant.formula, variant.meaning, values[-1][0]))
+    found = []
+    for _, place, variant, value in sorted(values, key=lambda v: v[:2])[:CANDIDATES]:
+        moved = [ranking.value(variant, ranking.recorded.unit, pattern) for pattern in range(1, PATTERNS + 1)]
+        if any(m is None for m in moved):
+            continue
+        most = np.max([np.abs(m - value) for m in moved if m is not None], axis=0)
+        sure = np.abs(value) > LIMIT * (most + ranking.recorded.unit * np.median(np.abs(value)))
+        if np.mean(sure) >= MOST:
+            found.append((float(np.mean(sure & (np.sign(value) != signs))), place, variant, int(sure.sum())))
+    return [(variant, share, count) for share, _, variant, count in sorted(found, key=lambda f: f[:2])]
