@@ -331,3 +331,15 @@ def test_a_function_that_returns_zero_is_named_though_it_calls_nothing():
 def test_a_spread_needs_calls_to_be_measured():
     with pytest.raises(ValueError, match="at least 10"):
         report(sampled, stochastic=3)
+
+
+@pytest.mark.parametrize("rate", [0.1, -0.25])
+def test_parameters_after_a_step_are_told_with_the_rate_of_the_step(rate):
+    found = report(lambda theta, x, lr, steps: theta - rate * right(theta, x, lr, steps))
+    assert found.grade == "wrong"
+    assert f"theta {'minus' if rate > 0 else 'plus'} {abs(rate):g} times {PATH.name}" in found.summary
+    assert "Return the gradient" in found.advice
+    found = report(lambda theta, x, lr, steps: theta - rate * right(theta, x, 2 * lr, steps))
+    assert f"{abs(rate):g} times doubled" in found.summary
+    found = report(lambda theta, x, lr, steps: theta - rate * right(theta, x, lr, steps) * (1 + 0.01 * theta))
+    assert "times" not in found.summary, found.summary

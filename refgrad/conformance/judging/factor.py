@@ -19,7 +19,7 @@ from refgrad.conformance.judging.run import ENOUGH, Record
 from refgrad.contracts.contract import Contract, Problem
 from refgrad.contracts.tools.answer import Variant
 
-__all__ = ["constant_factor"]
+__all__ = ["constant_factor", "step_returned"]
 
 Factor = Callable[[Problem], Fraction | None]
 
@@ -159,3 +159,47 @@ def fits(referee: Referee, record: Record, variant: Variant | None, factor: Frac
     y = fractions(record.value).ravel()
     error = max((abs(v - factor * m) for v, m in zip(y, truth.middle, strict=True)), default=Fraction(0))
     return error <= LIMIT * (1 + abs(factor)) * referee.attainable(record.problem, variant)
+
+
+def step_returned(
+    referee: Referee, records: Sequence[Record], stop: Callable[[], bool]
+) -> tuple[float, Variant | None] | None:
+    """The rate and the formula, None for the contract's own, if every output is `theta` minus a rate times that."""
+    failing = [r for r in failures(records) if np.size(r.problem.inputs.get("theta", ())) == r.value.size]
+    if len(failing) < ENOUGH or referee.contract.error is not None:
+        return None
+    for variant in (None, *referee.contract.variants):
+        if stop():
+            return None
+        rates: list[float] = []
+        for record in failing:
+            with np.errstate(all="ignore"):  # what leaves the range is no step
+                rate = _rate(referee, record, variant)
+            if rate is not None:
+                rates.append(rate)
+            if rate == 0 or len(set(rates)) > 1:
+                break
+        else:
+            if len(rates) >= ENOUGH:
+                return rates[0], variant
+    return None
+
+
+def _rate(referee: Referee, record: Record, variant: Variant | None) -> float | None:
+    """The rate to six digits; 0 where an output is no step along the answer, None where nothing can be told."""
+    if variant is not None:
+        answer = referee.rough(record.problem, variant)
+    else:
+        truth = referee.truth(record.problem)
+        answer = truth.middle.astype(float) if truth is not None else None
+    if answer is None or answer.size != record.value.size:
+        return None
+    moved = np.ravel(record.problem.inputs["theta"]).astype(float) - record.value.ravel()
+    size, rounding = np.max(np.abs(answer)), 2.0**-40 * np.max(np.abs(record.problem.inputs["theta"]), initial=0.0)
+    if size == 0:
+        return None if np.max(np.abs(moved)) <= rounding else 0.0
+    i = int(np.argmax(np.abs(answer)))
+    rate = moved[i] / answer[i]
+    if not np.max(np.abs(moved - rate * answer)) <= 1e-6 * abs(rate) * size + rounding:
+        return 0.0
+    return None if rounding > 1e-7 * abs(rate) * size else float(f"{rate:.6g}")

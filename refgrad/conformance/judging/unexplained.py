@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging.certificate import PLAUSIBLE, SCALES, Setting, keeps
 from refgrad.conformance.judging.diagnosis import Diagnosis, Partial, partial
+from refgrad.conformance.judging.factor import step_returned
 from refgrad.conformance.judging.finding import Finding, certificate_of, relative_error
 from refgrad.conformance.judging.groups import begins, where
 from refgrad.conformance.judging.referee import MARGIN
@@ -43,6 +44,13 @@ def unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Fi
             candidates=fitting,
             certificate=certificate,
         )
+    step = step_returned(run.referee, failing, run.out_of_time)
+    if step is not None:
+        rate, variant = step
+        along = contract.name if variant is None else variant.name
+        sign = "minus" if rate > 0 else "plus"
+        sentence = f"returns parameters on {share}: theta {sign} {abs(rate):g} times {along}"
+        return Finding("wrong", sentence, certificate=certificate, advice="Return the gradient, before the step.")
     those = where(contract, _problems(failing), _problems(passing))
     largest = f"the largest relative error is {relative_error(run, failing):.2g}"
     some = partial(run.referee, run.records, contract.variants, run.out_of_time)
