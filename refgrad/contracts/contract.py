@@ -195,7 +195,8 @@ class Contract:
         UsageError
             If a convention is declared that is none of those that there are.
         """
-        chosen = {name: params[name] for name in self.conventions if name in params}
+        said = lambda value: str(value).lower() if isinstance(value, bool) else value
+        chosen = {name: said(params[name]) for name in self.conventions if name in params}
         for name, value in chosen.items():
             if value not in self.conventions[name]:
                 raise UsageError(

@@ -277,7 +277,7 @@ def _coarsest(arrays: Sequence[Any]) -> str:
     dtypes = [dtype_of(x) for x in arrays]
     other = next((dtype for dtype in dtypes if dtype not in UNITS), None)
     if other is not None:
-        raise UsageError(f"expected floats, got {other}")
+        raise UsageError(f"expected floats, got {other}: convert with .float() in torch, .astype(float) elsewhere")
     return max(dtypes, key=lambda dtype: UNITS[dtype])
 
 

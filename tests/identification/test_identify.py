@@ -276,7 +276,7 @@ def test_a_formula_that_rounding_moves_too_far_is_not_named():
         ({"steps": 2.5}, "number of inner steps"),
         (
             {"tasks": [(np.ones((3, 2)), np.ones(3))]},
-            r"raised ValueError: too many values to unpack .*test_identify.py:16",
+            r"raised ValueError: too many values to unpack .*test_identify.py:17",
         ),
         ({"tasks": []}, r"list of pairs \(support, query\)"),
         ({"tasks": [(1, 2, 3)]}, r"One task is a list of one pair"),

@@ -147,3 +147,12 @@ def test_an_inner_problem_that_is_not_solved_is_noted_and_one_that_is_too_large_
     assert any("w does not solve the inner problem" in note for note in found.notes)
     with pytest.raises(UsageError, match="at most 2000 inner weights"):
         refgrad.identify(PHI, "hypergradient", inner=inner, outer=outer, w=np.ones(2001), phi=PHI)
+
+
+@pytest.mark.parametrize("value", [False, "false"])
+def test_a_convention_may_be_declared_by_a_word_or_by_a_truth_value(value):
+    given = {"theta": THETA, "theta_star": STAR, "fisher": IMPORTANCE, "lam": 3.0, "params": {"half": value}}
+    output = 3 * (IMPORTANCE * (THETA - STAR) ** 2).sum()
+    assert refgrad.identify(output, "ewc_penalty", **given).exit_code == 0
+    with pytest.raises(UsageError, match="half, one of true, false; got 'no'"):
+        refgrad.identify(output, "ewc_penalty", **given | {"params": {"half": "no"}})
