@@ -3,8 +3,8 @@
 The truths of a seed are computed once, and all answers are judged against them in one process: the rounded answers of
 all variants by the judge; those of all products of two first by their floats, all against all (`helpers.screen`), and
 by the judge where these leave more than one name, and for some of the rest, which holds the screen to what the judge
-says. Products have fewer problems, which are harder to name by. Seed after seed, so that what an interrupted session
-has shown holds for whole seeds.
+says. Products have fewer problems, which are harder to name by, and those of a usual run where these are too few. Seed
+after seed, so that what an interrupted session has shown holds for whole seeds.
 """
 
 import contextlib
@@ -54,6 +54,23 @@ def alike(referee, problems, one, other):
     return True
 
 
+def judgement(referee, variant, count, answered):
+    """What the judge finds of a function that answers as `variant` does."""
+    subject = Rounded(referee.contract, "formula", "numpy", "float64")
+    subject.formula = lambda problem: answered(referee, problem, variant)
+    run = Run(subject, referee, count, referee.seed)
+    run.sweep()
+    return find(run)
+
+
+def is_named(referee, problems, variant, found, known):
+    """Whether a finding names a formula, or those alone that equal it on every problem."""
+    names = [d.name for d in found.candidates]
+    if variant.name in names or (exit_code(found.grade) == 0 and alike(referee, problems, variant, None)):
+        return True
+    return bool(names) and all(n in known and alike(referee, problems, variant, known[n]) for n in names)
+
+
 @pytest.mark.parametrize("contract", members())
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_variant_and_every_product_is_named_as_itself(seed, contract):
@@ -66,21 +83,16 @@ def test_every_variant_and_every_product_is_named_as_itself(seed, contract):
         judged = unsettled(referee, list(sweep.problems(contract, several, seed)), products)
         settled = [v for v in products if v not in judged]
         judged += random.Random(seed).sample(settled, min(len(settled), JUDGED_ANYWAY))
-    few = (several, judged, quick_answer if contract.name in IN_FLOATS else answer)
-    for count, variants, answered in ((PROBLEMS, contract.variants, answer), few):
-        problems = list(sweep.problems(contract, count, seed))
+    in_floats = quick_answer if contract.name in IN_FLOATS else answer
+    for variants, counts, answered in ((contract.variants, (PROBLEMS,), answer), (judged, (several, 100), in_floats)):
         for variant in variants:
-            subject = Rounded(contract, "formula", "numpy", "float64")
-            subject.formula = lambda problem, variant=variant, answered=answered: answered(referee, problem, variant)
-            run = Run(subject, referee, count, seed)
-            run.sweep()
-            found = find(run)
-            names = [d.name for d in found.candidates]
-            if variant.name in names or (exit_code(found.grade) == 0 and alike(referee, problems, variant, None)):
-                continue
-            if names and all(n in known and alike(referee, problems, variant, known[n]) for n in names):
-                continue
-            wrong[variant.name] = (found.grade, found.summary[:200])
+            for count in counts:
+                found = judgement(referee, variant, count, answered)
+                problems = list(sweep.problems(contract, count, seed))
+                if is_named(referee, problems, variant, found, known):
+                    break
+            else:
+                wrong[variant.name] = (found.grade, found.summary[:200])
     assert wrong == {}
 
 
