@@ -43,6 +43,16 @@ def quick_answer(referee, problem, variant):
     return answer(referee, problem, variant)
 
 
+def usual_answer(referee, problem, variant):
+    """The numbers of a formula; those of floats where these are far off, for no function gives the exact ones there."""
+    exactly, found = np.array(answer(referee, problem, variant), object), referee.rough(problem, variant)
+    if found is None or found.size != exactly.size:
+        return exactly
+    with np.errstate(over="ignore"):
+        gap = np.max(np.abs(exactly.astype(float) - found), initial=0.0)
+    return exactly if gap <= 1e-3 * np.max(np.abs(found), initial=0.0) else found
+
+
 def alike(referee, problems, one, other):
     """Whether two formulas answer alike on every problem."""
     for problem in problems:
@@ -83,7 +93,7 @@ def test_every_variant_and_every_product_is_named_as_itself(seed, contract):
         judged = unsettled(referee, list(sweep.problems(contract, several, seed)), products)
         settled = [v for v in products if v not in judged]
         judged += random.Random(seed).sample(settled, min(len(settled), JUDGED_ANYWAY))
-    in_floats = quick_answer if contract.name in IN_FLOATS else answer
+    in_floats = quick_answer if contract.name in IN_FLOATS else usual_answer
     for variants, counts, answered in ((contract.variants, (PROBLEMS,), answer), (judged, (several, 100), in_floats)):
         for variant in variants:
             for count in counts:
