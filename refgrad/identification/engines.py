@@ -135,12 +135,15 @@ class Derivatives:
         hooks = torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor)
         with torch.enable_grad(), hooks, in_double(torch):
             value = self._called(trees, [self._converted(x, _torch_double) for x in data])
-            if not value.requires_grad:
+            slopes: Sequence[Any] = [None]
+            if getattr(value, "requires_grad", False):
+                slopes = torch.autograd.grad(value, every, create_graph=twice, allow_unused=True)
+            if all(g is None for g in slopes):
                 raise UsageError(
                     f"{self.name} has no gradient: compute it from the parameters that it is given, such as "
                     "torch.func.functional_call(model, theta, (x,)), or use refgrad.torch_loss(model, criterion)"
                 )
-            slopes = torch.autograd.grad(value, every, create_graph=twice, allow_unused=True, materialize_grads=True)
+            slopes = [torch.zeros_like(x) if g is None else g for g, x in zip(slopes, every, strict=True)]
         if not twice:
             return self._flat(slopes)
         first = [g for g in slopes[: len(flat[0])] if g.requires_grad]

@@ -15,9 +15,16 @@ class ModelLogits:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        kinds = {type(module).__name__ for module in model.modules() if module.training}
-        normalised = any("BatchNorm" in kind for kind in kinds)
-        self.notes = ["the model is in train mode: batch normalisation is by each batch"] if normalised else []
+
+    @property
+    def notes(self) -> list[str]:
+        """What the model's mode is now, if that counts."""
+        modes = {module.training for module in self.model.modules() if "BatchNorm" in type(module).__name__}
+        said = {
+            True: "the model is in train mode: batch normalisation is by each batch",
+            False: "the model is in eval mode: batch normalisation is by running statistics",
+        }
+        return [said[mode] for mode in sorted(modes)]
 
     def __call__(self, theta: Any, X: Any) -> Any:
         import torch
@@ -39,7 +46,11 @@ class ModelLoss:
 
     def __init__(self, model: Any, criterion: Callable[..., Any]) -> None:
         self.logits, self.criterion = ModelLogits(model), criterion
-        self.notes = self.logits.notes
+
+    @property
+    def notes(self) -> list[str]:
+        """Those of the model."""
+        return self.logits.notes
 
     def __call__(self, theta: Any, batch: Any) -> Any:
         import torch

@@ -7,7 +7,6 @@ from helpers.subjects import FOLDER, files, swept, verdict
 
 from refgrad import contracts
 from refgrad.conformance.judging.finding import exit_code
-from refgrad.conformance.judging.verdict import refusal
 
 pytestmark = pytest.mark.usefixtures("drawn_once")
 MOST = {"maml_gradient", "fisher_diagonal", "min_norm", "hypergradient"}
@@ -24,7 +23,7 @@ def test_a_right_function_by_another_algorithm_conforms(path):
 def test_a_wrong_function_does_not(path):
     _, run = swept(path, seed=0)
     failed = [r for r in run.records if r.judgement.verdict == "failed"]
-    assert failed or run.stateful or (run.troubles and refusal(run) is None)
+    assert failed or run.stateful or (run.troubles and run.refusal() is None)
 
 
 @pytest.mark.parametrize("contract", contracts.contracts())

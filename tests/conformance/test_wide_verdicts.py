@@ -1,5 +1,6 @@
 """Verdicts on a contract with wide problems: what a pass covers, what a failure has in common, what a run refuses."""
 
+import inspect
 import time
 
 import numpy as np
@@ -8,6 +9,7 @@ from helpers.subjects import FOLDER
 from helpers.subjects import verdict as judged
 from sized_contract import PATH
 
+from refgrad import contracts
 from refgrad.conformance.judging import sweep
 from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Run
@@ -150,6 +152,22 @@ def test_a_group_that_is_refused_is_said_and_strict_makes_it_a_failure():
     assert strict.grade == "wrong"
     assert "raises on" in strict.summary
     assert "lr negative or zero" in strict.summary
+
+
+def test_what_takes_equal_sizes_alone_is_right_on_them_and_told_from_all_that_differs_there():
+    names: dict = {}
+    exec(contracts.get("maml_gradient").example, names)
+    (example,) = filter(inspect.isfunction, names.values())
+
+    def stacked(loss, theta, tasks, lr, steps):
+        for place in (0, 1):
+            np.stack([task[place][0] for task in tasks])
+        return example(loss, theta, tasks, lr, steps)
+
+    found = verify(stacked, "maml_gradient", backend="numpy")
+    assert (found.grade, found.exit_code, found.refuses) == ("accurate", 0, "sizes unequal"), found.summary
+    assert "weighted-by-support-size" in found.summary
+    assert "last-three-steps-only" not in found.summary
 
 
 def test_raising_at_large_sizes_is_no_refusal():

@@ -127,6 +127,11 @@ def test_batch_normalisation_in_train_mode_is_by_each_batch_and_its_statistics_s
     assert found.name == "fomaml", str(found)
     assert any("train mode" in note for note in found.notes)
     assert all(torch.equal(x, before[name]) for name, x in model.named_buffers())
+    loss = refgrad.torch_loss(model, torch.nn.functional.cross_entropy)
+    model.eval()  # after the loss has been made
+    found = identified(torch, model, output, theta, tasks, loss=loss)
+    assert (found.name, [note for note in found.notes if "mode" in note]) == ("", loss.notes)
+    assert "eval mode" in loss.notes[0]
 
 
 def test_a_loss_of_ones_own_that_moves_running_statistics_leaves_them_where_they_were(torch):
@@ -192,12 +197,14 @@ def test_gradients_that_were_rounded_to_bfloat16_are_compared_to_its_rounding(to
     assert (found.name, found.dtype) == ("fomaml", "float32"), str(found)
 
 
-def test_a_loss_that_ignores_the_parameters_it_is_given_is_said(torch):
+@pytest.mark.parametrize("how", ["without gradients", "with gradients of its own", "as a number"])
+def test_a_loss_that_ignores_the_parameters_it_is_given_is_said(torch, how):
     model, tasks = convolutional(torch), episodes(torch, 1, torch.float32)
     theta, output = meta_gradient(torch, model, tasks)
-    own = lambda theta, batch: torch.nn.functional.cross_entropy(model(batch[0]), batch[1])
+    value = lambda batch: torch.nn.functional.cross_entropy(model(batch[0]), batch[1])
+    own = lambda theta, batch: value(batch).item() if how == "as a number" else value(batch)
     for parameter in model.parameters():
-        parameter.requires_grad_(False)
+        parameter.requires_grad_(how != "without gradients")
     with pytest.raises(refgrad.errors.UsageError, match=r"use refgrad\.torch_loss"):
         identified(torch, model, output, theta, tasks, loss=own)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from refgrad.contracts.contract import Contract, Problem
 
-__all__ = ["begins", "in_common", "properties", "shared_words", "where"]
+__all__ = ["begins", "in_common", "labels", "properties", "shared_words", "where"]
 
 
 def properties(contract: Contract, problem: Problem) -> dict[str, tuple[Any, ...]]:
@@ -20,6 +20,12 @@ def properties(contract: Contract, problem: Problem) -> dict[str, tuple[Any, ...
         return {}
     measured = contract.wide.measure(problem.inputs)
     return {name: value if isinstance(value, tuple) else (value,) for name, value in measured.items()}
+
+
+def labels(contract: Contract, problem: Problem) -> set[tuple[str, str]]:
+    """The properties that are words, such as the loss of a problem, and whether its sizes are equal."""
+    found = properties(contract, problem)
+    return {(name, value) for name, values in found.items() for value in values if isinstance(value, str)}
 
 
 def in_common(contract: Contract, members: Sequence[Problem], others: Sequence[Problem]) -> str | None:

@@ -17,6 +17,7 @@ import numpy as np
 from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging import sweep
 from refgrad.conformance.judging.certificate import Setting, relative
+from refgrad.conformance.judging.groups import labels, shared_words
 from refgrad.conformance.judging.numbers import fractions
 from refgrad.conformance.judging.referee import Judgement, Referee
 from refgrad.conformance.subject.outcome import FATAL, Outcome
@@ -260,13 +261,25 @@ class Run:
                 self.stateful = f"the same input gave {_shown(first)} at first and {_shown(later)} after other calls"
                 return
 
+    def refusal(self) -> str | None:
+        """The group of problems that the subject refuses: it raises on all of them, and on nothing else."""
+        if not self.records or not self.troubles or any(t.outcome.kind != "raised" for t in self.troubles):
+            return None
+        raised = [t.problem for t in self.troubles]
+        return shared_words(self.referee.contract, raised, [r.problem for r in self.records])
+
     def _separate(self) -> None:
         """Run further problems until no variant agrees with the contract on all of them, or there is no hope."""
+        if self.troubles and not self.refusal():
+            return
+        taken = {pair for r in self.records for pair in labels(self.referee.contract, r.problem)}
         for attempt in range(1, SEPARATING + 1):
-            if not self.candidates.remaining or self.out_of_time() or not self.records or self.troubles:
+            if not self.candidates.remaining or self.out_of_time() or not self.records:
                 return
             count, seed = max(self.planned, VARIED), self.seed + attempt
             drawn = sweep.problems(self.referee.contract, count, seed, dtype=self.referee.dtype)
+            if self.troubles:
+                drawn = (p for p in drawn if labels(self.referee.contract, p) <= taken)
             alike = self.candidates.remaining
             more = [p for p in drawn if any(self.referee.differs(p, v) for v in alike)][:ENOUGH]
             self.planned += len(more)

@@ -17,7 +17,7 @@ from refgrad.backend.exact.array import TABLES
 from refgrad.conformance.judging.diagnosis import diagnose, partial
 from refgrad.conformance.judging.factor import constant_factor
 from refgrad.conformance.judging.finding import Finding, certificate_of, exit_code, named
-from refgrad.conformance.judging.groups import shared_words, where
+from refgrad.conformance.judging.groups import where
 from refgrad.conformance.judging.iterative import judged_by_certificate
 from refgrad.conformance.judging.precision import (
     in_single_precision,
@@ -30,7 +30,7 @@ from refgrad.conformance.judging.shrink import likely
 from refgrad.conformance.judging.unexplained import in_part, unexplained
 from refgrad.contracts.tools.answer import Variant
 
-__all__ = ["find", "refusal"]
+__all__ = ["find"]
 
 _SELDOM = 8
 """If no more than one problem in so many fails, a random subject may have drawn too seldom what counts there."""
@@ -76,7 +76,7 @@ def find(run: Run, strict: bool = False) -> Finding:
             f"{DEVIATIONS} standard errors off, which may be what is drawn too seldom to be seen",
             advice="Raise --stochastic.",
         )
-    refused = None if strict else refusal(run)
+    refused = None if strict else run.refusal()
     if failing and not random:  # which fit no formula
         found = _failing(run, failing)
         if found.grade == "wrong" and found.diagnosis is None and not run.stochastic:
@@ -92,15 +92,7 @@ def find(run: Run, strict: bool = False) -> Finding:
         return replace(found, grade="wrong", summary=f"{accidents}; where it returns, {found.summary}")
     if run.troubles and not refused:
         return Finding("wrong", _accidents(run, ran), advice=_advice(run))
-    return _also(_passing(run), refused)
-
-
-def refusal(run: Run) -> str | None:
-    """The group of problems that the subject refuses: it raises on all of them, and on nothing else."""
-    if not run.records or not run.troubles or any(t.outcome.kind != "raised" for t in run.troubles):
-        return None
-    raised = [t.problem for t in run.troubles]
-    return shared_words(run.referee.contract, raised, [r.problem for r in run.records])
+    return _also(_passing(run, refused), refused)
 
 
 def _also(found: Finding, refused: str | None, more: str = "") -> Finding:
@@ -131,7 +123,7 @@ def _not_run(run: Run, ran: int) -> Finding:
     )
 
 
-def _passing(run: Run) -> Finding:
+def _passing(run: Run, refused: str | None) -> Finding:
     contract = run.referee.contract
     unknown = sum(r.judgement.verdict == "unknown" for r in run.records)
     if run.late:
@@ -152,6 +144,9 @@ def _passing(run: Run) -> Finding:
         sentence = f"computes {contract.name}, as accurately as floats allow, on small problems"
         advice = f"Wide problems need python-flint; without them nothing told it from {', '.join(alike)}:\n"
         return Finding("accurate", sentence, advice=advice + "pip install 'refgrad[verify,exact]'")
+    if alike and refused:
+        sentence = f"computes {contract.name}, as accurately as floats allow, on what it takes, where it is one with "
+        return Finding("accurate", sentence + ", ".join(alike), certificate=certificate_of(run))
     if alike:
         return Finding(
             "inconclusive",
