@@ -167,7 +167,30 @@ def of_vectors(recorded: Recorded, given: Mapping[str, Any]) -> None:
     recorded.arguments = once(arguments)
     recorded.said += [f"lam {lam:g}"]
     recorded.constants = {"lam": lam, "the number of weights": len(layout)}
+    if len(layout.sizes) > 1:
+        recorded.settings = means_within(recorded.contract.name, layout.sizes)
     recorded.advice = "a theta that is not close to theta_star, and a lam that is not 1 or 2"
+
+
+def means_within(name: str, sizes: Sequence[int]) -> tuple[Variant, ...]:
+    """The penalty, or its gradient, by the means over each array that are then added up, with and without 1/2."""
+    shares = np.repeat(1 / np.array(sizes, float), sizes)
+
+    def answer(theta: np.ndarray, star: np.ndarray, fisher: np.ndarray, lam: float, *, half: bool) -> Any:
+        moved, factor = theta - star, lam * (1.0 if half else 2.0)
+        return (
+            factor * (shares * fisher * moved**2).sum() / 2
+            if name == "ewc_penalty"
+            else factor * shares * fisher * moved
+        )
+
+    what = "lam {}sum_a mean_(i in a) F_i d_i^2" + (", its gradient" if name == "ewc_gradient" else "")
+    words = "the means over each array of parameters, added up, where the sum over all of them is asked for"
+    return (
+        Variant("mean-within-arrays", what.format("1/2 "), words, (), partial(answer, half=True)),
+        Variant("mean-within-arrays-with-missing-half", what.format(""), f"{words}; without 1/2", (),
+                partial(answer, half=False)),
+    )  # fmt: skip
 
 
 def of_rows(recorded: Recorded, given: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import contracts
-from refgrad.conformance.judging.finding import remedy
+from refgrad.conformance.judging.finding import declared_by, remedy
 from refgrad.conformance.verification import chosen
 from refgrad.contracts.continual.fisher_variants import in_batches
 from refgrad.contracts.contract import Contract
@@ -99,6 +99,7 @@ def identify(
         )
     recorded = record(asked, output, given)
     recorded.noise += noise * recorded.unit
+    recorded.outer_lr = outer_lr or 0.0
     random = randomness(recorded)
     if random:
         advice = "Call model.eval(), or set the rate of dropout to zero, and record the output again."
@@ -167,6 +168,7 @@ def _of_signs(recorded: Recorded, progress: Progress) -> Identification:
         sentence = f"has the signs of {names}" + (f", and of {len(fits) - SHOWN} more" if len(fits) > SHOWN else "")
         return replace(_answer(recorded, ranking, "inconclusive", names, sentence, advice, alike), ranking=table)
     grade = "accurate" if first.name == contract.name else f"variant:{first.name}"
+    advice = " ".join(filter(None, (_remedy(recorded, first.name), advice)))
     sentence = f"has the signs of {first.name} on all of {count:,} weights where rounding leaves one: {first.meaning}"
     return replace(_answer(recorded, ranking, grade, first.name, sentence, advice, alike), ranking=table)
 
@@ -198,7 +200,10 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
         c, word, one = scaled
         name = f"{word or f'{c:.9g}'} times {one.name}"
         number = f" (by {c:.9g})" if word else ""
-        return _answer(recorded, ranking, "variant:scaled", name, f"is {name}{number}: {one.meaning}")
+        advice = "Look for a sum in place of a mean, a weight of the loss, or gradients that add up: zero_grad()."
+        if recorded.outer_lr:
+            advice = f"Is outer_lr {recorded.outer_lr:g}? With {c * recorded.outer_lr:.6g} it is {one.name}. {advice}"
+        return _answer(recorded, ranking, "variant:scaled", name, f"is {name}{number}: {one.meaning}", advice)
     lower = ranking.in_lower_precision()
     if lower is not None:
         precision, one = lower
@@ -222,7 +227,10 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
     count = len(ranking.compared)
     near = f"the nearest is {nearest.name}, off by {nearest.distance:.1e}"
     sentence = f"is none of the {count} formulas, {near if nearest.distance < NEAR else 'and none is near'}"
-    advice = f"{_USUAL.get(contract.name, _SAME)}\nrefgrad verify FILE.py:FUNCTION --contract {contract.name}"
+    usual = _USUAL.get(contract.name, _SAME)
+    if recorded.outer_lr:
+        usual = f"Between before and after: one step of plain gradient descent, without momentum or decay. {usual}"
+    advice = f"{usual}\nrefgrad verify FILE.py:FUNCTION --contract {contract.name}"
     return _answer(recorded, ranking, "wrong", "", sentence, advice)
 
 
@@ -232,7 +240,13 @@ _TRAINED = (
     "and mode of the model. What no formula has: gradients left from before (zero_grad; give previous=), an inner "
     "optimiser other than gradient descent, an inner loop over some parameters only. Then judge your function itself:"
 )
-_USUAL = dict.fromkeys(("maml_gradient", "fomaml_gradient", "reptile_update"), _TRAINED)
+_OF_BATCHES = (
+    "Check that X and y are what your code used, all of them. Batches are told exactly if they come in the order of X, "
+    "and in another order only if they are many. Then judge your function itself:"
+)
+_USUAL = dict.fromkeys(("fisher_diagonal", "empirical_fisher_diagonal"), _OF_BATCHES) | dict.fromkeys(
+    ("maml_gradient", "fomaml_gradient", "reptile_update"), _TRAINED
+)
 
 
 def _named(recorded: Recorded, ranking: Ranking, fits: list[Ranked]) -> Identification:
@@ -251,8 +265,9 @@ def _named(recorded: Recorded, ranking: Ranking, fits: list[Ranked]) -> Identifi
     if elsewhere:
         return _answer(recorded, ranking, "wrong", "", f"is {first.name} on most weights, but not in {elsewhere}")
     if first.name == contract.name:
-        return _answer(recorded, ranking, "accurate", first.name, f"is {first.name}: {contract.returns}", "", alike)
-    advice = remedy(first.name, recorded.engine)
+        advice = _apart(recorded) if alike else ""
+        return _answer(recorded, ranking, "accurate", first.name, f"is {first.name}: {contract.returns}", advice, alike)
+    advice = _remedy(recorded, first.name)
     if first.name.endswith("sum-over-tasks") and "reduction" in contract.conventions:
         advice += ' If the sum over tasks is yours, declare it: params={"reduction": "sum"}'
     if first.declare:
@@ -260,6 +275,13 @@ def _named(recorded: Recorded, ranking: Ranking, fits: list[Ranked]) -> Identifi
         advice = f'That is a convention; if it is yours, declare it: params={{"{name}": "{value}"}}'
     sentence = f"is {first.name}, not {contract.name}: {first.meaning}"
     return _answer(recorded, ranking, f"variant:{first.name}", first.name, sentence, advice, alike)
+
+
+def _remedy(recorded: Recorded, name: str) -> str:
+    """What to do about a formula that is not what was asked for."""
+    other = declared_by(recorded.contract.name, name)
+    asked = f'If that is what it should be, ask for it: contract="{other}".' if other in NAMES else ""
+    return " ".join(filter(None, (remedy(name, recorded.engine), asked)))
 
 
 def _apart(recorded: Recorded) -> str:

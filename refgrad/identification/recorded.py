@@ -47,6 +47,11 @@ class Recorded:
     notes : list of str
     whole : callable or None
         ``whole(formula)``: a formula on all weights, where `arguments` are of some of them.
+    derivatives : list of Derivatives
+    advice : str
+        What would tell formulas apart that are one on these data.
+    outer_lr : float
+        The rate of the step that the output was taken from; 0 if it was given itself.
     """
 
     contract: Contract
@@ -65,6 +70,7 @@ class Recorded:
     whole: Callable[[Any], np.ndarray] | None = None
     derivatives: Sequence[Derivatives] = ()
     advice: str = ""
+    outer_lr: float = 0.0
 
     @property
     def unit(self) -> float:

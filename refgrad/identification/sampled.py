@@ -3,9 +3,10 @@
 Both are told by their moments, weight by weight, and are never exact. With J batches of B examples that were shuffled,
 ``m`` and ``var`` the mean and the variance over examples of a score,
 
-    E mean_j (mean_{n in j} s_n)^2 = m^2 + var (1 - (B - 1) / (N - 1)) / B,
+    E (mean_{n in j} s_n)^2 = m^2 + var (1 - (B - 1) / (N - 1)) / B,
 
-which gives B; with R labels drawn for each example, the error of ``1/(N R) sum s^2`` has the variance
+also for a smaller last one, which gives B if there are several batches; with R labels drawn for each example, the error
+of ``1/(N R) sum s^2`` has the variance
 
     1/(N^2 R) sum_n (sum_c p_nc s_nc^4 - (sum_c p_nc s_nc^2)^2),
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +28,21 @@ __all__ = ["Sampled", "batch_sizes", "sampled"]
 
 LEAST, MOST = 0.1, 3.0
 """Between which the mean of squared errors in units of their variance has to lie; weights are correlated."""
+BATCHES = 6
+"""So many batches are needed to tell their size by."""
 NEARLY = 0.5
 """Of the logarithm of a likelihood, for each weight; what is closer than that is left open."""
+SCALES: dict[tuple[str, str], tuple[str, Any]] = {
+    ("batch-mean-squared", ""): ("mean over batches of squared mean gradients", lambda B, N, J: 1 / J),
+    ("batch-mean-squared-times-size", "-over-n"): (
+        "mean over batches, each counted by its size, of squared mean gradients", lambda B, N, J: B / N),
+    ("batch-mean-squared", "-summed"): ("sum over batches of squared mean gradients", lambda B, N, J: 1 + 0 * J),
+    ("batch-sum-squared", ""): ("mean over batches of squared summed gradients", lambda B, N, J: B**2 / J),
+    ("batch-sum-squared", "-over-n"): (
+        "sum over batches of squared summed gradients, over N,", lambda B, N, J: B**2 / N),
+    ("batch-sum-squared", "-summed"): ("sum over batches of squared summed gradients", lambda B, N, J: B**2 + 0 * J),
+}  # fmt: skip
+"""What the squared mean gradient of a batch of B is multiplied by, of J batches, before all are added up."""
 DRAWN = 50
 """Labels for each example, of which more are not told from all of them."""
 
@@ -106,16 +121,22 @@ def _shuffled(recorded: Recorded) -> Iterator[Sampled]:
             s = block.s[np.arange(len(chosen)), chosen]
             first, second = first + s.sum(0) / N, second + (s**2).sum(0) / N
         square, spread = first**2, second - first**2
-        shares = (1 - (sizes - 1) / (N - 1)) / sizes
-        for (unit, suffix), (what, factors) in _scales(N, sizes).items():
-            between = shares[:, None] * spread  # of the means of batches, the variance
-            expected = factors[:, None] * (square + between)
-            variance = (factors**2 * sizes / N)[:, None] * (2 * between**2 + 4 * square * between)
+        full, last = N // sizes, N % sizes
+        for (unit, suffix), (what, weight) in SCALES.items():
+            expected, variance = np.zeros((2, len(sizes), len(spread)))
+            for count, J in ((sizes, full), (last, np.minimum(last, 1))):  # full batches, and a smaller last one
+                shares = (1 - (count - 1) / (N - 1)) / np.maximum(count, 1)
+                between = shares[:, None] * spread  # of the means of batches, the variance
+                w = weight(np.maximum(count, 1), N, -(-N // sizes))
+                expected += (J * w)[:, None] * (square + between)
+                variance += (J * w**2)[:, None] * (2 * between**2 + 4 * square * between)
             moving = np.flatnonzero(spread > 1e-9 * np.max(spread, initial=0.0))
             if not len(moving) or not len(sizes):
                 continue
             errors = (recorded.output - expected)[:, moving] ** 2 / variance[:, moving]
             place = int((errors + np.log(variance[:, moving])).mean(1).argmin())
+            if BATCHES * sizes[place] > N:
+                continue
             B = int(sizes[place])
             q, unlikely = _misfit(recorded.output, expected[place], variance[place])
             if LEAST <= q <= MOST:
@@ -124,18 +145,6 @@ def _shuffled(recorded: Recorded) -> Iterator[Sampled]:
                     where = "most likely for the model" if label == "argmax" else "drawn from the model"
                     meaning += f", at the labels {where}"
                 yield Sampled(f"{words}{unit}-by-about-{B}{suffix}", meaning, unlikely + abs(np.log(q)))
-
-
-def _scales(N: int, sizes: np.ndarray) -> dict[tuple[str, str], tuple[str, np.ndarray]]:
-    """What squares of batches are multiplied by, beside the mean over batches of squared mean gradients."""
-    one = np.ones(len(sizes))
-    return {
-        ("batch-mean-squared", ""): ("mean over batches of squared mean gradients", one),
-        ("batch-mean-squared", "-summed"): ("sum over batches of squared mean gradients", N / sizes),
-        ("batch-sum-squared", ""): ("mean over batches of squared summed gradients", one * sizes**2),
-        ("batch-sum-squared", "-over-n"): ("sum over batches of squared summed gradients, over N,", one * sizes),
-        ("batch-sum-squared", "-summed"): ("sum over batches of squared summed gradients", N * sizes),
-    }
 
 
 def _misfit(y: np.ndarray, expected: np.ndarray, variance: np.ndarray) -> tuple[float, float]:

@@ -32,7 +32,13 @@ def gradient_of(before: Any, after: Any, outer_lr: float) -> tuple[Any, float, b
     if not np.any(moved):
         raise UsageError("before and after are equal: keep a copy, such as p.detach().clone(), from before the step")
     sizes = np.abs(moved[moved != 0])
-    signs = len(sizes) > 2 and float(np.median(np.abs(sizes / abs(outer_lr) - 1))) < 0.01
+    near = np.abs(sizes / abs(outer_lr) - 1)
+    signs = len(sizes) > 2 and float(np.mean(near < 0.01)) > 0.95
+    if not signs and len(sizes) > 20 and np.mean(near < 0.05) > 0.3 and sizes.max() < 1.05 * abs(outer_lr):
+        raise UsageError(
+            "many weights moved by outer_lr and none by more, as in a later step of Adam, which depends on the steps "
+            "before it: give the gradients themselves, or before and after of the first step"
+        )
     found = np.sign(moved / outer_lr) if signs else moved / outer_lr
     noise = 0.0 if signs else float(np.linalg.norm(start)) / abs(outer_lr)
     return layout.containers(layout.parts(found)), noise, bool(signs)

@@ -86,7 +86,15 @@ def test_batches_in_another_order_are_told_with_about_their_size_and_undecided(s
     found = identified(batches(setting()[2], 6, order))
     assert (found.grade, found.exit_code) == ("inconclusive", 4), str(found)
     assert "batch-mean-squared-by-about-" in found.name
-    assert 4 <= int(found.name.rpartition("-")[2]) <= 9
+    assert 4 <= int(re.search(r"batch-mean-squared\S*-by-about-(\d+)", found.name)[1]) <= 9
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_size_is_told_of_few_batches_in_another_order(seed):
+    found = identified(batches(setting()[2], 20, np.random.default_rng(seed).permutation(N)))
+    assert found.exit_code in (1, 4), str(found)
+    assert all(int(size) <= N / 6 for size in re.findall(r"about-(\d+)", found.name)), str(found)
+    assert found.exit_code == 4 or "in another order only if they are many" in found.advice
 
 
 SCALES = {

@@ -194,6 +194,27 @@ def test_the_first_step_of_adam_tells_the_signs_of_the_gradient(name, mistakes, 
         assert "sum-over-tasks" in found.alike
 
 
+def test_a_later_step_of_adam_is_refused_and_a_step_of_something_else_is_asked_about():
+    theta, tasks = setting(hidden=60)
+    first, second = meta_gradient(theta, tasks), meta_gradient({k: 0.98 * v for k, v in theta.items()}, tasks)
+    moments = [
+        {k: (0.09 * first[k] + 0.1 * second[k]) / 0.19 for k in theta},
+        {k: (0.000999 * first[k] ** 2 + 0.001 * second[k] ** 2) / 0.001999 for k in theta},
+    ]
+    after = {k: theta[k] - 1e-3 * moments[0][k] / (np.sqrt(moments[1][k]) + 1e-8) for k in theta}
+    given = {"contract": "maml_gradient", "loss": loss, "tasks": tasks, "lr": LR, "steps": STEPS, "outer_lr": 1e-3}
+    with pytest.raises(UsageError, match="later step of Adam"):
+        refgrad.identify(before=theta, after=after, **given)
+    after = {k: theta[k] - 1e-3 * (first[k] + 0.9 * second[k] + 0.1 * theta[k]) for k in theta}
+    found = refgrad.identify(before=theta, after=after, **given)
+    assert found.grade == "wrong"
+    assert "without momentum or decay" in found.advice
+    after = {k: theta[k] - 2e-3 * first[k] for k in theta}
+    found = refgrad.identify(before=theta, after=after, **given)
+    assert found.name == "2 times maml_gradient"
+    assert "With 0.002 it is maml_gradient" in found.advice
+
+
 def test_signs_of_no_formula_have_no_name_and_few_of_them_leave_several_open():
     theta, tasks = setting(hidden=60)
     rng = np.random.default_rng(0)

@@ -161,3 +161,22 @@ def test_a_convention_may_be_declared_by_a_word_or_by_a_truth_value(value):
     assert refgrad.identify(output, "ewc_penalty", **given).exit_code == 0
     with pytest.raises(UsageError, match="half, one of true, false; got 'no'"):
         refgrad.identify(output, "ewc_penalty", **given | {"params": {"half": "no"}})
+
+
+@pytest.mark.parametrize(
+    ("half", "name"), [(True, "mean-within-arrays"), (False, "mean-within-arrays-with-missing-half")]
+)
+@pytest.mark.parametrize("contract", ["ewc_penalty", "ewc_gradient"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_penalty_by_the_means_within_each_array_is_named(dtype, contract, half, name):
+    rng = np.random.default_rng(0)
+    theta, star, fisher = (
+        {"w": rng.standard_normal((3, 4)).astype(dtype), "b": rng.standard_normal(3).astype(dtype)} for _ in range(3)
+    )
+    fisher = {k: v**2 for k, v in fisher.items()}
+    lam = 3.0 * (1 if half else 2)
+    output = {k: lam * fisher[k] * (theta[k] - star[k]) / theta[k].size for k in theta}
+    if contract == "ewc_penalty":
+        output = sum((output[k] * (theta[k] - star[k])).sum() for k in theta) / 2
+    found = refgrad.identify(output, contract, theta=theta, theta_star=star, fisher=fisher, lam=3.0)
+    assert (found.name, found.exit_code) == (name, 1), str(found)

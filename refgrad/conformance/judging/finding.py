@@ -12,7 +12,7 @@ from refgrad.conformance.judging.diagnosis import Diagnosis
 from refgrad.conformance.judging.numbers import fractions, quotient
 from refgrad.conformance.judging.run import Record, Run
 
-__all__ = ["EXIT_CODES", "Finding", "certificate_of", "exit_code", "named", "relative_error", "remedy"]
+__all__ = ["EXIT_CODES", "Finding", "certificate_of", "declared_by", "exit_code", "named", "relative_error", "remedy"]
 
 EXIT_CODES = {
     "exact": 0,
@@ -71,9 +71,19 @@ def named(run: Run, fitting: list[Diagnosis]) -> Finding:
 
 def remedy(variant: str, framework: str) -> str:
     """What to write in place of what a formula shows, in the framework at hand; empty where nothing is known."""
-    return _SECOND_ORDER.get(framework, "") if variant.startswith("fomaml") else ""
+    if variant.startswith("fomaml"):
+        return _SECOND_ORDER.get(framework, "")
+    return next((advice for part, advice in _OTHERWISE.items() if part in variant), "")
 
 
+_EACH = "Square the gradient of each example, not that of a batch: a loss for every example, or vmap."
+_OTHERWISE = {
+    "batch-mean-squared": _EACH,
+    "batch-sum-squared": _EACH,
+    "argmax-label": "For the model's own Fisher, weigh each label with its probability, or draw labels from the model.",
+    "support-loss-in-outer": "Take the outer loss on the query set.",
+    "one-step-fewer": "Count the inner steps: the last one is not taken.",
+}
 _SECOND_ORDER = {
     "torch": "For second order, create_graph=True in the inner torch.autograd.grad, and no .detach() or .data.",
     "jax": "For second order, no jax.lax.stop_gradient in the inner step.",
@@ -82,12 +92,16 @@ _SECOND_ORDER = {
 
 
 def _declarer(run: Run, variant: str) -> str:
-    """The contract that declares the variant, if there is one."""
+    """The command that asks for a variant, if there is a contract of it."""
+    name = declared_by(run.referee.contract.name, variant)
+    return f"If that is what it should compute:\nrefgrad verify {run.subject.name} --contract {name}" if name else ""
+
+
+def declared_by(contract: str, variant: str) -> str:
+    """The name of the contract whose own formula a variant of another one is, if there is one."""
     stem = variant.replace("-", "_")
-    for name in contracts.contracts():
-        if name != run.referee.contract.name and (name == stem or name.startswith(stem + "_")):
-            return f"If that is what it should compute:\nrefgrad verify {run.subject.name} --contract {name}"
-    return ""
+    others = (name for name in contracts.contracts() if name != contract)
+    return next((name for name in others if name == stem or name.startswith(stem + "_")), "")
 
 
 def certificate_of(run: Run) -> dict[str, Any] | None:
