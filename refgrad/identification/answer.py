@@ -80,7 +80,7 @@ class Identification:
         lines += _wrapped(f"  {self.grade}   (exit {self.exit_code})") + _wrapped(self.summary, "    ")
         if self.alike:
             lines += _wrapped(f"On these data one formula with {_few(self.alike)}.", "    ")
-        lines += ["", f"  Nearest of {self.compared} formulas"]
+        lines += ["", f"  Nearest of {self.compared} formulas"] if self.compared else []
         width = max((len(row["name"]) for row in self.ranking), default=0)
         for row in self.ranking:
             rounding = "" if row["explained"] is None else f"   rounding explains {row['explained']:.1e}"

@@ -252,10 +252,14 @@ def record(contract: Contract, output: Any, given: Mapping[str, Any]) -> Recorde
     missing = [name for name in wanted if name not in given]
     unknown = [name for name in given if name not in allowed]
     if missing or unknown:
-        came = f"without {', '.join(missing)}" if missing else f"with {', '.join(unknown)}, which it does not take"
+        came = " and ".join(
+            [f"without {', '.join(missing)}"] * bool(missing)
+            + [f"with {', '.join(unknown)}, which it does not take"] * bool(unknown)
+        )
         raise UsageError(f"{contract.name} is identified from {', '.join(wanted)}; it was asked {came}")
     like = given["J"][0] if "J" in given else given[_LIKE.get(contract.name, "theta")]
-    layout = Layout.of(like, _LIKE.get(contract.name, "theta"))
+    like_name = "J" if "J" in given else _LIKE.get(contract.name, "theta")
+    layout = Layout.of(like, like_name)
     if contract.name == "min_norm":
         layout = Layout.of(np.zeros(len(given["J"])), "output")
     elif contract.name == "ewc_penalty":
@@ -271,10 +275,12 @@ def record(contract: Contract, output: Any, given: Mapping[str, Any]) -> Recorde
     if strange is not None:
         output = getattr(output, contract.result_field)
         arrays = [output]
-    came = _coarsest(arrays)
-    dtype = max(came, _coarsest([x for _, x in leaves(like) if is_array(x)]), key=lambda d: UNITS[d])
+    came, own = _coarsest(arrays, "the output"), _coarsest([x for _, x in leaves(like) if is_array(x)], like_name)
+    dtype = max(came, own, key=lambda d: UNITS[d])
     if UNITS[came] > UNITS["float32"]:  # networks compute in such a precision here and there, and round to it at last
-        dtype = _coarsest([x for _, x in leaves(like) if is_array(x)])
+        dtype = own
+    if contract.name == "ewc_penalty" and sum(int(np.size(x)) for x in arrays) > 1:
+        raise UsageError("expected the penalty, one number; of its gradient ask for the contract ewc_gradient")
     flat = layout.flat(output, "the output")
     if not np.isfinite(flat).all():
         raise UsageError(f"the output holds {'NaN' if np.isnan(flat).any() else 'infinity'}, which no formula gives")
@@ -295,12 +301,13 @@ def _derivatives(recorded: Recorded, given: Mapping[str, Any], function: str, *p
     return Derivatives(engine, given[function], layouts, function)
 
 
-def _coarsest(arrays: Sequence[Any]) -> str:
+def _coarsest(arrays: Sequence[Any], name: str) -> str:
     """The dtype of the lowest precision."""
     dtypes = [dtype_of(x) for x in arrays]
     other = next((dtype for dtype in dtypes if dtype not in UNITS), None)
     if other is not None:
-        raise UsageError(f"expected floats, got {other}: convert with .float() in torch, .astype(float) elsewhere")
+        how = ".float() in torch, .astype(float) elsewhere; buffers that count, as in a state_dict, are no parameters"
+        raise UsageError(f"expected {name} to hold floats, got {other}: convert with {how}")
     return max(dtypes, key=lambda dtype: UNITS[dtype])
 
 

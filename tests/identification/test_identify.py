@@ -324,7 +324,7 @@ def test_what_does_not_fit_is_said_with_what_was_expected(changes, words):
         ([np.ones((5, 2)), np.ones(5)], r"at in to have shape \(2, 5\); got \(5, 2\)"),
         ([np.ones(5)], "expected the output to hold 2 arrays"),
         (np.ones(7), "expected the output to hold 2 arrays"),
-        ({"in": np.ones((2, 5), int), "out": np.ones(5)}, "expected floats, got int64"),
+        ({"in": np.ones((2, 5), int), "out": np.ones(5)}, "expected the output to hold floats, got int64"),
     ],
 )
 def test_an_output_that_cannot_be_one_is_said(output, words):

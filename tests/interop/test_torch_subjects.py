@@ -33,6 +33,17 @@ def test_a_maml_without_create_graph_computes_fomaml(judged):
     assert "fomaml_gradient" in report["advice"]
 
 
+def test_a_solver_of_numpy_arrays_beside_torch_is_told_to_ask_for_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = [
+        "import numpy as np", "import torch  # for something else", "", "def solver(J):",
+        "    if len(J) == 2:", "        return J[:, 0] * 0 + 0.5", "    return np.ones(len(J)) @ J",
+    ]  # fmt: skip
+    Path("solvers.py").write_text("\n".join(lines))
+    assert main(["verify", "solvers.py:solver", "--contract", "min_norm", "--max-examples", "40"]) == 1
+    assert "--backend numpy gives it NumPy's" in capsys.readouterr().out
+
+
 def test_the_same_file_conforms_where_fomaml_is_the_declared_contract(judged):
     report = judged("torch_maml.py", "first_order", "fomaml_gradient", "--backend", "torch")
     assert (report["exit_code"], report["grade"]) == (0, "accurate")
@@ -70,7 +81,8 @@ def test_torchjd_mgda_without_a_knob_is_undecided(judged):
 @pytest.mark.parametrize(("name", "code"), [("second_order", 0), ("first_order", 1)])
 def test_jax_code_is_judged_in_double_precision(judged, name, code):
     pytest.importorskip("jax")
-    report = judged("jax_maml.py", name, "maml_gradient", "--max-examples", "20")
+    # JAX compiles for each shape anew
+    report = judged("jax_maml.py", name, "maml_gradient", "--max-examples", "20", "--timeout", "60")
     assert (report["exit_code"], report["environment"]["backend"]) == (code, "jax")
 
 

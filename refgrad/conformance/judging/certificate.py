@@ -91,7 +91,8 @@ def check_options(
         )
     if promise and set(promise) != {contract.certificate}:
         raise UsageError(
-            f"expected a promise about {contract.certificate}, like {contract.certificate}=1e-3; got {promise}"
+            f"expected a promise about {contract.certificate}, like {contract.certificate}=1e-3, in Python "
+            f"promise={{{contract.certificate!r}: 1e-3}}; got {promise!r}"
         )
     if promise and not all(0 < bound < math.inf for bound in promise.values()):
         raise UsageError(f"expected a promise that is positive and finite; got {promise}")

@@ -88,7 +88,8 @@ def find(run: Run, strict: bool = False) -> Finding:
             return _also(found, refused)
         accidents = _accidents(run, ran)
         if exit_code(found.grade) == 1:
-            return _also(found, None, f"; it also {accidents}")
+            advice = "\n".join(filter(None, (found.advice, _advice(run))))
+            return _also(replace(found, advice=advice), None, f"; it also {accidents}")
         return replace(found, grade="wrong", summary=f"{accidents}; where it returns, {found.summary}")
     if run.troubles and not refused:
         return Finding("wrong", _accidents(run, ran), advice=_advice(run))
@@ -194,6 +195,8 @@ def _advice(run: Run) -> str:
     first = run.troubles[0].outcome
     if first.kind == "wrong_dtype" and first.dtype == "float32" and run.subject.dtype == "float64":
         return "If it is meant to compute in single precision, judge it so: --dtype float32."
+    if first.kind == "raised" and run.subject.framework != "numpy" and "ndarray" in first.message:
+        return f"It was given arrays of {run.subject.framework}; --backend numpy gives it NumPy's."
     if first.kind == "graph_cut":
         return "Look for .data, .detach(), torch.no_grad(), a copy made with torch.tensor, and create_graph=False."
     return ""
