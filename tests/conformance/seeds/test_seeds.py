@@ -44,13 +44,15 @@ def quick_answer(referee, problem, variant):
 
 
 def usual_answer(referee, problem, variant):
-    """The numbers of a formula; those of floats where these are far off, for no function gives the exact ones there."""
+    """The numbers of a formula; those of floats where these are far off, and no function could give the exact ones."""
     exactly, found = np.array(answer(referee, problem, variant), object), referee.rough(problem, variant)
     if found is None or found.size != exactly.size:
         return exactly
     with np.errstate(over="ignore"):
         gap = np.max(np.abs(exactly.astype(float) - found), initial=0.0)
-    return exactly if gap <= 1e-3 * np.max(np.abs(found), initial=0.0) else found
+    if gap <= 1e-3 * np.max(np.abs(found), initial=0.0):
+        return exactly
+    return found if gap <= 30 * float(referee.attainable(problem, variant)) else exactly
 
 
 def alike(referee, problems, one, other):
