@@ -54,20 +54,21 @@ def by_signs(
     list of (Variant, float, int)
         With the share of weights that have another sign, and the number of signs that are sure; the best first.
     """
-    signs, values = np.sign(ranking.recorded.output), []
+    signs, shares = np.sign(ranking.recorded.output), []
     for place, variant in enumerate(variants):
         progress(place, len(variants))
         value = ranking.value(variant)
         if value is not None and np.any(value):
-            values.append((float(np.mean(np.sign(value) != signs)), place, variant, value))
-            ranking.compared.append(Ranked(variant.name, variant.formula, variant.meaning, values[-1][0]))
+            shares.append((float(np.mean(np.sign(value) != signs)), place))
+            ranking.compared.append(Ranked(variant.name, variant.formula, variant.meaning, shares[-1][0]))
     found = []
-    for _, place, variant, value in sorted(values, key=lambda v: v[:2])[:CANDIDATES]:
-        moved = [ranking.value(variant, ranking.recorded.unit, pattern) for pattern in range(1, PATTERNS + 1)]
-        if any(m is None for m in moved):
+    for _, place in sorted(shares)[:CANDIDATES]:
+        variant, unit = variants[place], ranking.recorded.unit
+        value, *moved = (ranking.value(variant, unit * (pattern > 0), pattern) for pattern in range(PATTERNS + 1))
+        if value is None or any(m is None for m in moved):
             continue
         most = np.max([np.abs(m - value) for m in moved if m is not None], axis=0)
-        sure = np.abs(value) > LIMIT * (most + ranking.recorded.unit * np.median(np.abs(value)))
+        sure = np.abs(value) > LIMIT * (most + unit * np.median(np.abs(value)))
         if np.mean(sure) >= MOST:
             found.append((float(np.mean(sure & (np.sign(value) != signs))), place, variant, int(sure.sum())))
     return [(variant, share, count) for share, _, variant, count in sorted(found, key=lambda f: f[:2])]
