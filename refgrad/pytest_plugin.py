@@ -15,7 +15,7 @@ pytest loads it where refgrad is installed; the judge is imported when a test as
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -33,17 +33,31 @@ class Check:
     target: Any
     contract: Any
     options: Mapping[str, Any] = field(default_factory=dict)
+    place: int = 1
+    expected: str = ""
 
     def __str__(self) -> str:
-        name = self.target if isinstance(self.target, str) else getattr(self.target, "__name__", repr(self.target))
-        return f"{name.rpartition(':')[2]}-{getattr(self.contract, 'name', self.contract)}"
+        of_class = type(self.target).__name__
+        inner = getattr(self.target, "func", self.target)  # of a functools.partial
+        name = self.target if isinstance(self.target, str) else getattr(inner, "__name__", of_class)
+        again = f"-{self.place}" if self.place > 1 else ""
+        return f"{name.rpartition(':')[2]}-{getattr(self.contract, 'name', self.contract)}{again}"
 
     def __call__(self) -> Any:
-        return _verified(self.target, self.contract, **self.options)
+        return _verified(self.target, self.contract, self.expected, **self.options)
+
+
+def _numbered(checks: Sequence[Sequence[Any]]) -> list[Check]:
+    """The checks; of several with one name the second ends with -2."""
+    found: list[Check] = []
+    for check in checks:
+        one = Check(*check)
+        found.append(replace(one, place=1 + sum(str(replace(c, place=1)) == str(one) for c in found)))
+    return found
 
 
 def parametrize_with_checks(
-    checks: Sequence[Sequence[Any]], *, expected_failures: Mapping[str, str] | None = None
+    checks: Sequence[Sequence[Any]], *, expected_failures: Mapping[str, str | tuple[str, str]] | None = None
 ) -> pytest.MarkDecorator:
     """A decorator that runs a test once for each check, with the argument ``check``, to be called without arguments.
 
@@ -51,21 +65,29 @@ def parametrize_with_checks(
     ----------
     checks : list of tuple
         ``(target, contract)`` or ``(target, contract, options)``, as of `refgrad.verify`.
-    expected_failures : dict of str to str, optional
-        For a check, by its name such as ``"maml-maml_gradient"``, the reason why it fails. It is a strict xfail: once
-        it passes, the test fails until the line is removed.
+    expected_failures : dict of str to str or to a pair of str, optional
+        For a check, by its name such as ``"maml-maml_gradient"``, the reason why it fails, or
+        ``("variant:fomaml", reason)``, with the grade that it has to fail with. It is a strict xfail: once it passes,
+        the test fails until the line is removed. The second check of one function and contract is
+        ``"maml-maml_gradient-2"``.
 
     Raises
     ------
     ValueError
         If a failure is expected of a check that there is not.
     """
-    reasons, found = dict(expected_failures or {}), [Check(*check) for check in checks]
+    reasons, found = dict(expected_failures or {}), _numbered(checks)
     unknown = [name for name in reasons if name not in map(str, found)]
     if unknown:
         raise ValueError(f"a failure is expected of {', '.join(unknown)}; the checks are {', '.join(map(str, found))}")
-    xfail = {name: [pytest.mark.xfail(reason=why, strict=True, raises=AssertionError)] for name, why in reasons.items()}
-    return pytest.mark.parametrize("check", [pytest.param(c, id=str(c), marks=xfail.get(str(c), [])) for c in found])
+    params = []
+    for one in found:
+        why = reasons.get(str(one), "")
+        grade, reason = ("", why) if isinstance(why, str) else why
+        fails = [pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)]
+        marks = fails if str(one) in reasons else []
+        params.append(pytest.param(replace(one, expected=grade), id=str(one), marks=marks))
+    return pytest.mark.parametrize("check", params)
 
 
 @pytest.fixture
@@ -80,7 +102,7 @@ def refgrad_identify() -> Callable[..., Any]:
     return _identified
 
 
-def _verified(target: Any, contract: Any, **options: Any) -> Any:
+def _verified(target: Any, contract: Any, expected: str = "", **options: Any) -> Any:
     from refgrad import verify
 
     report = verify(target, contract, **options)
@@ -88,6 +110,8 @@ def _verified(target: Any, contract: Any, **options: Any) -> Any:
     _note(f"{report.target} against {report.contract}: {report.grade}, {counts}")
     if report.exit_code > 1:  # which is no failure that could have been expected
         pytest.fail(f"nothing is known: {report.grade}: {report.summary}\n\n{report}", pytrace=False)
+    if expected and report.exit_code == 1 and report.grade != expected:
+        pytest.fail(f"expected to fail with {expected}, and found {report.grade}: {report.summary}", pytrace=False)
     report.raise_for_failure()
     return report
 

@@ -61,6 +61,32 @@ def test_an_expected_failure_is_strict_and_has_to_be_of_a_check(suite):
     suite(decorated % ("maml-ewc_penalty", "?")).stdout.fnmatch_lines(["*a failure is expected of maml-ewc_penalty; *"])
 
 
+def test_a_failure_may_be_expected_with_its_grade_and_every_check_has_a_name_of_its_own(suite):
+    text = """
+from functools import partial
+
+class Solver:
+    def __call__(self, *arguments):
+        return ewc(*arguments)
+
+DOUBLED = "doubled-ewc_penalty"
+EXPECTED = {DOUBLED: ("variant:missing-half", "no half"), f"{DOUBLED}-2": ("variant:x", "so it was")}
+ALL = [*CHECKS, *((f, "ewc_penalty", OPTIONS) for f in (doubled, Solver(), partial(ewc)))]
+
+@parametrize_with_checks(ALL, expected_failures=EXPECTED)
+def test_it(check):
+    check()
+"""
+    found = suite(text, "-v")
+    found.assert_outcomes(passed=3, failed=1, xfailed=1)
+    for line in (
+        "*test_it?doubled-ewc_penalty? XFAIL*", "*test_it?doubled-ewc_penalty-2? FAILED*",
+        "*test_it?Solver-ewc_penalty? PASSED*", "*test_it?ewc-ewc_penalty-2? PASSED*",
+    ):  # fmt: skip
+        found.stdout.fnmatch_lines([line])
+    found.stdout.fnmatch_lines(["*expected to fail with variant:x, and found variant:missing-half*"])
+
+
 def test_what_could_not_be_judged_is_no_failure_that_was_expected(suite):
     found = suite(
         """
