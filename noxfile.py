@@ -12,7 +12,6 @@ nox.options.reuse_existing_virtualenvs = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-WORKERS = ["-n", "auto", "--dist", "worksteal"]
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -35,7 +34,7 @@ def tests(session: nox.Session) -> None:
     """The tests, on the built wheel."""
     session.install(*group("test"))
     install_wheel(session, "[verify,exact]")
-    session.run("pytest", *(session.posargs or WORKERS))
+    session.run("pytest", *(session.posargs or ["-n", "auto"]))
 
 
 @nox.session
@@ -61,7 +60,7 @@ def interop(session: nox.Session) -> None:
     """PyTorch, JAX and public packages as subjects."""
     session.install(*group("interop"))
     install_wheel(session, "[verify,exact]")
-    session.run("pytest", "-m", "interop and not seeds", *(session.posargs or [*WORKERS, "tests/interop"]))
+    session.run("pytest", "-m", "interop and not seeds", *(session.posargs or ["-n", "auto", "tests/interop"]))
 
 
 @nox.session
@@ -71,7 +70,7 @@ def rational(session: nox.Session) -> None:
     install_wheel(session, "[verify]")
     folders = ("backend", "tree", "autodiff", "staging", "contracts", "theory", "families", "strategies")
     without = [f"tests/{name}" for name in folders]
-    session.run("pytest", *(session.posargs or [*WORKERS, *without]))
+    session.run("pytest", *(session.posargs or ["-n", "auto", *without]))
 
 
 @nox.session
@@ -112,7 +111,7 @@ def seeds(session: nox.Session) -> None:
     session.install(*group("interop"))
     install_wheel(session, "[verify,exact]")
     folders = [f"tests/{name}" for name in ("conformance", "identification", "interop")]
-    session.run("pytest", "-m", "seeds", *(session.posargs or [*WORKERS, *folders]), env=ONE_THREAD)
+    session.run("pytest", "-m", "seeds", *(session.posargs or ["-n", "auto", *folders]), env=ONE_THREAD)
 
 
 @nox.session
