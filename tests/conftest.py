@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from importlib.util import find_spec
 
@@ -18,6 +19,16 @@ def skipped_without_python_flint():
         if find_spec("flint") is not None or "refgrad[exact]" not in str(error):
             raise
         pytest.skip(str(error))
+
+
+@pytest.fixture(autouse=True)
+def _forget_modules_of_temporary_folders():
+    """A module that a test has written is not found by the next test that writes one of that name."""
+    before = set(sys.modules)
+    yield
+    for name in sys.modules.keys() - before:
+        if "pytest-of-" in (getattr(sys.modules[name], "__file__", None) or ""):
+            del sys.modules[name]
 
 
 @pytest.hookimpl(wrapper=True)
