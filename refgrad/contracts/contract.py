@@ -195,8 +195,8 @@ class Contract:
         UsageError
             If a convention is declared that is none of those that there are.
         """
-        chosen = {name: params[name] for name in self.conventions if name in params}
-        chosen = {name: str(value).lower() if isinstance(value, bool) else value for name, value in chosen.items()}
+        given = {name: params[name] for name in self.conventions if name in params}
+        chosen = {name: str(value).lower() if isinstance(value, bool) else value for name, value in given.items()}
         for name, value in chosen.items():
             if value not in self.conventions[name]:
                 raise UsageError(

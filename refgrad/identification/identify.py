@@ -19,12 +19,11 @@ from refgrad.conformance.judging.finding import declared_by, remedy
 from refgrad.conformance.verification import chosen
 from refgrad.contracts.continual.fisher_variants import in_batches
 from refgrad.contracts.contract import Contract
-from refgrad.contracts.tools.answer import Variant
 from refgrad.errors import UsageError
 from refgrad.identification.answer import Identification
 from refgrad.identification.arguments import NAMES, record
 from refgrad.identification.checks import asymmetry, randomness
-from refgrad.identification.ranking import Ranked, Ranking, same
+from refgrad.identification.ranking import Ranked, Ranking, same, sine
 from refgrad.identification.recorded import Recorded
 from refgrad.identification.sampled import batch_sizes, sampled
 from refgrad.identification.steps import by_signs, gradient_of
@@ -140,8 +139,7 @@ def _lines() -> Progress:
 def _of_signs(recorded: Recorded, progress: Progress) -> Identification:
     """The finding for the first step of Adam, of which a positive factor is nothing."""
     contract, ranking = recorded.contract, Ranking(recorded)
-    own = Variant(contract.name, contract.returns, contract.summary, contract.references, contract.quantity)
-    ranked = by_signs(ranking, [own, *contract.variants], progress)
+    ranked = by_signs(ranking, [recorded.own, *contract.variants], progress)
     if (not ranked or ranked[0][1]) and contract.products is not None:
         ranked = sorted(ranked + by_signs(ranking, contract.products(), progress), key=lambda r: r[1])
     recorded.notes.append(
@@ -161,7 +159,7 @@ def _of_signs(recorded: Recorded, progress: Progress) -> Identification:
     first = next((v for v in fits if v.name == contract.name), fits[0])
     count = next(count for variant, _, count in ranked if variant is first)
     value = ranking.value(first)
-    alike = [v.name for v in fits if v is not first and _is_multiple(ranking.value(v), value)]
+    alike = [v.name for v in fits if v is not first and sine(value, ranking.value(v)) < 1e-4]
     others = [v.name for v in fits if v is not first and v.name not in alike]
     if others:
         names = " or ".join([first.name, *others][:SHOWN])
@@ -173,17 +171,10 @@ def _of_signs(recorded: Recorded, progress: Progress) -> Identification:
     return replace(_answer(recorded, ranking, grade, first.name, sentence, advice, alike), ranking=table)
 
 
-def _is_multiple(one: np.ndarray | None, other: np.ndarray | None) -> bool:
-    if one is None or other is None:
-        return False
-    return bool(abs(one @ other) >= (1 - 1e-9) * np.linalg.norm(one) * np.linalg.norm(other))
-
-
 def _identified(recorded: Recorded, progress: Progress) -> Identification:
     contract, ranking = recorded.contract, Ranking(recorded)
-    own = Variant(contract.name, contract.returns, contract.summary, contract.references, contract.quantity)
     known = {v.name: v for v in (*contract.variants, *recorded.settings)}
-    fits = ranking.compare([own, *known.values()], progress)
+    fits = ranking.compare([recorded.own, *known.values()], progress)
     if not np.any(recorded.output) and any(r.name == contract.name and r.length == 0 for r in ranking.compared):
         return _answer(recorded, ranking, "inconclusive", "", "cannot be told: what was asked for is zero here too")
     if not fits and contract.products is not None:

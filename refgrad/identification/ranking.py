@@ -197,6 +197,14 @@ def distance(y: np.ndarray, f: np.ndarray) -> float:
     return _norm(y - f) / size if size else 0.0
 
 
+def sine(a: np.ndarray | None, b: np.ndarray | None) -> float:
+    """Of the angle between two vectors; 1 if one of them is zero, or not there."""
+    if a is None or b is None:
+        return 1.0
+    lengths = _norm(a) * _norm(b)
+    return float(np.sqrt(max(0.0, 1 - (a @ b / lengths) ** 2))) if lengths else 1.0
+
+
 def same(a: Ranked, b: Ranked) -> bool:
     """Whether two formulas are one on these data."""
     return _norm(a.sketch - b.sketch) <= SAME * max(a.length, b.length)

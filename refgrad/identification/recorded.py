@@ -73,6 +73,12 @@ class Recorded:
     outer_lr: float = 0.0
 
     @property
+    def own(self) -> Variant:
+        """The formula of the contract itself."""
+        contract = self.contract
+        return Variant(contract.name, contract.returns, contract.summary, contract.references, contract.quantity)
+
+    @property
     def unit(self) -> float:
         """The unit roundoff of `dtype`."""
         return UNITS[self.dtype]

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.contracts.continual.fisher import blocks
+from refgrad.identification.ranking import sine
 from refgrad.identification.recorded import Recorded
 
 __all__ = ["Sampled", "batch_sizes", "sampled"]
@@ -77,15 +78,9 @@ def batch_sizes(recorded: Recorded) -> list[int]:
             squares, counts = np.diff(ends[edges], axis=0) ** 2, np.diff(edges)[:, None]
             full = len(counts) - 1 if N % B else len(counts)
             means = (squares / counts**2).sum(0), (squares / counts).sum(0), squares.sum(0), squares[:full].sum(0)
-            if any(_sine(recorded.output, f) < 1e-3 for f in means):
+            if any(sine(recorded.output, f) < 1e-3 for f in means):
                 found.append(B)
     return found
-
-
-def _sine(a: np.ndarray, b: np.ndarray) -> float:
-    """Of the angle between two vectors; 1 if one of them is zero."""
-    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(np.sqrt(max(0.0, 1 - (a @ b / lengths) ** 2))) if lengths else 1.0
 
 
 def _drawn(recorded: Recorded) -> Iterator[Sampled]:

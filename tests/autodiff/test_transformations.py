@@ -10,7 +10,21 @@ import numpy as np
 import pytest
 
 import refgrad.numpy as rnp
-from refgrad import autodiff, exact, grad, grad_and_hvp, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
+from refgrad import (
+    autodiff,
+    exact,
+    grad,
+    grad_and_hvp,
+    hessian,
+    hvp,
+    jacfwd,
+    jacrev,
+    jvp,
+    stage,
+    value_and_grad,
+    vjp,
+    vmap,
+)
 from refgrad.autodiff.rules import elementwise
 from refgrad.errors import ChangedValue, InvalidInput, NoDerivative, ShapeError
 
@@ -208,3 +222,14 @@ def test_a_hessian_of_many_rows_is_the_closed_form_and_watches_what_it_keeps():
 
     with pytest.raises(ChangedValue, match=r"shape \(600, 400\)"):
         jacrev(changed)(w[:400])
+
+
+def test_hessians_of_many_rows_are_differentiated_batched_and_staged_like_any_other_value():
+    w = np.linspace(-1, 1, 300)
+    f = lambda c: rnp.sum(hessian(lambda w: c**2 * rnp.sum(w**4))(w))
+    total = 12 * (w**2).sum()
+    assert f(3.0) == pytest.approx(9 * total, rel=1e-13)
+    assert grad(f)(3.0) == pytest.approx(6 * total, rel=1e-13)
+    assert jvp(f, (3.0,), (1.0,))[1] == pytest.approx(6 * total, rel=1e-13)
+    assert vmap(f)(np.array([1.0, 2.0])) == pytest.approx([total, 4 * total], rel=1e-13)
+    assert stage(f, 2.0)(3.0) == pytest.approx(9 * total, rel=1e-13)

@@ -186,3 +186,8 @@ def test_what_does_not_fit_is_said(changes, words):
         refgrad.identify(
             np.ones(46), "fisher_diagonal", **({"logits": logits, "theta": theta, "X": X, "y": y} | changes)
         )
+
+
+def test_the_fisher_at_the_labels_of_the_data_is_sent_to_its_contract_and_batches_to_examples():
+    assert 'contract="empirical_fisher_diagonal"' in identified(diagonals()["empirical"]).advice
+    assert "the gradient of each example" in identified(diagonals()["batch-mean-squared"]).advice

@@ -400,3 +400,35 @@ def test_what_takes_long_says_how_far_it_is(monkeypatch, capsys):
     monkeypatch.setattr(sys.modules["refgrad.identification.identify"], "_PATIENCE", 0.0)
     assert identified(output, theta, tasks).name == "fomaml"
     assert "refgrad: 1 of 48 formulas, about " in capsys.readouterr().err
+
+
+def test_formulas_that_are_one_here_come_with_what_would_tell_them_apart():
+    theta, tasks = setting(support=(4, 4, 4), query=(5, 5, 5))
+    found = identified(meta_gradient(theta, tasks), theta, tasks)
+    assert found.grade == "accurate"
+    assert "weighted-by-support-size" in found.alike
+    assert "sets of unequal sizes" in found.advice
+    theta, tasks = setting()
+    found = identified(meta_gradient(theta, tasks), theta, tasks)
+    assert "weighted-by-support-size" not in found.alike
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("fomaml", 'ask for it: contract="fomaml_gradient"'),
+        ("support-loss-in-outer", "on the query set"),
+        ("one-step-fewer", "Count the inner steps"),
+        ("2 times fomaml", "zero_grad()"),
+    ],
+)
+def test_what_to_do_is_said_with_the_name(name, advice):
+    theta, tasks = setting()
+    found = identified(meta_gradient(theta, tasks, **MISTAKES[name]), theta, tasks)
+    assert (found.name, advice in found.advice) == (name, True), str(found)
+
+
+def test_what_is_missing_and_what_is_too_much_are_both_said():
+    theta, tasks = setting()
+    with pytest.raises(UsageError, match="asked without lr and with inner_lr, which it does not take"):
+        refgrad.identify(theta, "maml_gradient", loss=loss, theta=theta, tasks=tasks, inner_lr=LR, steps=STEPS)

@@ -180,3 +180,8 @@ def test_a_penalty_by_the_means_within_each_array_is_named(dtype, contract, half
         output = sum((output[k] * (theta[k] - star[k])).sum() for k in theta) / 2
     found = refgrad.identify(output, contract, theta=theta, theta_star=star, fisher=fisher, lam=3.0)
     assert (found.name, found.exit_code) == (name, 1), str(found)
+
+
+def test_a_gradient_in_place_of_a_penalty_is_sent_to_its_contract():
+    with pytest.raises(UsageError, match="ask for the contract ewc_gradient"):
+        refgrad.identify(THETA, "ewc_penalty", theta=THETA, theta_star=STAR, fisher=IMPORTANCE, lam=3.0)

@@ -241,6 +241,7 @@ where: Primitive = elementwise(
 
 
 def _holds_nowhere(c: Array) -> bool:
+    """Whether a known mask is False everywhere, as one of exceptions mostly is: a batch then passes as it is."""
     return type(c) is ndarray and not c.any()
 
 

@@ -58,7 +58,7 @@ def _rows(a: Array, b: Array) -> Array:
     """``a @ b``; of unit vectors in a row, in which a Jacobian or a Hessian begins, rows of b."""
     if type(a) is type(b) is np.ndarray and a.dtype == b.dtype and a.size:
         first = int(a[0].argmax())
-        if _is_identity(a[:, first : first + len(a)]) and np.count_nonzero(a) == len(a) and _is_finite(b):
+        if _is_identity(a[:, first : first + len(a)], int(np.count_nonzero(a))) and _is_finite(b):
             return b[first : first + len(a)] + 0  # -0.0 as in the sums of a product
     return matmul(a, b)
 
@@ -68,8 +68,9 @@ def _is_finite(b: np.ndarray) -> bool:
         return bool(np.isfinite(b.sum()))
 
 
-def _is_identity(a: np.ndarray) -> bool:
-    return a.shape[0] == a.shape[1] and bool((a.diagonal() == 1).all()) and np.count_nonzero(a) == len(a)
+def _is_identity(a: np.ndarray, nonzero: int) -> bool:
+    """Whether the columns of a matrix that are given, of all its `nonzero` elements, are the identity."""
+    return a.shape[0] == a.shape[1] == nonzero and bool((a.diagonal() == 1).all())
 
 
 matmul: Primitive = Binary(

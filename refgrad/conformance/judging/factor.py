@@ -194,10 +194,11 @@ def _rate(referee: Referee, record: Record, variant: Variant | None) -> float | 
         answer = truth.middle.astype(float) if truth is not None else None
     if answer is None or answer.size != record.value.size:
         return None
-    moved = np.ravel(record.problem.inputs["theta"]).astype(float) - record.value.ravel()
-    size, rounding = np.max(np.abs(answer)), 2.0**-40 * np.max(np.abs(record.problem.inputs["theta"]), initial=0.0)
+    theta = np.ravel(record.problem.inputs["theta"]).astype(float)
+    moved = theta - record.value.ravel()
+    size, rounding = np.max(np.abs(answer), initial=0.0), 2.0**-40 * np.max(np.abs(theta), initial=0.0)
     if size == 0:
-        return None if np.max(np.abs(moved)) <= rounding else 0.0
+        return None if np.max(np.abs(moved), initial=0.0) <= rounding else 0.0
     i = int(np.argmax(np.abs(answer)))
     rate = moved[i] / answer[i]
     if not np.max(np.abs(moved - rate * answer)) <= 1e-6 * abs(rate) * size + rounding:

@@ -270,15 +270,17 @@ class Run:
 
     def _separate(self) -> None:
         """Run further problems until no variant agrees with the contract on all of them, or there is no hope."""
-        if self.troubles and not self.refusal():
-            return
-        taken = {pair for r in self.records for pair in labels(self.referee.contract, r.problem)}
+        taken = None
+        if self.troubles:
+            if not self.refusal():
+                return
+            taken = {pair for r in self.records for pair in labels(self.referee.contract, r.problem)}
         for attempt in range(1, SEPARATING + 1):
             if not self.candidates.remaining or self.out_of_time() or not self.records:
                 return
             count, seed = max(self.planned, VARIED), self.seed + attempt
             drawn = sweep.problems(self.referee.contract, count, seed, dtype=self.referee.dtype)
-            if self.troubles:
+            if taken is not None:
                 drawn = (p for p in drawn if labels(self.referee.contract, p) <= taken)
             alike = self.candidates.remaining
             more = [p for p in drawn if any(self.referee.differs(p, v) for v in alike)][:ENOUGH]

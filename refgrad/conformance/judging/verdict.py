@@ -145,7 +145,7 @@ def _passing(run: Run, refused: str | None) -> Finding:
         sentence = f"computes {contract.name}, as accurately as floats allow, on small problems"
         advice = f"Wide problems need python-flint; without them nothing told it from {', '.join(alike)}:\n"
         return Finding("accurate", sentence, advice=advice + "pip install 'refgrad[verify,exact]'")
-    if alike and refused:
+    if alike and refused and not unknown:
         sentence = f"computes {contract.name}, as accurately as floats allow, on what it takes, where it is one with "
         return Finding("accurate", sentence + ", ".join(alike), certificate=certificate_of(run))
     if alike:

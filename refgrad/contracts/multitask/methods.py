@@ -145,15 +145,10 @@ def best_few(J: Array, count: int) -> Array:
     guesses = [float(a @ block @ a) for block, a in zip(blocks, map(likely_weights, blocks), strict=True)]
     line = min(guesses) + 1e-9 * float(near.max())  # which is far above the rounding of a guess
     best: list[tuple[Array, Scalar]] = []
-    seen = set()
     for rows, guess in zip(sets, guesses, strict=True):
         if guess <= line:
             block = G[np.ix_(rows, rows)]
             a = nearest_point(block)
-            support = tuple(k for k, weight in zip(rows, a, strict=True) if weight != 0)
-            if support in seen:  # the same weights again, which balls could not tell
-                continue
-            seen.add(support)
             found = embed(G, rows, list(a)), a @ (block @ a)
             if not best or found[1] < best[0][1]:
                 best = [found]
