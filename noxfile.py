@@ -111,7 +111,14 @@ def seeds(session: nox.Session) -> None:
     session.install(*group("interop"))
     install_wheel(session, "[verify,exact]")
     folders = [f"tests/{name}" for name in ("conformance", "identification", "interop")]
-    session.run("pytest", "-m", "seeds", *(session.posargs or ["-n", "auto", *folders]), env=ONE_THREAD)
+    # JAX compiles every operation anew for every shape, of which twenty seeds have many
+    compiled = {
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(Path(session.create_tmp()).resolve() / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    session.run("pytest", "-m", "seeds", *(session.posargs or ["-n", "auto", *folders]), env=ONE_THREAD | compiled)
 
 
 @nox.session

@@ -8,7 +8,10 @@ from helpers.subjects import FOLDER, files, swept, verdict
 from refgrad import contracts
 from refgrad.conformance.judging.finding import exit_code
 
-pytestmark = pytest.mark.usefixtures("drawn_once")
+pytestmark = [
+    pytest.mark.usefixtures("drawn_once"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # torch of itself, which in a child process is no error
+]
 MOST = {"maml_gradient", "fisher_diagonal", "min_norm", "hypergradient"}
 
 

@@ -4,6 +4,7 @@ A file has one function, `subject`, and may have the constants DTYPE ("float32")
 keywords for the subject) and REFUSES (words that the report has to say of what it does not take).
 """
 
+import contextlib
 import importlib.util
 import re
 import sys
@@ -74,11 +75,15 @@ def files(kind):
     return [pytest.param(path, id=f"{path.parent.name}-{path.stem}") for path in found]
 
 
+def needed(path):
+    """The libraries that a file imports, of those that may not be installed."""
+    return [name for name in NEEDED if re.search(rf"^\s*(import|from) {name}\b", path.read_text(), re.MULTILINE)]
+
+
 def load(path):
     """The module in a file; skips where it needs a library that is not installed."""
-    for name in NEEDED:
-        if re.search(rf"^\s*(import|from) {name}\b", path.read_text(), re.MULTILINE):
-            pytest.importorskip(name, reason=f"the subject uses {name}, which the group interop brings")
+    for name in needed(path):
+        pytest.importorskip(name, reason=f"the subject uses {name}, which the group interop brings")
     name = f"{path.parent.name}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
@@ -109,12 +114,29 @@ def swept(path, seed, examples=50):
     _, own = chosen(path.parent.name, params)
     options = tuple(sorted((k, v) for k, v in params.items() if k not in own))
     judge = referee(path.parent.name, options, dtype, seed)
-    backend = frameworks.choose(vars(module))
+    backend = frameworks.choose(needed(path))
     subject = LocalSubject(judge.contract, path.stem, backend, dtype, own, function=module.subject)
-    subject.start()
     run = Run(subject, judge, examples, seed)
-    run.sweep()
+    with double_precision(backend):
+        subject.start()
+        run.sweep()
     return module, run
+
+
+@contextlib.contextmanager
+def double_precision(backend):
+    """JAX computing in float64, as in a child process of its own; nothing for others."""
+    if backend != "jax":
+        yield
+        return
+    import jax
+
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_x64", before)
 
 
 def verdict(path, seed, examples=50):

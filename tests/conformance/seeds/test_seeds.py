@@ -21,7 +21,11 @@ from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Run
 from refgrad.conformance.judging.verdict import find
 
-pytestmark = [pytest.mark.seeds, pytest.mark.usefixtures("drawn_once")]
+pytestmark = [
+    pytest.mark.seeds,
+    pytest.mark.usefixtures("drawn_once"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # torch of itself, which in a child process is no error
+]
 
 SEEDS = range(20)
 IN_FLOATS = (

@@ -3,6 +3,8 @@
 Compiled once for each kind of logits, which hold no arrays of their own, and shape.
 """
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 
@@ -18,4 +20,4 @@ def subject(logits, theta, X, y):
 
         return jnp.sum(jax.jacrev(log_p)(theta) ** 2, axis=0) / len(y)
 
-    return COMPILED.setdefault((type(logits), logits.classes), fisher)(theta, X, y)
+    return COMPILED.setdefault((type(inspect.unwrap(logits)), logits.classes), fisher)(theta, X, y)

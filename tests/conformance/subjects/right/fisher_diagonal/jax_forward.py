@@ -3,6 +3,8 @@
 Compiled once for each kind of logits, which hold no arrays of their own, and shape.
 """
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 
@@ -17,4 +19,4 @@ def subject(logits, theta, X, y):
 
         return jnp.einsum("nc,ncp->p", jnp.exp(log_p(theta)), jax.jacfwd(log_p)(theta) ** 2) / len(X)
 
-    return COMPILED.setdefault((type(logits), logits.classes), fisher)(theta, X)
+    return COMPILED.setdefault((type(inspect.unwrap(logits)), logits.classes), fisher)(theta, X)

@@ -3,6 +3,8 @@
 Compiled once for each kind of logits, which hold no arrays of their own, and shape.
 """
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 
@@ -19,4 +21,4 @@ def subject(logits, theta, X, y):
 
         return jnp.diagonal(jax.hessian(cross_entropy)(theta))
 
-    return COMPILED.setdefault((type(logits), logits.classes), fisher)(theta, X)
+    return COMPILED.setdefault((type(inspect.unwrap(logits)), logits.classes), fisher)(theta, X)
