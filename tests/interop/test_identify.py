@@ -1,6 +1,7 @@
 """`refgrad.identify` on real models: convolutions and batch normalisation in PyTorch, an MLP of nested dicts in JAX."""
 
 import pytest
+from helpers.subjects import double_precision
 
 import refgrad
 
@@ -209,37 +210,49 @@ def test_a_loss_that_ignores_the_parameters_it_is_given_is_said(torch, how):
         identified(torch, model, output, theta, tasks, loss=own)
 
 
-def a_jax_network_is_named(name, seed):
+def a_jax_network_is_named(name, seed, dtype="float32"):
     jax = pytest.importorskip("jax")
+    jnp, mistakes = jax.numpy, {"fewer": 0} | MISTAKES[name]
     keys = iter(jax.random.split(jax.random.PRNGKey(seed), 40))
-    sizes = [(4, 12), (12, 12), (12, 3)]
-    theta = [{"w": jax.random.normal(next(keys), s) / 2, "b": jax.random.normal(next(keys), s[1:]) / 9} for s in sizes]
+    normal = lambda shape: jax.random.normal(next(keys), shape, dtype)
+    theta = [{"w": normal(s) / 2, "b": normal(s[1:]) / 9} for s in [(4, 12), (12, 12), (12, 3)]]
+    draw = lambda n: (normal((n, 4)), jax.random.randint(next(keys), (n,), 0, 3))
+    tasks = [(draw(5), draw(8)) for _ in range(2)]
+    tree_map = jax.tree_util.tree_map
 
     def loss(theta, batch):
         x, y = batch
         for layer in theta[:-1]:
-            x = jax.numpy.tanh(x @ layer["w"] + layer["b"])
+            x = jnp.tanh(x @ layer["w"] + layer["b"])
         z = x @ theta[-1]["w"] + theta[-1]["b"]
-        return -jax.numpy.mean(jax.nn.log_softmax(z)[jax.numpy.arange(len(y)), y])
+        return -jnp.mean(jax.nn.log_softmax(z)[jnp.arange(len(y)), y])
 
-    draw = lambda n: (jax.random.normal(next(keys), (n, 4)), jax.random.randint(next(keys), (n,), 0, 3))
-    tasks = [(draw(5), draw(8)) for _ in range(3)]
+    def path(theta, support):
+        points = [theta]
+        for _ in range(3 - mistakes["fewer"]):
+            g = jax.grad(loss)(points[-1], support)
+            g = jax.lax.stop_gradient(g) if "order" in mistakes else g
+            points.append(tree_map(lambda p, g: p - 0.3 * g, points[-1], g))
+        return points
 
-    def objective(theta):
-        total = 0
-        for support, query in tasks:
-            w = theta
-            for _ in range(3):
-                g = jax.grad(loss)(w, support)
-                g = jax.lax.stop_gradient(g) if "fomaml" in name else g
-                w = jax.tree_util.tree_map(lambda p, g: p - 0.3 * g, w, g)
-            total = total + loss(w, query)
-        return total if "sum" in name else total / len(tasks)
+    def objective(theta, support, query):
+        return loss(path(theta, support)[-1], support if "on_support" in mistakes else query)
 
-    given = {"loss": loss, "theta": theta, "tasks": tasks, "lr": 0.3, "steps": 3}
-    found = refgrad.identify(jax.jit(jax.grad(objective))(theta), "maml_gradient", **given)
-    assert (found.name, found.engine, found.dtype) == (name, "jax", "float32"), str(found)
-    assert not jax.config.jax_enable_x64
+    def reversed_product(theta, support, query):
+        *points, last = path(theta, support)
+        v = jax.grad(loss)(last, query)
+        for point in points:
+            Hv = jax.jvp(lambda p: jax.grad(loss)(p, support), (point,), (v,))[1]
+            v = tree_map(lambda a, b: a - 0.3 * b, v, Hv)
+        return v
+
+    one = jax.jit(reversed_product if mistakes.get("order") == "reversed" else jax.grad(objective))
+    scale = mistakes.get("factor", 1.0) / (1 if "total" in mistakes else len(tasks))
+    output = tree_map(lambda *parts: scale * sum(parts), *(one(theta, *task) for task in tasks))
+    found = refgrad.identify(output, "maml_gradient", loss=loss, theta=theta, tasks=tasks, lr=0.3, steps=3)
+    expected = found.name.endswith(" times maml_gradient") if "times" in name else found.name == name
+    assert (expected, found.engine, found.dtype) == (True, "jax", dtype), str(found)
+    assert jax.config.jax_enable_x64 == (dtype == "float64")  # as it was
 
 
 @pytest.mark.parametrize("name", ["maml_gradient", "fomaml-sum-over-tasks"])
@@ -249,9 +262,12 @@ def test_a_jax_network_of_three_layers_has_the_name_of_what_was_done(name):
 
 @pytest.mark.seeds
 @pytest.mark.parametrize("seed", range(1, 6))
-@pytest.mark.parametrize("name", ["maml_gradient", "fomaml", "sum-over-tasks", "fomaml-sum-over-tasks"])
-def test_so_it_has_in_jax_on_other_seeds(name, seed):
-    a_jax_network_is_named(name, seed)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", MISTAKES)
+def test_so_it_has_in_jax_on_other_seeds(name, dtype, seed):
+    pytest.importorskip("jax")
+    with double_precision("jax" if dtype == "float64" else ""):
+        a_jax_network_is_named(name, seed, dtype)
 
 
 @pytest.mark.parametrize("name", ["fisher_diagonal", "empirical", "argmax-label"])

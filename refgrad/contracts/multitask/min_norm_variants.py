@@ -87,6 +87,8 @@ METHODS: dict[str, Callable[[Array, Recipe, Any, Any], Array]] = {
 
 def weights_of(J: Array, recipe: Recipe) -> Array:
     """The weights of a recipe, before they are scaled."""
+    if recipe.method == "shortest" and recipe.rows == "units":
+        raise NotApplicable("of rows of one length none is the shortest")  # but by their rounding
     one = 0 * J[0, 0] + 1
     epsilon, margin = (
         one / 10**recipe.epsilon if recipe.epsilon else 0,
