@@ -179,7 +179,7 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
         return _answer(recorded, ranking, "inconclusive", "", "cannot be told: what was asked for is zero here too")
     if not fits and contract.products is not None:
         pairs = (*contract.products(), *recorded.further())
-        fits = ranking.compare([v for v in pairs if v.name not in known], progress)
+        fits = ranking.compare(ranking.possible([v for v in pairs if v.name not in known]), progress)
     of_fisher = contract.name.endswith("fisher_diagonal")
     if not fits and of_fisher:
         diagonal = contract.quantity.plain  # type: ignore[attr-defined]

@@ -148,15 +148,31 @@ class Ranking:
                 return name, first
         return None
 
+    def parallel(self) -> list[Ranked]:
+        """The formulas that are nearly a multiple of the output."""
+        size = _norm(self.recorded.output)
+        turned = [
+            1 - (one.product / (one.length * size)) ** 2 if one.length * size and one.product else 1.0
+            for one in self.compared
+        ]
+        return [one for one, squared in zip(self.compared, turned, strict=True) if squared <= SENSITIVE**2]
+
+    def possible(self, products: Sequence[Variant]) -> Sequence[Variant]:
+        """Those of the products that can fit: all, but if the output is a multiple of a formula, what makes multiples.
+
+        That is two of the choices that leave the contract's direction; or one with the direction, and any other.
+        """
+        if self.scaled() is None:
+            return products
+        names = {one.name for one in self.parallel()}
+        need = all if self.recorded.contract.name in names else any
+        return [v for v in products if need(name in names for name in v.name.split("-with-"))]
+
     def scaled(self) -> tuple[float, str, Ranked] | None:
         """The first formula that fits with a constant factor: the factor, what it is known as, and the formula."""
         y, few = self.recorded.output, len(self.recorded.output) < 8
-        size = _norm(y)
-        for one in self.compared:
-            c = one.product / one.length**2 if one.length else 0.0
-            sine = np.sqrt(max(0.0, 1 - one.product**2 / (one.length * size) ** 2)) if c and size else 1.0
-            if sine > SENSITIVE:
-                continue
+        for one in self.parallel():
+            c = one.product / one.length**2
             value = self.value(one.variant) if one.variant is not None else None
             left = distance(y, c * value) if value is not None else 1.0
             if left > SENSITIVE:
