@@ -96,6 +96,10 @@ class Derivatives:
         """As `gradients`, computed again."""
         return self._at(points, data, False)  # type: ignore[no-any-return]
 
+    def forget(self) -> None:
+        """Give back the room of what is kept."""
+        self._graphs, self._vectors, self._data = Memo(), Memo(), {}
+
     def _key(self, points: Sequence[np.ndarray], data: Sequence[Any]) -> Any:
         return (*map(_digest, points), *map(id, data))
 

@@ -99,12 +99,20 @@ def identify(
     recorded = record(asked, output, given)
     recorded.noise += noise * recorded.unit
     recorded.outer_lr = outer_lr or 0.0
+    try:
+        return _found(recorded, previous, signs, progress or _lines())
+    finally:  # at once, for graphs lie in cycles, which Python counts as small
+        for one in recorded.derivatives:
+            one.forget()
+
+
+def _found(recorded: Recorded, previous: Any, signs: bool, progress: Progress) -> Identification:
+    """The finding for what has been recorded."""
     random = randomness(recorded)
     if random:
         advice = "Call model.eval(), or set the rate of dropout to zero, and record the output again."
         return _answer(recorded, Ranking(recorded), "inconclusive", "", random, advice)
     recorded.notes += asymmetry(recorded)
-    progress = progress or _lines()
     if signs:
         return _of_signs(recorded, progress)
     answer = _identified(recorded, progress)

@@ -1,5 +1,6 @@
 """`refgrad.identify` on a NumPy model of two layers: each mistake has its name, and nothing else has one."""
 
+import importlib
 import json
 import sys
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 import refgrad
+from refgrad import contracts
 from refgrad.errors import UsageError
 from refgrad.identification.ranking import SENSITIVE
 
@@ -297,7 +299,7 @@ def test_a_formula_that_rounding_moves_too_far_is_not_named():
         ({"steps": 2.5}, "number of inner steps"),
         (
             {"tasks": [(np.ones((3, 2)), np.ones(3))]},
-            r"raised ValueError: too many values to unpack .*test_identify.py:17",
+            r"raised ValueError: too many values to unpack .*test_identify.py:19",
         ),
         ({"tasks": []}, r"list of pairs \(support, query\)"),
         ({"tasks": [(1, 2, 3)]}, r"One task is a list of one pair"),
@@ -432,3 +434,28 @@ def test_what_is_missing_and_what_is_too_much_are_both_said():
     theta, tasks = setting()
     with pytest.raises(UsageError, match="asked without lr and with inner_lr, which it does not take"):
         refgrad.identify(theta, "maml_gradient", loss=loss, theta=theta, tasks=tasks, inner_lr=LR, steps=STEPS)
+
+
+def test_a_multiple_of_a_formula_is_compared_with_those_products_alone_that_may_be_one():
+    theta, tasks = setting()
+    everything = contracts.get("maml_gradient")
+    counted = {}
+    for first_order, total in ((False, False), (True, False), (True, True)):
+        output = meta_gradient(theta, tasks, first_order=first_order, total=total, factor=1.7)
+        found = identified(output, theta, tasks)
+        assert found.name.startswith(("1.7 times", "5.1 times")), str(found)
+        counted[first_order, total] = found.compared - len(everything.variants) - 1
+    assert all(0 < count < 60 < len(everything.products()) for count in counted.values()), counted
+    output = meta_gradient(theta, tasks, fewer=1, total=True)  # a multiple of a single choice, and a product
+    found = identified(output, theta, tasks)
+    assert set(found.name.split("-with-")) == {"one-step-fewer", "sum-over-tasks"}, str(found)
+
+
+def test_what_was_kept_for_the_formulas_is_given_back(monkeypatch):
+    module, kept = importlib.import_module("refgrad.identification.identify"), []
+    record = module.record
+    monkeypatch.setattr(module, "record", lambda *given: kept.append(record(*given)) or kept[-1])
+    theta, tasks = setting()
+    identified(meta_gradient(theta, tasks), theta, tasks)
+    (loss,) = kept[0].derivatives
+    assert (loss._graphs.used, loss._vectors.used, loss._data) == (0, 0, {})

@@ -253,3 +253,50 @@ def test_the_fisher_of_a_network_is_named(torch, name):
     given = {"logits": refgrad.torch_logits(model), "theta": dict(model.named_parameters()), "X": X, "y": y}
     found = refgrad.identify(output, "fisher_diagonal", **given)
     assert found.name == name, str(found)
+
+
+FISHERS = {  # how labels are chosen, whether the order is that of X, and of what scores the squares are taken
+    "fisher_diagonal": ("model", True, 1),
+    "empirical": ("data", True, 1),
+    "argmax-label": ("argmax", True, 1),
+    "sampled-label": ("drawn", True, 1),
+    "batch-mean-squared-by-thirty-two": ("data", True, 32),
+    "batch-mean-squared-by-about-": ("data", False, 32),
+    "sampled-label-with-batch-mean-squared-by-about-": ("drawn", False, 32),
+}
+
+
+@pytest.mark.seeds
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FISHERS)
+def test_the_fisher_of_ten_thousand_weights_is_named_by_batches_too(torch, name, dtype):
+    kind = getattr(torch, dtype)
+    model = torch.nn.Sequential(torch.nn.Linear(64, 134), torch.nn.Tanh(), torch.nn.Linear(134, 10)).to(kind)
+    X, y = torch.randn(500, 64, dtype=kind), torch.randint(10, (500,))
+    theta = {key: p.detach() for key, p in model.named_parameters()}
+    log_p = lambda theta, x: torch.log_softmax(torch.func.functional_call(model, theta, (x,)), -1)
+    scores = torch.func.vmap(torch.func.grad(lambda theta, x, row: (row * log_p(theta, x)).sum()), (None, 0, 0))
+    labels, in_order, size = FISHERS[name]
+    rows = torch.eye(10, dtype=kind)
+    p = log_p(theta, X).exp()
+    given = {"logits": refgrad.torch_logits(model), "theta": dict(model.named_parameters()), "X": X, "y": y}
+    if labels == "model":
+        weighted = [(p[:, c], scores(theta, X, rows[[c] * 500])) for c in range(10)]
+        output = {
+            k: sum((w.reshape(-1, *(1,) * t.dim()) * g[k] ** 2).mean(0) for w, g in weighted) for k, t in theta.items()
+        }
+    else:
+        chosen = {"data": y, "argmax": p.argmax(1), "drawn": torch.multinomial(p, 1)[:, 0]}[labels]
+        order = torch.arange(500) if in_order else torch.randperm(500)
+        found = scores(theta, X[order], rows[chosen[order]])
+        parts = {k: [part.mean(0) for part in g.split(size)] for k, g in found.items()}
+        output = {k: torch.stack(means).square().mean(0) for k, means in parts.items()}
+    answer = refgrad.identify(output, "fisher_diagonal", **given)
+    names = answer.name.split(" or ")
+    if name.endswith("about-"):
+        sizes = [int(one.removeprefix(name)) for one in names if one.removeprefix(name).isdecimal()]
+        assert 26 <= min(sizes) <= max(sizes) <= 40, str(answer)
+    elif labels == "drawn":
+        assert name in names, str(answer)
+    else:
+        assert names == [name], str(answer)

@@ -124,6 +124,11 @@ def test_the_best_three_of_four_are_those_of_the_smallest_squared_norm():
     assert few > 2
 
 
+def test_of_rows_of_length_one_none_is_the_shortest():
+    with pytest.raises(NotApplicable, match="none is the shortest"):
+        weights_formula(Recipe(rows="units", method="shortest"))(J)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_best_three_of_normalised_rows_are_told_in_balls_by_which_rows_have_weight(seed):
     rows = np.random.default_rng(seed).integers(1, 9, (6, 5)).astype(float)  # a pair is the best of several threes
