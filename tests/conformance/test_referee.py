@@ -149,3 +149,13 @@ def test_an_answer_too_small_for_a_float_is_met_by_zero():
     double = Variant("doubled", "", "", (), lambda x: Answer(2 * x**5, 2 * x**5))
     problem = Problem("crisp", {"x": [2.0**-300]})  # its fifth power is no float
     assert Referee(contract(lambda x: Answer(x**5, x**5))).matches(problem, np.zeros(1), double) is True
+
+
+def test_a_nearly_singular_matrix_is_allowed_its_condition_on_every_seed():
+    inverse, _ = contracts.get("operator_derivative").choose({"op": "inv", "order": 1})
+    x, u = [[1.0, 1.0], [1.0, 1.0 + 2.0**-30]], [[1.0, 0.0], [0.0, 2.0]]
+    problem = Problem("wide", {"op": "inv", "order": 1, "x": x, "memory": "C", "u": u})
+    for seed in range(40):
+        referee = Referee(inverse, "float64", seed)
+        size = max(map(abs, referee.truth(problem).middle))
+        assert referee.attainable(problem) > 2.0**-30 * size, seed  # the condition number is 2^32

@@ -142,4 +142,5 @@ def double_precision(backend):
 def verdict(path, seed, examples=50):
     """The module in a file, and the finding on its subject."""
     module, run = swept(path, seed, examples)
-    return module, find(run)
+    with double_precision(run.subject.framework):  # it may be called again
+        return module, find(run)

@@ -31,7 +31,9 @@ from refgrad.typing import Array
 
 __all__ = ["MARGIN", "Judgement", "Referee", "Truth"]
 
-MARGIN, PATTERNS, WIDE_PATTERNS = 50, 6, 2
+MARGIN, PATTERNS = 50, 6
+MANY, OF_MANY = 64, 2
+"""Of many numbers some are moved in any direction by fewer patterns; those of a few may all leave a determinant."""
 DIVERGED = 1e30
 """Where steps have led so far, floats have lost what tells formulas apart."""
 _UNKNOWN = (Inconclusive, SingularMatrix, Undecided, ZeroDivisionError)
@@ -316,7 +318,7 @@ class Referee:
         function = own if variant is None else variant.answer
         wide = problem.kind == "wide"
         function = getattr(function, "plain", function)
-        patterns = range(WIDE_PATTERNS if wide else PATTERNS)
+        patterns = range(OF_MANY if wide and len(flatten(problem.inputs)[0]) > MANY else PATTERNS)
         near = (_evaluate(function, self.arguments(problem, pattern), wide) for pattern in patterns)
         middles = [there.middle.tolist() for there in near if there is not None]
         smallest = accuracy.SMALLEST[self.dtype]
