@@ -14,6 +14,7 @@ from refgrad.conformance.judging.precision import rounding_driven
 from refgrad.conformance.judging.referee import Referee
 from refgrad.contracts.contract import Contract, Problem
 from refgrad.contracts.tools.answer import Answer, Variant
+from refgrad.contracts.tools.terms import measured
 
 U = UNIT_ROUNDOFF["float64"]
 TINY = Fraction(1, 2**1074)
@@ -159,3 +160,13 @@ def test_a_nearly_singular_matrix_is_allowed_its_condition_on_every_seed():
         referee = Referee(inverse, "float64", seed)
         size = max(map(abs, referee.truth(problem).middle))
         assert referee.attainable(problem) > 2.0**-30 * size, seed  # the condition number is 2^32
+
+
+def test_a_formula_whose_truth_rounding_decides_is_met_by_what_floats_give():
+    formula = Variant("pole", "", "", (), measured(lambda x: 1 / (x * x - 2)))
+    x = np.sqrt(2)
+    floats = 1 / (x * x - 2)  # which is two thirds of the truth
+    referee = Referee(contract(lambda x: Answer(x, x)))
+    problem = Problem("crisp", {"x": [float(x)]})
+    assert referee.matches(problem, np.array([floats]), formula) is True
+    assert referee.matches(problem, np.array([1.0]), formula) is False
