@@ -160,13 +160,19 @@ class Ranking:
     def possible(self, products: Sequence[Variant]) -> Sequence[Variant]:
         """Those of the products that can fit: all, but if the output is a multiple of a formula, what makes multiples.
 
-        That is two of the choices that leave the contract's direction; or one with the direction, and any other.
+        Of those that are named by two formulas which have been compared, that is two that leave the contract's
+        direction, or one with the direction and any other; what two others come to is said as the multiple that it is.
         """
         if self.scaled() is None:
             return products
-        names = {one.name for one in self.parallel()}
-        need = all if self.recorded.contract.name in names else any
-        return [v for v in products if need(name in names for name in v.name.split("-with-"))]
+        compared, parallel = ({one.name for one in some} for some in (self.compared, self.parallel()))
+        need = all if self.recorded.contract.name in parallel else any
+        parts = [v.name.split("-with-") for v in products]
+        return [
+            v
+            for v, names in zip(products, parts, strict=True)
+            if not compared.issuperset(names) or need(name in parallel for name in names)
+        ]
 
     def scaled(self) -> tuple[float, str, Ranked] | None:
         """The first formula that fits with a constant factor: the factor, what it is known as, and the formula."""
@@ -177,10 +183,11 @@ class Ranking:
             left = distance(y, c * value) if value is not None else 1.0
             if left > SENSITIVE:
                 continue
-            explained = self.explained(one, self.recorded.unit)
-            if explained is None or left > explained:
+            if one.explained is None:
+                one.explained = self.explained(one, self.recorded.unit)
+            if one.explained is None or left > one.explained:
                 continue
-            word = self.word(c, explained)
+            word = self.word(c, one.explained)
             if word or not few:  # any number is a multiple of any other
                 return c, word, one
         return None

@@ -191,3 +191,10 @@ def test_what_does_not_fit_is_said(changes, words):
 def test_the_fisher_at_the_labels_of_the_data_is_sent_to_its_contract_and_batches_to_examples():
     assert 'contract="empirical_fisher_diagonal"' in identified(diagonals()["empirical"]).advice
     assert "the gradient of each example" in identified(diagonals()["batch-mean-squared"]).advice
+
+
+def test_a_product_that_is_a_multiple_of_another_formula_keeps_its_name():
+    output = diagonals()["fisher_diagonal"]
+    assert identified(output / N).name == "over-n-squared"
+    assert identified(output / C).name == "divided-by-classes"
+    assert identified(1.7 * output).name == "1.7 times fisher_diagonal"

@@ -2,7 +2,18 @@
 
 import pytest
 from helpers.subjects import double_precision
-from helpers.torch_models import LR, MISTAKES, STEPS, conv4, convolutional, episodes, five_way, is_named, meta_gradient
+from helpers.torch_models import (
+    LR,
+    MISTAKES,
+    STEPS,
+    conv4,
+    convolutional,
+    episodes,
+    five_way,
+    is_named,
+    meta_gradient,
+    million,
+)
 
 import refgrad
 
@@ -59,6 +70,17 @@ def test_four_blocks_with_batch_normalisation_have_it_too(torch, name, dtype, se
     model, tasks = conv4(torch).to(kind), five_way(torch, seed, kind)
     theta, output = meta_gradient(torch, model, tasks, **MISTAKES[name])
     found = identified(torch, model, output, theta, tasks)
+    assert is_named(found, name), str(found)
+
+
+@pytest.mark.seeds
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", MISTAKES)
+def test_so_has_a_network_of_a_million_weights(torch, name, dtype):
+    kind = getattr(torch, dtype)
+    model, tasks = million(torch).to(kind), episodes(torch, 0, kind, tasks=2)
+    theta, output = meta_gradient(torch, model, tasks, lr=0.1, **MISTAKES[name])
+    found = identified(torch, model, output, theta, tasks, lr=0.1)
     assert is_named(found, name), str(found)
 
 
