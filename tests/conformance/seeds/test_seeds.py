@@ -115,5 +115,6 @@ def test_every_variant_and_every_product_is_named_as_itself(seed, contract):
 @pytest.mark.parametrize("path", files("right"))
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_right_function_conforms(seed, path):
-    _, found = verdict(path, seed, 100)
+    module, found = verdict(path, seed, 100)
     assert exit_code(found.grade) == 0, found
+    assert getattr(module, "REFUSES", "") in found.refuses

@@ -3,7 +3,7 @@
 import torch
 from torch.func import grad, vmap
 
-REFUSES = "unequal sizes"
+REFUSES = "sizes unequal"
 
 
 def subject(loss, theta, tasks, lr, steps):

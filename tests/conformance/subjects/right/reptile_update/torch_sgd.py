@@ -2,7 +2,7 @@
 
 import torch
 
-REFUSES = "negative lr"
+REFUSES = "lr negative"
 
 
 def subject(loss, theta, tasks, lr, epsilon):
