@@ -289,6 +289,7 @@ def test_a_function_with_another_value_when_traced_is_found(f):
     assert x.tolist() == [[1.0, 2.0], [3.0, 5.0]]
 
 
+@certified
 @pytest.mark.parametrize("f", [np.linalg.eigvalsh, np.linalg.cholesky])
 def test_a_function_that_reads_one_triangle_is_told_to_take_the_symmetric_part_of_which_all_directions_are_right(f):
     x = np.array([[4.0, 1.0], [1.0, 3.0]])

@@ -149,6 +149,7 @@ def test_attention_at_equal_scores_is_smooth_in_every_mode():
 
 
 def test_a_check_of_derivatives_says_that_a_kink_was_not_decided():
+    pytest.importorskip("flint", reason="balls need python-flint, which the extra exact brings")
     report = check_derivatives(lambda x: np.max(x) * 2, np.array([1.0, 1.0]))
     assert "Kink: amax" in report.unchecked[0]
 

@@ -149,6 +149,7 @@ def test_a_declared_convention_is_a_multiple_and_the_default_becomes_a_variant(c
 @both
 @pytest.mark.parametrize("seed", range(6))
 def test_every_variant_is_told_from_the_contract_and_every_end_met_in_two_problems_of_a_run(contract, seed):
+    pytest.importorskip("flint", reason="balls need python-flint, which the extra exact brings")
     referee = Referee(BOTH[contract], seed=seed)
     problems = list(sweep.problems(BOTH[contract], 100, seed))
     for variant in BOTH[contract].variants:
@@ -163,6 +164,7 @@ def test_every_variant_is_told_from_the_contract_and_every_end_met_in_two_proble
 
 @both
 def test_every_formula_on_float64_vectors_is_its_exact_value_within_rounding(contract):
+    pytest.importorskip("flint", reason="balls need python-flint, which the extra exact brings")
     referee = Referee(BOTH[contract])
     problem = next(p for p in sweep.problems(BOTH[contract], 100, 0) if len(p.inputs["theta"]) == 40)
     given = BOTH[contract].arguments(problem.inputs, Doubles)
