@@ -306,6 +306,25 @@ def test_a_random_subject_with_another_mean_is_named():
     assert found.diagnosis == "doubled", found.summary
 
 
+def test_a_formula_within_coarse_means_is_said_and_no_group_of_problems():
+    def noisy(theta, x, lr, steps):
+        answer = right(theta, x, 2 * lr, steps)
+        return answer + np.abs(answer - right(theta, x, lr, steps)) * np.random.standard_normal(len(x))
+
+    def report_of(calls):
+        found = report(noisy, stochastic=calls)
+        return found.grade, found.exit_code, found.summary, found.advice
+
+    coarse, finer, fine = (report_of(calls) for calls in (10, 40, 200))
+    assert coarse[:2] == ("inconclusive", 4), coarse  # 80 calls where it fails: 9 standard errors apart
+    assert finer[:2] == ("wrong", 1), finer  # 18
+    for found, calls in ((coarse, 100), (finer, 400)):
+        assert "within 5 of doubled, which is too coarse to name it" in found[2]
+        assert "those with" not in found[2]
+        assert f"--stochastic {calls}" in found[3]
+    assert fine[0] == "variant:doubled", fine
+
+
 def test_a_random_subject_without_the_option_gives_other_numbers_and_keeps_no_state():
     rng = np.random.default_rng(0)  # not seeded by the judge before each call
     found = report(lambda theta, x, lr, steps: right(theta, x, lr, steps) + rng.integers(2, size=len(x)))

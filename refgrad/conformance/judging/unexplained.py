@@ -11,7 +11,7 @@ from refgrad.conformance.judging.factor import step_returned
 from refgrad.conformance.judging.finding import Finding, certificate_of, relative_error
 from refgrad.conformance.judging.groups import begins, where
 from refgrad.conformance.judging.referee import MARGIN
-from refgrad.conformance.judging.run import Record, Run
+from refgrad.conformance.judging.run import DEVIATIONS, ENOUGH, MORE, Record, Run
 from refgrad.contracts.contract import Problem
 
 __all__ = ["in_part", "unexplained"]
@@ -37,6 +37,8 @@ def unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Fi
                     f"or state what it promises: --promise {contract.certificate}={keeps(left.worst)} would hold here."
                 ),
             )
+    if run.stochastic:
+        return _too_coarse(run, failing, share)
     if not any(r.judgement.clear for r in failing):
         return Finding(
             "borderline",
@@ -85,6 +87,29 @@ def in_part(run: Run, some: Partial) -> Finding:
         f"{relative_error(run, some.rest):.2g}"
     )
     return Finding("wrong", sentence, candidates=[first], certificate=certificate_of(run))
+
+
+def _too_coarse(run: Run, failing: list[Record], share: str) -> Finding:
+    """The finding on a random subject: which formulas its means allow. Which problems fail is chance, and not said."""
+    name, referee = run.referee.contract.name, run.referee
+    near = [
+        v.name
+        for v in run.candidates.remaining
+        if sum(referee.matches(r.problem, r.value, v) is True for r in failing) >= min(ENOUGH, len(failing))
+    ]
+    sentence = f"the mean of {MORE * run.stochastic} calls is more than {DEVIATIONS} standard errors off on {share}"
+    if near:
+        sentence += f", and within {DEVIATIONS} of {', of '.join(near[:3])}, which is too coarse to name it"
+    else:
+        largest = relative_error(run, failing)
+        sentence += f"; no known formula fits them all; the largest relative error is {largest:.2g}"
+    clear = any(r.judgement.clear for r in failing)
+    return Finding(
+        "wrong" if clear else "inconclusive",
+        f"computes something else than {name}: {sentence}" if clear else sentence,
+        certificate=certificate_of(run),
+        advice="" if clear and not near else f"Call it more often: --stochastic {10 * run.stochastic}",
+    )
 
 
 def _problems(records: Sequence[Record]) -> list[Problem]:
