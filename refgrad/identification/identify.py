@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import contracts
+from refgrad.accuracy import LIMIT
 from refgrad.conformance.judging.finding import declared_by, remedy
 from refgrad.conformance.verification import chosen
 from refgrad.contracts.continual.fisher_variants import in_batches
@@ -63,8 +64,8 @@ def identify(
     previous : containers, optional
         The gradient of the step before: whether it was left in `.grad` is asked too.
     before, after, outer_lr : optional
-        In place of `output` and `theta`: parameters before and after one step of gradient descent with the rate
-        `outer_lr`, or the first step of Adam, which tells the signs of the gradient.
+        In place of `output` and `theta` (or `x`, or `phi`): parameters before and after one step of gradient descent
+        with the rate `outer_lr`, or the first step of Adam, which tells the signs of the gradient.
     progress : callable, optional
         ``progress(done, planned)``, in formulas. Without it, what takes long says so on standard error.
     **given
@@ -89,7 +90,8 @@ def identify(
         if before is None or after is None or output is not None or not outer_lr:
             raise UsageError("give output, or in its place all of before, after and outer_lr")
         output, noise, signs = gradient_of(before, after, outer_lr)
-        given = {"theta": before} | given
+        start = next((name for name in ("theta", "x", "phi") if name in NAMES[asked.name]), "")
+        given = ({start: before} if start else {}) | given
     if output is None:
         others = [name for name in given if name not in NAMES[asked.name]]
         hint = f", and {', '.join(others)}, which is no argument" if others else ""
@@ -185,15 +187,19 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
     fits = ranking.compare([recorded.own, *known.values()], progress)
     if not np.any(recorded.output) and any(r.name == contract.name and r.length == 0 for r in ranking.compared):
         return _answer(recorded, ranking, "inconclusive", "", "cannot be told: what was asked for is zero here too")
-    if not fits and contract.products is not None:
+    turned = None if fits else ranking.through_kinks()
+    if not fits and turned is None and contract.products is not None:
         pairs = (*contract.products(), *recorded.further())
         fits = ranking.compare(ranking.possible([v for v in pairs if v.name not in known]), progress)
+        turned = None if fits else ranking.through_kinks()
     of_fisher = contract.name.endswith("fisher_diagonal")
-    if not fits and of_fisher:
+    if not fits and turned is None and of_fisher:
         diagonal = contract.quantity.plain  # type: ignore[attr-defined]
         fits = ranking.compare([v for B in batch_sizes(recorded)[:4] for v in in_batches(diagonal, B)], progress)
     if fits:
         return _named(recorded, ranking, fits)
+    if turned is not None:
+        return _turned(recorded, ranking, turned)
     scaled = ranking.scaled()
     if scaled is not None:
         c, word, one = scaled
@@ -274,6 +280,21 @@ def _named(recorded: Recorded, ranking: Ranking, fits: list[Ranked]) -> Identifi
         advice = f'That is a convention; if it is yours, declare it: params={{"{name}": "{value}"}}'
     sentence = f"is {first.name}, not {contract.name}: {first.meaning}"
     return _answer(recorded, ranking, f"variant:{first.name}", first.name, sentence, advice, alike)
+
+
+def _turned(recorded: Recorded, ranking: Ranking, one: Ranked) -> Identification:
+    """The finding for a formula that is near, as far as moves that turn decisions explain."""
+    own = one.name == recorded.contract.name
+    sentence = (
+        f"is {one.name}{'' if own else f', not {recorded.contract.name}'}, off by {one.distance:.1e}, which rounding "
+        "explains only where it turns decisions, such as those of ReLU and max-pooling: moves of "
+        f"{LIMIT} roundings make up to {one.turned:.1e}"
+    )
+    advice = "A small mistake may look like it. To be sure, record the output in float64, as with model.double()."
+    advice = " ".join(filter(None, ("" if own else _remedy(recorded, one.name), advice)))
+    alike = [r.name for r in ranking.compared if r is not one and same(r, one)]
+    grade = "inconclusive" if own else f"variant:{one.name}"
+    return _answer(recorded, ranking, grade, one.name, sentence, advice, alike)
 
 
 def _remedy(recorded: Recorded, name: str) -> str:

@@ -3,6 +3,10 @@
 The distance of two vectors is ``|y - f| / max(|y|, |f|)`` in the Euclidean norm. A formula *fits* if the output is no
 further than `LIMIT` times what rounding its arguments to the precision at hand moves its value, plus one rounding of
 that. Formulas that are equal in float64 are one on these data.
+
+Where a function has kinks (ReLU, max-pooling), rounding may turn a decision, which moves the value by far more than
+its derivative says, and not every time. So what fits no formula is held against moves of `LIMIT` roundings as well; the
+formula that these explain is told if the next one is 50 times further.
 """
 
 from __future__ import annotations
@@ -28,6 +32,8 @@ SENSITIVE = 0.01
 """If rounding moves a formula by more of itself, nothing can be named by it."""
 APART, FEW = 50, 4
 """Of lower precisions: how much further the next formula has to be, and a limit that makes up for their coarseness."""
+MOVES = 6
+"""Patterns of moves by `LIMIT` roundings, of which some may turn no decision."""
 FAR = 3
 """So many times further than what rounding explains of any formula that is nearer, one is not looked at."""
 
@@ -49,6 +55,8 @@ class Ranked:
         ``|f|``.
     product : float
         ``<f, y>``.
+    turned : float or None
+        The distance that moves of `LIMIT` roundings make, where decisions may turn; None if it has not been measured.
     """
 
     name: str
@@ -60,6 +68,7 @@ class Ranked:
     sketch: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
     length: float = 0.0
     product: float = 0.0
+    turned: float | None = None
     variant: Variant | None = field(default=None, repr=False)
 
     @property
@@ -136,6 +145,28 @@ class Ranking:
             return None
         return (LIMIT * (most + unit * np.sqrt(self.recorded.terms) * size) + self.recorded.noise) / size
 
+    def through_kinks(self) -> Ranked | None:
+        """The nearest formula if decisions that rounding turns explain its distance, and the next is 50 times further.
+
+        A smooth formula moves by `LIMIT` roundings as by `LIMIT` times one, which has been held against it before.
+        """
+        nearest = self.nearest(2) if len(self.recorded.output) >= 8 else []
+        if not nearest or any(one.distance < APART * nearest[0].distance for one in nearest[1:]):
+            return None
+        first = nearest[0]
+        return first if first.distance <= min(SENSITIVE, self.decisions(first)) else None
+
+    def decisions(self, one: Ranked) -> float:
+        """The distance that moves of `LIMIT` roundings may make; 0 in a precision where these are no small moves."""
+        unit = LIMIT * self.recorded.unit
+        if one.turned is None:
+            one.turned = 0.0
+            value = self.value(one.variant) if one.variant is not None and unit <= SENSITIVE else None
+            if value is not None and one.variant is not None:
+                moved = [self.value(one.variant, unit, pattern) for pattern in range(1, MOVES + 1)]
+                one.turned = max(distance(m, value) for m in moved if m is not None)
+        return one.turned
+
     def in_lower_precision(self) -> tuple[str, Ranked] | None:
         """A formula that fits in a lower precision than the output's, if the next one is 50 times further."""
         for name, unit in (("TF32", UNITS["float16"]), ("bfloat16", UNITS["bfloat16"])):
@@ -185,9 +216,10 @@ class Ranking:
                 continue
             if one.explained is None:
                 one.explained = self.explained(one, self.recorded.unit)
-            if one.explained is None or left > one.explained:
+            allowed = one.explained or 0.0
+            if left > allowed and left > (allowed := self.decisions(one)):
                 continue
-            word = self.word(c, one.explained)
+            word = self.word(c, min(allowed, SENSITIVE))
             if word or not few:  # any number is a multiple of any other
                 return c, word, one
         return None

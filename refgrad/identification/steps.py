@@ -11,7 +11,7 @@ from refgrad.accuracy import LIMIT
 from refgrad.contracts.tools.answer import Variant
 from refgrad.errors import UsageError
 from refgrad.identification.layout import Layout
-from refgrad.identification.ranking import PATTERNS, Ranked, Ranking
+from refgrad.identification.ranking import FAR, MOVES, PATTERNS, Ranked, Ranking
 
 __all__ = ["by_signs", "gradient_of"]
 
@@ -61,14 +61,39 @@ def by_signs(
         if value is not None and np.any(value):
             shares.append((float(np.mean(np.sign(value) != signs)), place))
             ranking.compared.append(Ranked(variant.name, variant.formula, variant.meaning, shares[-1][0]))
-    found = []
-    for _, place in sorted(shares)[:CANDIDATES]:
-        variant, unit = variants[place], ranking.recorded.unit
-        value, *moved = (ranking.value(variant, unit * (pattern > 0), pattern) for pattern in range(PATTERNS + 1))
+    found: list[tuple[float, int, np.ndarray]] = []
+    left_open = 0.0
+    for share, place in sorted(shares)[:CANDIDATES]:
+        if any(not other for other, *_ in found) and share > FAR * left_open:
+            found.append((share, place, np.zeros(0)))
+            continue
+        unit = ranking.recorded.unit
+        value = ranking.value(variants[place])
+        moved = [ranking.value(variants[place], unit, pattern) for pattern in range(1, PATTERNS + 1)]
         if value is None or any(m is None for m in moved):
             continue
         most = np.max([np.abs(m - value) for m in moved if m is not None], axis=0)
         sure = np.abs(value) > LIMIT * (most + unit * np.median(np.abs(value)))
         if np.mean(sure) >= MOST:
-            found.append((float(np.mean(sure & (np.sign(value) != signs))), place, variant, int(sure.sum())))
-    return [(variant, share, count) for share, _, variant, count in sorted(found, key=lambda f: f[:2])]
+            found.append((float(np.mean(sure & (np.sign(value) != signs))), place, sure))
+            left_open = max(left_open, float(np.mean(~sure)))
+    found.sort(key=lambda f: f[:2])
+    if found and found[0][0]:
+        _, place, sure = found[0]
+        value = ranking.value(variants[place])
+        if value is not None:
+            sure = _decided(ranking, variants[place], value, sure)
+            found[0] = float(np.mean(sure & (np.sign(value) != signs))), place, sure
+    return [(variants[place], share, int(sure.sum())) for share, place, sure in found]
+
+
+def _decided(ranking: Ranking, variant: Variant, value: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """The sure signs that stay where moves of more and more roundings turn decisions, as long as these are most."""
+    for roundings in (3, 10, LIMIT):
+        unit = roundings * ranking.recorded.unit
+        moved = [ranking.value(variant, unit, pattern) for pattern in range(1, MOVES + 1)]
+        left = np.all([sure, *(np.abs(m - value) < np.abs(value) for m in moved if m is not None)], axis=0)
+        if np.mean(left) < MOST:
+            break
+        sure = left
+    return sure

@@ -89,6 +89,56 @@ def test_derivatives_of_ones_own_function_have_names():
     assert refgrad.identify(halved, "gradient", f=f, x=x).name in ("1/2 times gradient", "halved")
 
 
+def turned(distance=1e-7, dtype="float32", size=1.0, count=8):
+    """A sum of 60 ReLUs and a square, of which the first is `distance` off its kink; the gradient beyond it."""
+    rng = np.random.default_rng(1)
+    rows, x = rng.standard_normal((60, count)), rng.standard_normal(count).astype(dtype)
+    wide = x.astype(float)
+    rows[0] = 0.1 * (rows[0] - wide * (rows[0] @ wide) / (wide @ wide)) + distance * wide / (wide @ wide)
+    f = lambda x: np.sum(np.maximum(rows @ x, 0)) + np.sum(x**2) / 2
+    length = np.linalg.norm(refgrad.grad(f)(wide))
+    scaled = lambda x: size / length * f(x)
+    gradient = refgrad.grad(scaled)(wide)
+    return scaled, x, gradient, (gradient - size / length * rows[0])
+
+
+def test_a_decision_that_rounding_turns_is_said_and_the_formula_named():
+    f, x, _, beyond = turned()
+    found = refgrad.identify(beyond.astype("float32"), "gradient", f=f, x=x)
+    assert (found.name, found.grade) == ("gradient", "inconclusive"), str(found)
+    assert "turns decisions" in found.summary
+    assert "float64" in found.advice
+    doubled = refgrad.identify(2 * beyond.astype("float32"), "gradient", f=f, x=x)
+    assert (doubled.name, doubled.grade) == ("doubled", "variant:doubled"), str(doubled)
+    tripled = refgrad.identify(3 * beyond.astype("float32"), "gradient", f=f, x=x)
+    assert tripled.name.endswith("times gradient"), str(tripled)
+    assert float(tripled.name.split()[0]) == pytest.approx(3, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"distance": 1e-3}, {"dtype": "float64"}, {"size": 1.05}, {"count": 6}],
+    ids=["far from the kink", "in float64", "another formula near", "few numbers"],
+)
+def test_elsewhere_no_decision_explains_an_error(changes):
+    f, x, gradient, beyond = turned(**changes)
+    assert 1e-3 < np.linalg.norm(beyond - gradient) / np.linalg.norm(gradient) < 9e-3
+    assert "turns decisions" not in refgrad.identify(beyond.astype(x.dtype), "gradient", f=f, x=x).summary
+
+
+@pytest.mark.parametrize("distance", [1e-7, 1e-3])
+def test_a_sign_that_a_decision_turns_is_left_out(distance):
+    f, x, gradient, beyond = turned(distance)
+    share = gradient + 0.3 * (beyond - gradient)  # without it one element has another sign beyond the kink
+    lean = np.where(np.arange(8) == 0, share, 0)
+    leaning = lambda x: f(x) - lean @ x
+    signs = np.sign(beyond - lean)
+    assert np.sum(signs != np.sign(gradient - lean)) == 1
+    after = x - np.float32(1e-2) * signs.astype("float32")
+    found = refgrad.identify(None, "gradient", f=leaning, before=x, after=after, outer_lr=1e-2)
+    assert ("gradient" in found.name.split(" or ")) == (distance == 1e-7), str(found)
+
+
 N = 12
 A, B = RNG.standard_normal((20, N)), RNG.standard_normal(20)
 V, U = RNG.standard_normal((15, N)), RNG.standard_normal(15)

@@ -36,6 +36,14 @@ def identified(torch, model, output, theta, tasks, **options):
     return refgrad.identify(output, "maml_gradient", **given)
 
 
+def after_adam(torch, model, before, output):
+    """The first step of Adam, which changes the model."""
+    for p, g in zip(model.parameters(), output, strict=True):
+        p.grad = g
+    torch.optim.Adam(model.parameters(), lr=1e-3).step()
+    return {"before": before, "after": dict(model.named_parameters()), "outer_lr": 1e-3}
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_convolutional_network_has_the_name_of_what_was_done(torch, name, dtype):
@@ -70,7 +78,21 @@ def test_four_blocks_with_batch_normalisation_have_it_too(torch, name, dtype, se
     model, tasks = conv4(torch).to(kind), five_way(torch, seed, kind)
     theta, output = meta_gradient(torch, model, tasks, **MISTAKES[name])
     found = identified(torch, model, output, theta, tasks)
-    assert is_named(found, name), str(found)
+    # where float32 turns a decision of a ReLU or a maximum, the factor is off too
+    assert is_named(found, name, near=5e-3 if dtype == "float32" else 1e-9), str(found)
+
+
+@pytest.mark.seeds
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("name", ["maml_gradient", "fomaml"])
+def test_four_blocks_are_told_by_the_first_step_of_adam_too(torch, name, seed):
+    torch.manual_seed(seed)
+    model, tasks = conv4(torch), five_way(torch, seed, torch.float32)
+    before = {key: p.detach().clone() for key, p in model.named_parameters()}
+    _, output = meta_gradient(torch, model, tasks, **MISTAKES[name])
+    found = identified(torch, model, None, before, tasks, **after_adam(torch, model, before, output))
+    assert name in found.name.split(" or "), str(found)
+    assert ("fomaml" if name == "maml_gradient" else "maml_gradient") not in found.name.split(" or ")
 
 
 @pytest.mark.seeds
@@ -100,12 +122,7 @@ def test_the_first_step_of_adam_tells_first_order_from_second(torch, name, mista
     model, tasks = convolutional(torch), episodes(torch, 1, torch.float32)
     before = {key: p.detach().clone() for key, p in model.named_parameters()}
     _, output = meta_gradient(torch, model, tasks, **mistakes)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    for p, g in zip(model.parameters(), output, strict=True):
-        p.grad = g
-    optimizer.step()
-    after = dict(model.named_parameters())
-    found = identified(torch, model, None, before, tasks, before=before, after=after, outer_lr=1e-3)
+    found = identified(torch, model, None, before, tasks, **after_adam(torch, model, before, output))
     assert found.name.split(" or ")[0] == name, str(found)
     assert ("fomaml" if name == "maml_gradient" else "maml_gradient") not in found.name.split(" or ")
 
