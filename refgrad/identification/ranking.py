@@ -217,9 +217,13 @@ class Ranking:
             if one.explained is None:
                 one.explained = self.explained(one, self.recorded.unit)
             allowed = one.explained or 0.0
-            if left > allowed and left > (allowed := self.decisions(one)):
-                continue
-            word = self.word(c, min(allowed, SENSITIVE))
+            if left > allowed:
+                allowed = 0.0 if few else min(SENSITIVE, self.decisions(one))
+                if left > allowed:
+                    continue
+                if abs(c - 1) <= allowed:
+                    return None
+            word = self.word(c, allowed)
             if word or not few:  # any number is a multiple of any other
                 return c, word, one
         return None

@@ -117,13 +117,15 @@ def test_a_decision_that_rounding_turns_is_said_and_the_formula_named():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"distance": 1e-3}, {"dtype": "float64"}, {"size": 1.05}, {"count": 6}],
-    ids=["far from the kink", "in float64", "another formula near", "few numbers"],
+    [{"distance": 1e-3}, {"dtype": "float64"}, {"size": 1.05}, {"count": 4}, {"count": 5}, {"count": 7}],
+    ids=["far from the kink", "in float64", "another formula near", "4 numbers", "5 numbers", "7 numbers"],
 )
 def test_elsewhere_no_decision_explains_an_error(changes):
     f, x, gradient, beyond = turned(**changes)
-    assert 1e-3 < np.linalg.norm(beyond - gradient) / np.linalg.norm(gradient) < 9e-3
-    assert "turns decisions" not in refgrad.identify(beyond.astype(x.dtype), "gradient", f=f, x=x).summary
+    assert 1e-3 < np.linalg.norm(beyond - gradient) / np.linalg.norm(gradient) < 1e-2
+    found = refgrad.identify(beyond.astype(x.dtype), "gradient", f=f, x=x)
+    assert "turns decisions" not in found.summary
+    assert "times" not in found.name
 
 
 @pytest.mark.parametrize("distance", [1e-7, 1e-3])
