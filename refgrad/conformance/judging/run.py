@@ -157,7 +157,8 @@ class Run:
         self.stateful, self.unvaried = "", 0
         self.mutated: set[str] = set()
         self.budget, self.stochastic = budget, stochastic
-        self._deadline = None if budget is None else time.monotonic() + budget
+        self._begun = time.monotonic()
+        self._deadline = None if budget is None else self._begun + budget
         self._progress = progress or (lambda done, planned: None)
 
     def sweep(self) -> None:
@@ -233,8 +234,9 @@ class Run:
     def _repeat(self) -> None:
         """Call some problems again, the last first and each twice: a subject that keeps state answers otherwise.
 
-        Quick subjects in a process of their own are called on for half a second, where the answer is not zero, for
-        zeros may come of anything: what is wrong seldom, or late, may show then.
+        Quick subjects in a process of their own are called on for half a second, or a quarter of the time so far where
+        the machine is busy, on answers that are not zero, for zeros may come of anything: what is wrong seldom, or
+        late, may show then.
         """
         if self.stochastic:
             return
@@ -245,7 +247,8 @@ class Run:
             if self.subject.isolation != "none" and not self.stateful:
                 telling = sorted((r for r in records if np.any(r.value)), key=lambda r: len(r.problem.key))
                 calls = self.subject.calls
-                self._call_again(islice(cycle(telling[:REPEATED]), CALLS), 0.5)
+                seconds = max(0.5, (time.monotonic() - self._begun) / 4)
+                self._call_again(islice(cycle(telling[:REPEATED]), CALLS), seconds)
                 self.subject.calls = calls  # how many there was time for is no part of the report
         except StopRun:
             self.stopped = True
