@@ -49,6 +49,7 @@ class NumPyTable:
     log = staticmethod(np.log)
     tanh = staticmethod(np.tanh)
     reshape = staticmethod(np.reshape)
+    concatenate = staticmethod(np.concatenate)
 
     @staticmethod
     def onehot(labels, classes, like):

@@ -32,6 +32,7 @@ class ArrayNamespaceTable:
     def __init__(self, namespace: Any) -> None:
         self.exp, self.log, self.tanh = namespace.exp, namespace.log, namespace.tanh
         self._sum, self._max, self.reshape = namespace.sum, namespace.max, namespace.reshape
+        self.concatenate = namespace.concatenate
         self._eye, self._asarray = namespace.eye, namespace.asarray
 
     def sum(self, x: Array, axis: int | None = None) -> Array:
@@ -49,6 +50,7 @@ class TorchTable:
 
     def __init__(self, torch: Any) -> None:
         self.exp, self.log, self.tanh, self.reshape = torch.exp, torch.log, torch.tanh, torch.reshape
+        self.concatenate = torch.concatenate
         self._sum, self._amax, self._eye, self._as_tensor = torch.sum, torch.amax, torch.eye, torch.as_tensor
 
     def sum(self, x: Array, axis: int | None = None) -> Array:

@@ -153,13 +153,11 @@ class TwoLayerLogits(CrossEntropy):
 
     def curvature(self, theta: Array, X: Array, weights: Array, v: Array) -> Array:
         """With ``t_nh = x_n . v_Wh``: ``sum_nc w_nc (V_hc phi'' t + v_Vhc phi') x_n`` and ``sum_n w_nc phi' t``."""
-        d, C = X.shape[1], self.classes
         (W, V), (v_W, v_V) = self.layers(theta, X), self.layers(v, X)
         a, t = X @ W.T, X @ v_W.T
-        one = self.xp.onehot(list(range(d + C)), d + C, X)
         by_W = (weights @ V.T * self.bend(a) * t + weights @ v_V.T * self.slope(a)).T @ X
         by_V = (self.slope(a) * t).T @ weights
-        return self.xp.reshape(by_W @ one[:d] + by_V @ one[d:], (-1,))
+        return self.xp.reshape(self.xp.concatenate((by_W.T, by_V.T)).T, (-1,))
 
 
 class SquaredLogits(TwoLayerLogits):

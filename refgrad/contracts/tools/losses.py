@@ -16,6 +16,7 @@ ExactArray([9/2, 8])
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,6 +48,9 @@ class Table(Protocol):
     def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
         """`x` in row-major order as an array of `shape`."""
 
+    def concatenate(self, parts: Sequence[Array]) -> Array:
+        """Arrays after one another along their first axis. Only hand-derived derivatives call it."""
+
     def onehot(self, labels: Any, classes: int, like: Array) -> Array:
         """Row n is the unit vector of ``labels[n]``, shape (N, classes), dtype and device of `like`.
 
@@ -74,6 +78,9 @@ class ExactTable:
 
     def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
         return of(x).reshape(x, shape)
+
+    def concatenate(self, parts: Sequence[Array]) -> Array:
+        return of(*parts).concat(list(parts), 0)
 
     def onehot(self, labels: Any, classes: int, like: Array) -> Array:
         return of(like).onehot(np.asarray(labels, np.int64), classes, like)

@@ -69,7 +69,8 @@ class TwoLayers:
         s, w = self.units(X @ M[:-1]), M[-1]
         r = s @ w - y
         by_W = X.T @ (r[:, None] * (w * self.slope(s))) / y.shape[0]
-        return self.stack(by_W, r @ s / y.shape[0] + self.decay * w / 4) + sum(tilt)
+        by_w = r @ s / y.shape[0] + self.decay * w / 4
+        return self.xp.concatenate((self.xp.reshape(by_W, (-1,)), by_w)) + sum(tilt)
 
     def hvp(self, theta: Array, batch: Any, v: Array) -> Array:
         """The derivative of `grad` along `v`, whose parts V and u move z by ``X V`` and r by ``s' (X V) . w + s . u``.
@@ -84,14 +85,7 @@ class TwoLayers:
         r, dr = (s @ w - y)[:, None], (ds @ w + s @ u)[:, None]
         by_W = X.T @ ((dr * w + r * u) * self.slope(s) + r * w * (self.bend(s) * dz)) / y.shape[0]
         by_w = self.xp.sum(dr * s + r * ds, 0) / y.shape[0] + self.decay * u / 4
-        return self.stack(by_W, by_w)
-
-    def stack(self, W: Array, w: Array) -> Array:
-        """The rows of `W` and then `w`, flat, by products with parts of the identity: the table has no concat."""
-        d = W.shape[0]
-        identity = self.xp.onehot(list(range(d + 1)), d + 1, W)
-        rows = identity[:, :d] @ W + identity[:, d:] @ self.xp.reshape(w, (1, self.hidden))
-        return self.xp.reshape(rows, ((d + 1) * self.hidden,))
+        return self.xp.concatenate((self.xp.reshape(by_W, (-1,)), by_w))
 
 
 class TanhLayers(TwoLayers):
