@@ -209,7 +209,10 @@ class Referee:
         for bound, problem, judgement in sorted(bounded, key=lambda item: -item[0]):
             if bound <= worst:
                 break
-            worst = max(worst, self.ratio(problem, judgement))
+            # one pattern bounds the attainable error from below, and mostly shows that a ratio is not the largest
+            known = (problem.key, "") in self._attainable or not judgement.high
+            if known or quotient(judgement.high, self._response(problem, None, 1)) > worst:
+                worst = max(worst, self.ratio(problem, judgement))
         return worst
 
     def matches(self, problem: Problem, value: np.ndarray, variant: Variant) -> bool | None:
@@ -316,7 +319,7 @@ class Referee:
             return self._remember(problem, " unit", self._unit)
         return self.truth(problem, variant)
 
-    def _response(self, problem: Problem, variant: Variant | None) -> Fraction:
+    def _response(self, problem: Problem, variant: Variant | None, most: int = PATTERNS) -> Fraction:
         base = self._base(problem, variant)
         if base is None:
             return Fraction(0)
@@ -325,7 +328,7 @@ class Referee:
         wide = problem.kind == "wide"
         function = getattr(function, "plain", function)
         patterns = range(OF_MANY if wide and len(flatten(problem.inputs)[0]) > MANY else PATTERNS)
-        near = (_evaluate(function, self.arguments(problem, pattern), wide) for pattern in patterns)
+        near = (_evaluate(function, self.arguments(problem, pattern), wide) for pattern in patterns[:most])
         middles = [there.middle.tolist() for there in near if there is not None]
         smallest = accuracy.SMALLEST[self.dtype]
         found = accuracy.attainable(base.middle.tolist(), middles, self.unit, base.magnitude, smallest)
