@@ -46,13 +46,13 @@ class TwoLayers:
         """``s(z)``."""
         return z
 
-    def slope(self, s: Array) -> Array:
+    def slope(self, s: Array) -> Array | int:
         """``s'(z)``, from ``s(z)``."""
-        return 1 + 0 * s
+        return 1
 
-    def bend(self, s: Array) -> Array:
+    def bend(self, s: Array) -> Array | int:
         """``s''(z)``, from ``s(z)``."""
-        return 0 * s
+        return 0
 
     def __call__(self, theta: Array, batch: Any) -> Scalar:
         X, y, *tilt = batch
@@ -81,9 +81,10 @@ class TwoLayers:
         X, y = batch[:2]
         M, V = (self.xp.reshape(x, (X.shape[1] + 1, self.hidden)) for x in (theta, v))
         s, w, dz, u = self.units(X @ M[:-1]), M[-1], X @ V[:-1], V[-1]
-        ds = self.slope(s) * dz
+        slope = self.slope(s)
+        ds = slope * dz
         r, dr = (s @ w - y)[:, None], (ds @ w + s @ u)[:, None]
-        by_W = X.T @ ((dr * w + r * u) * self.slope(s) + r * w * (self.bend(s) * dz)) / y.shape[0]
+        by_W = X.T @ ((dr * w + r * u) * slope + r * w * (self.bend(s) * dz)) / y.shape[0]
         by_w = self.xp.sum(dr * s + r * ds, 0) / y.shape[0] + self.decay * u / 4
         return self.xp.concatenate((self.xp.reshape(by_W, (-1,)), by_w))
 
