@@ -122,6 +122,24 @@ def seeds(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The site, in docs/_build/html: every page is run, every formula proved, every warning an error."""
+    session.install(*group("docs"))
+    install_wheel(session, "[verify,exact]")
+    session.run("sphinx-build", "-W", "-n", "--keep-going", "-q", "-E", "docs", "docs/_build/html", env=ONE_THREAD)
+
+
+@nox.session
+def look(session: nox.Session) -> None:
+    """The built site in headless Chromium (Debian's package, or $CHROMIUM): see docs/_ext/check_site.py."""
+    session.install(*group("look"))
+    if not Path("docs/_build/html/index.html").exists():
+        session.error("there is no site yet: nox -s docs")
+    session.run("pytest", "-m", "look", "tests/site", "-q", "-p", "no:xdist")
+    session.run("python", "docs/_ext/check_site.py", "docs/_build/html", *(session.posargs or ["docs/_build/pictures"]))
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measurements, as ratios in one run, never a test; ``-- --interop`` adds other engines."""
     with_others = "--interop" in session.posargs

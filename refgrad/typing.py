@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+__all__ = ["Array", "Axes", "DType", "Scalar", "ScalarFunction", "Shape", "Tree"]
+
 Array: TypeAlias = Any
 """An array of any backend, or a traced value standing for one."""
 
@@ -19,8 +21,13 @@ Tree: TypeAlias = Any
 """Arrays in nested dicts, lists, tuples, namedtuples and dataclasses; a bare array is a tree."""
 
 DType: TypeAlias = Any
+"""The type of an array's elements."""
+
 Shape: TypeAlias = tuple[int, ...]
+"""The lengths of an array's axes."""
+
 Axes: TypeAlias = int | tuple[int, ...] | None
+"""One axis, several, or all."""
 
 ScalarFunction: TypeAlias = Callable[..., Scalar]
 """A function of trees that returns one number, such as a loss."""

@@ -6,6 +6,7 @@ import ast
 import doctest
 import importlib
 import importlib.metadata
+import importlib.util
 import pkgutil
 import re
 import subprocess
@@ -81,14 +82,32 @@ def test_a_file_is_one_idea(path):
     assert len(path.read_text().splitlines()) <= 400
 
 
+def labels(root):
+    """The join that the site shows, from the same file."""
+    spec = importlib.util.spec_from_file_location("labels", TESTS.parent / "docs" / "_ext" / "labels.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module.labels(root)
+
+
 def test_every_labelled_equation_has_a_line_that_evaluates_it_and_a_test_that_proves_it():
-    text = "\n".join(p.read_text() for p in SOURCES)
-    labels = set(re.findall(r":label: ([\w-]+)", text))
-    lines = set(re.findall(r"# eq: ([\w-]+)", text))
-    proved = set()
-    for path in TESTS.rglob("test_*.py"):
-        for marker in re.findall(r"pytest\.mark\.proves\(([^)]*)\)", path.read_text()):
-            proved |= set(re.findall(r'"([\w-]+)"', marker))
-    assert labels, "no labelled equation found"
-    assert lines == labels
-    assert proved == labels
+    found = labels(TESTS.parent)
+    assert len(found) >= 12
+    assert {name: label.lacks() for name, label in found.items() if label.lacks()} == {}
+
+
+@pytest.mark.parametrize(
+    ("gone", "word"), [(":label: a", "a formula"), ("# eq: a", "a line"), ('pytest.mark.proves("a")', "a test")]
+)
+def test_a_label_that_is_alone_is_found(tmp_path, gone, word):
+    files = {
+        "refgrad/one.py": '"""\n.. math:: x\n   :label: a\n"""\nx = 1  # eq: a\n',
+        "tests/test_one.py": 'import pytest\n@pytest.mark.proves("a")\ndef test_one(): pass\n',
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text.replace(gone, "pytest.mark.gpu" if "proves" in gone else ""))
+    lacking = labels(tmp_path)["a"].lacks()
+    assert len(lacking) == 1
+    assert lacking[0].startswith(word)
