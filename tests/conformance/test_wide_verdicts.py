@@ -380,3 +380,21 @@ def test_parameters_after_a_step_are_told_with_the_rate_of_the_step(rate):
     assert f"{abs(rate):g} times doubled" in found.summary
     found = report(lambda theta, x, lr, steps: theta - rate * right(theta, x, lr, steps) * (1 + 0.01 * theta))
     assert "times" not in found.summary, found.summary
+
+
+def test_a_function_of_this_process_is_asked_again_in_python():
+    def first_order(loss, theta, tasks, lr, steps):
+        total = 0
+        for support, query in tasks:
+            fast = theta
+            for _ in range(steps):
+                fast = fast - lr * loss.grad(fast, support)
+            total = total + loss.grad(fast, query)
+        return total
+
+    found = verify(first_order, "maml_gradient", max_examples=20)
+    assert found.grade == "variant:fomaml-sum-over-tasks", found.summary
+    found = verify(first_order, "fomaml_gradient", max_examples=20)
+    assert found.advice.endswith('refgrad.verify(first_order, "fomaml_gradient", params={"reduction": "sum"})')
+    found = verify(first_order, "fomaml_gradient", max_examples=20, params={"reduction": "sum"})
+    assert found.exit_code == 0, found.summary

@@ -62,8 +62,8 @@ def named(run: Run, fitting: list[Diagnosis]) -> Finding:
     if second_order:
         advice = "\n".join(part for part in (second_order, _declarer(run, first.name)) if part)
     elif declare:
-        advice = f"That is a convention; if it is yours, declare it:\nrefgrad verify {run.subject.name} --contract "
-        advice += f"{run.referee.contract.name} {declare}"
+        asked = _asked(run, run.referee.contract.name, declare)
+        advice = f"That is a convention; if it is yours, declare it:\n{asked}"
     else:
         advice = _declarer(run, first.name)
     return Finding(f"variant:{first.name}", sentence, names, fitting, certificate_of(run), advice)
@@ -94,7 +94,16 @@ _SECOND_ORDER = {
 def _declarer(run: Run, variant: str) -> str:
     """The command that asks for a variant, if there is a contract of it."""
     name = declared_by(run.referee.contract.name, variant)
-    return f"If that is what it should compute:\nrefgrad verify {run.subject.name} --contract {name}" if name else ""
+    return f"If that is what it should compute:\n{_asked(run, name)}" if name else ""
+
+
+def _asked(run: Run, contract: str, declare: str = "") -> str:
+    """How to ask again: by a command, or in Python where the function is not to be had by its file."""
+    if run.subject.isolation != "none":
+        return f"refgrad verify {run.subject.name} --contract {contract} {declare}".rstrip()
+    name, _, value = declare.removeprefix("--param ").partition("=")
+    params = f', params={{"{name}": "{value}"}}' if declare else ""
+    return f'refgrad.verify({run.subject.name}, "{contract}"{params})'
 
 
 def declared_by(contract: str, variant: str) -> str:
