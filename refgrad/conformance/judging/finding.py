@@ -103,7 +103,7 @@ def _asked(run: Run, contract: str, declare: str = "") -> str:
         return f"refgrad verify {run.subject.name} --contract {contract} {declare}".rstrip()
     name, _, value = declare.removeprefix("--param ").partition("=")
     params = f', params={{"{name}": "{value}"}}' if declare else ""
-    return f'refgrad.verify({run.subject.name}, "{contract}"{params})'
+    return f'refgrad.verify({run.subject.name.rpartition(".<locals>.")[2]}, "{contract}"{params})'
 
 
 def declared_by(contract: str, variant: str) -> str:
