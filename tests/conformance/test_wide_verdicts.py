@@ -231,7 +231,7 @@ def test_a_convention_is_declared_by_a_param_and_the_report_says_so():
     move = lambda theta, x, lr, steps: steps * lr * x
     found = report(move)
     assert found.diagnosis == "move"
-    assert "--param output=move" in found.advice
+    assert 'params={"output": "move"}' in found.advice
     assert report(move, params={"output": "move"}).exit_code == 0
     with pytest.raises(ValueError, match="one of path, move"):
         report(move, params={"output": "both"})
@@ -382,19 +382,27 @@ def test_parameters_after_a_step_are_told_with_the_rate_of_the_step(rate):
     assert "times" not in found.summary, found.summary
 
 
-def test_a_function_of_this_process_is_asked_again_in_python():
-    def first_order(loss, theta, tasks, lr, steps):
-        total = 0
-        for support, query in tasks:
-            fast = theta
-            for _ in range(steps):
-                fast = fast - lr * loss.grad(fast, support)
-            total = total + loss.grad(fast, query)
-        return total
+SUMMED = """
+def first_order(loss, theta, tasks, lr, steps):
+    total = 0
+    for support, query in tasks:
+        fast = theta
+        for _ in range(steps):
+            fast = fast - lr * loss.grad(fast, support)
+        total = total + loss.grad(fast, query)
+    return total
+"""
 
-    found = verify(first_order, "maml_gradient", max_examples=20)
-    assert found.grade == "variant:fomaml-sum-over-tasks", found.summary
-    found = verify(first_order, "fomaml_gradient", max_examples=20)
-    assert found.advice.endswith('refgrad.verify(first_order, "fomaml_gradient", params={"reduction": "sum"})')
-    found = verify(first_order, "fomaml_gradient", max_examples=20, params={"reduction": "sum"})
-    assert found.exit_code == 0, found.summary
+
+def test_a_function_of_this_process_is_asked_again_in_python_and_one_of_a_file_by_a_command(tmp_path):
+    path, scope = tmp_path / "summed_first_order.py", {}
+    path.write_text(SUMMED)
+    exec(SUMMED, scope)
+    first_order = lambda *given: scope["first_order"](*given)
+    for subject, advice in {
+        first_order: 'refgrad.verify(<lambda>, "fomaml_gradient", params={"reduction": "sum"})',
+        f"{path}:first_order": f"refgrad verify {path}:first_order --contract fomaml_gradient --param reduction=sum",
+    }.items():
+        assert verify(subject, "maml_gradient", max_examples=20).grade == "variant:fomaml-sum-over-tasks"
+        assert verify(subject, "fomaml_gradient", max_examples=20).advice.splitlines()[-1] == advice
+        assert verify(subject, "fomaml_gradient", max_examples=20, params={"reduction": "sum"}).exit_code == 0
