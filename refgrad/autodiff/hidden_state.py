@@ -119,11 +119,14 @@ def _agree(a: Any, b: Any) -> bool:
 
 def _states(generators: dict[str, Any]) -> dict[str, Any]:
     """What the next draw of each generator depends on."""
-    states: dict[str, Any] = {}
-    if "random" in sys.modules:
-        states["Python's global generator"] = _of_python()
-    if "numpy.random" in sys.modules:
-        states["NumPy's global generator"] = _state(sys.modules["numpy.random"].get_bit_generator())
+    import random as of_python  # noqa: F401  (read from sys.modules)
+
+    from numpy import random  # both are brought when they are first used, and that may be inside the function
+
+    states: dict[str, Any] = {
+        "Python's global generator": _of_python(),
+        "NumPy's global generator": _state(random.get_bit_generator()),  # type: ignore[attr-defined]
+    }
     for name, generator in generators.items():
         states[name] = _state(generator)
     return states

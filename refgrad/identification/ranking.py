@@ -164,7 +164,7 @@ class Ranking:
             value = self.value(one.variant) if one.variant is not None and unit <= SENSITIVE else None
             if value is not None and one.variant is not None:
                 moved = [self.value(one.variant, unit, pattern) for pattern in range(1, MOVES + 1)]
-                one.turned = max(distance(m, value) for m in moved if m is not None)
+                one.turned = max((distance(m, value) for m in moved if m is not None), default=0.0)
         return one.turned
 
     def in_lower_precision(self) -> tuple[str, Ranked] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import random
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -78,6 +80,20 @@ RUNS = {
 def test_a_draw_is_an_error_that_names_the_generator_and_the_way_out(layer, run):
     with pytest.raises(HiddenState, match=rf"{run}\(.*draws random numbers from .*Draw them"):
         RUNS[run](LAYERS[layer])
+
+
+def test_the_very_first_draw_of_a_process_is_seen():
+    program = """
+import numpy as np
+from refgrad import vmap
+from refgrad.errors import HiddenState
+try:
+    vmap(lambda x: x * np.random.random(2))(np.ones((3, 2)))
+except HiddenState:
+    print("seen")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "seen\n"
 
 
 @pytest.mark.parametrize("run", RUNS)
