@@ -27,7 +27,7 @@ def test_a_page_runs_and_asserts(page, tmp_path):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_links_of_a_page_lead_somewhere(page):
-    text = (DOCS / page).read_text()
+    text = re.sub(r"```.*?```", "", (DOCS / page).read_text(), flags=re.S)
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert ((DOCS / page).parent / target).exists(), target
 
