@@ -6,6 +6,8 @@ keywords for the subject) and REFUSES (words that the report has to say of what 
 
 import contextlib
 import importlib.util
+import json
+import os
 import re
 import sys
 from functools import cache
@@ -19,7 +21,7 @@ from refgrad.conformance.judging.referee import Referee
 from refgrad.conformance.judging.run import Run
 from refgrad.conformance.judging.verdict import find
 from refgrad.conformance.subject import frameworks
-from refgrad.conformance.subject.process import LocalSubject
+from refgrad.conformance.subject.process import ChildSubject, LocalSubject
 from refgrad.contracts.contract import Family, Problem
 from refgrad.contracts.operators import OPERATORS
 
@@ -50,6 +52,20 @@ class Rounded(LocalSubject):
         with np.errstate(over="ignore"):  # of what float32 cannot hold
             numbers = [float(rounded(float(v))).hex() for v in self.formula(Problem(kind, message["inputs"]))]
         return {"kind": "value", "dtype": message["dtype"], "shape": message["shape"], "hex": numbers}
+
+
+class Replayed(ChildSubject):
+    """The same through a child process: what `formula` gives is written to a file, which the child reads."""
+
+    formula, rounded = None, Rounded.reply
+
+    def reply(self, message):
+        Path(os.environ["REFGRAD_REPLAYED"]).write_text(json.dumps(self.rounded(message)))
+        return super().reply(message)
+
+    def unused(self):
+        """Nothing: the child calls no loss."""
+        return []
 
 
 def answer(referee, problem, variant):

@@ -13,7 +13,7 @@ import random
 import numpy as np
 import pytest
 from helpers.screen import unsettled
-from helpers.subjects import Rounded, answer, files, members, verdict
+from helpers.subjects import FOLDER, Replayed, Rounded, answer, files, members, verdict
 
 from refgrad.conformance.judging import sweep
 from refgrad.conformance.judging.finding import exit_code
@@ -70,13 +70,13 @@ def alike(referee, problems, one, other):
     return True
 
 
-def judgement(referee, variant, count, answered):
+def judgement(referee, variant, count, answered, kind=Rounded, name="formula"):
     """What the judge finds of a function that answers as `variant` does."""
-    subject = Rounded(referee.contract, "formula", "numpy", "float64")
-    subject.formula = lambda problem: answered(referee, problem, variant)
-    run = Run(subject, referee, count, referee.seed)
-    run.sweep()
-    return find(run)
+    with contextlib.closing(kind(referee.contract, name, "numpy", "float64")) as subject:
+        subject.formula = lambda problem: answered(referee, problem, variant)
+        run = Run(subject, referee, count, referee.seed)
+        run.sweep()
+        return find(run)
 
 
 def is_named(referee, problems, variant, found, known):
@@ -109,6 +109,22 @@ def test_every_variant_and_every_product_is_named_as_itself(seed, contract):
                     break
             else:
                 wrong[variant.name] = (found.grade, found.summary[:200])
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("contract", members())
+def test_so_they_are_through_a_child_process(contract, tmp_path, monkeypatch):
+    monkeypatch.setenv("REFGRAD_REPLAYED", str(tmp_path / "answer.json"))
+    referee, wrong = Referee(contract, "float64", 20), {}
+    products = contract.products() if contract.products else ()
+    some = random.Random(20).sample(products, min(len(products), JUDGED_ANYWAY))
+    known = {v.name: v for v in (*contract.variants, *products)}
+    problems = list(sweep.problems(contract, PROBLEMS, 20))
+    for variant in (*contract.variants, *some):
+        answered = answer if variant in contract.variants else usual_answer
+        found = judgement(referee, variant, PROBLEMS, answered, Replayed, f"{FOLDER / 'replayed.py'}:subject")
+        if not is_named(referee, problems, variant, found, known):
+            wrong[variant.name] = (found.grade, found.summary[:200])
     assert wrong == {}
 
 
