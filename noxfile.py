@@ -133,6 +133,7 @@ def docs(session: nox.Session) -> None:
 def look(session: nox.Session) -> None:
     """The built site in headless Chromium (Debian's package, or $CHROMIUM): see docs/_ext/check_site.py."""
     session.install(*group("look"))
+    install_wheel(session, "[verify,exact]")
     if not Path("docs/_build/html/index.html").exists():
         session.error("there is no site yet: nox -s docs")
     session.run("pytest", "-m", "look", "tests/site", "-q", "-p", "no:xdist")
