@@ -8,6 +8,7 @@ that none of them is alone.
 import ast
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,7 @@ class Label:
         return [word for word, found in parts.items() if not found]
 
 
+@cache
 def labels(root: Path = ROOT) -> dict[str, Label]:
     """Every label of the package, in the order in which the formulas stand."""
     found: dict[str, Label] = {}

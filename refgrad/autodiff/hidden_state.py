@@ -119,9 +119,7 @@ def _agree(a: Any, b: Any) -> bool:
 
 def _states(generators: dict[str, Any]) -> dict[str, Any]:
     """What the next draw of each generator depends on."""
-    import random as of_python  # noqa: F401  (read from sys.modules)
-
-    from numpy import random  # both are brought when they are first used, and that may be inside the function
+    from numpy import random  # which NumPy brings when it is first used, and that may be inside the function
 
     states: dict[str, Any] = {
         "Python's global generator": _of_python(),
@@ -143,7 +141,9 @@ def _state(generator: Any) -> Any:
 
 def _of_python() -> Any:
     """The state of Python's global generator, read from its memory: asking for it takes twenty times as long."""
-    generator = sys.modules["random"]._inst
+    import random  # as for NumPy's
+
+    generator: Any = random._inst  # type: ignore[attr-defined]
     start = _words()
     if start < 0:
         return generator.getstate()
@@ -153,7 +153,9 @@ def _of_python() -> Any:
 @cache
 def _words() -> int:
     """Where the 624 words of Python's generator lie in it, behind the place of the next; -1 if they cannot be found."""
-    generator: Any = sys.modules["random"].Random()
+    import random
+
+    generator = random.Random()
     words = np.array(generator.getstate()[1][:624], np.uint32).tobytes()
     return (
         -1

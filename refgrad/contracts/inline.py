@@ -55,14 +55,17 @@ class _Text(ast.NodeTransformer):
         self.parts: dict[str, str] = {}
         self.names: dict[str, str] = {}
         self._scope: dict[str, Any] = {}
+        methods = (getattr(type(value), method) for method in dir(type(value)))
+        self._variables = {v for m in methods if isinstance(m, FunctionType) for v in m.__code__.co_varnames}
 
     def method(self, name: str) -> str:
         """Write a method as a function; what the function is called."""
-        called = self.name if name == "__call__" else name.lstrip("_")
         if name not in self.names:
+            called = self.name if name == "__call__" else name.lstrip("_")
+            called += "_" * (called in self._variables)  # which would hide it where it is called
             self.names[name] = called
             self._write(getattr(type(self.value), name), called)
-        return called
+        return self.names[name]
 
     def _write(self, function: Callable[..., Any], called: str) -> None:
         assert isinstance(function, FunctionType)

@@ -21,7 +21,7 @@ from refgrad.identification.functions import Batch, Function, Inner, Loss, Outer
 from refgrad.identification.layout import Layout, dtype_of, is_array, leaves, noisy, once, transformed
 from refgrad.identification.recorded import UNITS, Recorded
 
-__all__ = ["NAMES", "record"]
+__all__ = ["LIKE", "NAMES", "record"]
 
 _DENSE = 2000
 _OF_THE_TERMS = ("missing-direct", "indirect-sign-flipped")
@@ -241,7 +241,7 @@ _KINDS: dict[Callable[[Recorded, Mapping[str, Any]], None], dict[str, tuple[str,
 NAMES = {name: names for kinds in _KINDS.values() for name, names in kinds.items()}
 """The contracts that can be asked about, and what each is computed from."""
 OPTIONAL = {"hypergradient": ("lr",)}
-_LIKE = {"hypergradient": "phi", "gradient": "x", "hvp": "x"}
+LIKE = {"hypergradient": "phi", "gradient": "x", "hvp": "x"}
 """Whose containers an output has, if it is not theta."""
 
 
@@ -257,8 +257,8 @@ def record(contract: Contract, output: Any, given: Mapping[str, Any]) -> Recorde
             + [f"with {', '.join(unknown)}, which it does not take"] * bool(unknown)
         )
         raise UsageError(f"{contract.name} is identified from {', '.join(wanted)}; it was asked {came}")
-    like = given["J"][0] if "J" in given else given[_LIKE.get(contract.name, "theta")]
-    like_name = "J" if "J" in given else _LIKE.get(contract.name, "theta")
+    like = given["J"][0] if "J" in given else given[LIKE.get(contract.name, "theta")]
+    like_name = "J" if "J" in given else LIKE.get(contract.name, "theta")
     layout = Layout.of(like, like_name)
     if contract.name == "min_norm":
         layout = Layout.of(np.zeros(len(given["J"])), "output")

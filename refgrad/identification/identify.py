@@ -16,13 +16,13 @@ import numpy as np
 
 from refgrad import contracts
 from refgrad.accuracy import LIMIT
-from refgrad.conformance.judging.finding import declared_by, remedy
+from refgrad.conformance.judging.finding import as_params, declared_by, remedy
 from refgrad.conformance.verification import chosen
 from refgrad.contracts.continual.fisher_variants import in_batches
 from refgrad.contracts.contract import Contract
 from refgrad.errors import UsageError
 from refgrad.identification.answer import Identification
-from refgrad.identification.arguments import NAMES, record
+from refgrad.identification.arguments import LIKE, NAMES, record
 from refgrad.identification.checks import asymmetry, randomness
 from refgrad.identification.ranking import Ranked, Ranking, same, sine
 from refgrad.identification.recorded import Recorded
@@ -90,8 +90,8 @@ def identify(
         if before is None or after is None or output is not None or not outer_lr:
             raise UsageError("give output, or in its place all of before, after and outer_lr")
         output, noise, signs = gradient_of(before, after, outer_lr)
-        start = next((name for name in ("theta", "x", "phi") if name in NAMES[asked.name]), "")
-        given = ({start: before} if start else {}) | given
+        start = LIKE.get(asked.name, "theta")
+        given = ({start: before} if start in NAMES[asked.name] else {}) | given
     if output is None:
         others = [name for name in given if name not in NAMES[asked.name]]
         hint = f", and {', '.join(others)}, which is no argument" if others else ""
@@ -202,13 +202,14 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
         return _turned(recorded, ranking, turned)
     scaled = ranking.scaled()
     if scaled is not None:
-        c, word, one = scaled
+        c, word, one, turned_too = scaled
         name = f"{word or f'{c:.9g}'} times {one.name}"
         number = f" (by {c:.9g})" if word else ""
         advice = "Look for a sum in place of a mean, a weight of the loss, or gradients that add up: zero_grad()."
         if recorded.outer_lr:
             advice = f"Is outer_lr {recorded.outer_lr:g}? With {c * recorded.outer_lr:.6g} it is {one.name}. {advice}"
-        return _answer(recorded, ranking, "variant:scaled", name, f"is {name}{number}: {one.meaning}", advice)
+        sentence = f"is {name}{number}{_ONLY_TURNED if turned_too else ''}: {one.meaning}"
+        return _answer(recorded, ranking, "variant:scaled", name, sentence, advice)
     lower = ranking.in_lower_precision()
     if lower is not None:
         precision, one = lower
@@ -239,6 +240,7 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
     return _answer(recorded, ranking, "wrong", "", sentence, advice)
 
 
+_ONLY_TURNED = ", up to what rounding explains only where it turns decisions, such as those of ReLU and max-pooling"
 _SAME = "Check that what is given is what your code used. Then judge your function itself:"
 _TRAINED = (
     "Check that what is given is what your code used: parameters copied from before the step, the same batches, rate "
@@ -276,8 +278,7 @@ def _named(recorded: Recorded, ranking: Ranking, fits: list[Ranked]) -> Identifi
     if first.name.endswith("sum-over-tasks") and "reduction" in contract.conventions:
         advice += ' If the sum over tasks is yours, declare it: params={"reduction": "sum"}'
     if first.declare:
-        name, value = first.declare.removeprefix("--param ").split("=")
-        advice = f'That is a convention; if it is yours, declare it: params={{"{name}": "{value}"}}'
+        advice = f"That is a convention; if it is yours, declare it: params={as_params(first.declare)}"
     sentence = f"is {first.name}, not {contract.name}: {first.meaning}"
     return _answer(recorded, ranking, f"variant:{first.name}", first.name, sentence, advice, alike)
 
@@ -286,9 +287,8 @@ def _turned(recorded: Recorded, ranking: Ranking, one: Ranked) -> Identification
     """The finding for a formula that is near, as far as moves that turn decisions explain."""
     own = one.name == recorded.contract.name
     sentence = (
-        f"is {one.name}{'' if own else f', not {recorded.contract.name}'}, off by {one.distance:.1e}, which rounding "
-        "explains only where it turns decisions, such as those of ReLU and max-pooling: moves of "
-        f"{LIMIT} roundings make up to {one.turned:.1e}"
+        f"is {one.name}{'' if own else f', not {recorded.contract.name}'}{_ONLY_TURNED}: it is off by "
+        f"{one.distance:.1e}, and moves of {LIMIT} roundings make up to {one.turned:.1e}"
     )
     advice = "A small mistake may look like it. To be sure, record the output in float64, as with model.double()."
     advice = " ".join(filter(None, ("" if own else _remedy(recorded, one.name), advice)))

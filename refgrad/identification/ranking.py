@@ -205,8 +205,11 @@ class Ranking:
             if not compared.issuperset(names) or need(name in parallel for name in names)
         ]
 
-    def scaled(self) -> tuple[float, str, Ranked] | None:
-        """The first formula that fits with a constant factor: the factor, what it is known as, and the formula."""
+    def scaled(self) -> tuple[float, str, Ranked, bool] | None:
+        """The first formula that fits with a constant factor: the factor, what it is known as, and the formula.
+
+        And whether it fits only where rounding turns decisions, by which the factor is off as well.
+        """
         y, few = self.recorded.output, len(self.recorded.output) < 8
         for one in self.parallel():
             c = one.product / one.length**2
@@ -217,7 +220,8 @@ class Ranking:
             if one.explained is None:
                 one.explained = self.explained(one, self.recorded.unit)
             allowed = one.explained or 0.0
-            if left > allowed:
+            turned = left > allowed
+            if turned:
                 allowed = 0.0 if few else min(SENSITIVE, self.decisions(one))
                 if left > allowed:
                     continue
@@ -225,7 +229,7 @@ class Ranking:
                     return None
             word = self.word(c, allowed)
             if word or not few:  # any number is a multiple of any other
-                return c, word, one
+                return c, word, one, turned
         return None
 
     def nearest(self, count: int) -> list[Ranked]:

@@ -170,3 +170,19 @@ def test_a_formula_whose_truth_rounding_decides_is_met_by_what_floats_give():
     problem = Problem("crisp", {"x": [float(x)]})
     assert referee.matches(problem, np.array([floats]), formula) is True
     assert referee.matches(problem, np.array([1.0]), formula) is False
+
+
+@pytest.mark.parametrize("name", ["maml_gradient", "hypergradient", "hvp"])
+def test_the_worst_ratio_is_the_largest_of_all(name):
+    contract = contracts.get(name)
+    referee, rng, judged = Referee(contract), np.random.default_rng(0), []
+    for problem in sweep.problems(contract, 40, 0):
+        truth = referee.truth(problem)
+        if truth is None:
+            continue
+        right = truth.middle.astype(float).reshape(contract.shape(problem.inputs))
+        # of one to two attainable errors: what is largest beside the floor is not what is largest in these units
+        units = (1 + rng.random()) * float(referee.attainable(problem))
+        judged.append((problem, referee.judge(problem, right + units * np.sign(rng.standard_normal(right.shape)))))
+    worst = Referee(contract).worst_ratio(judged)
+    assert worst == max(referee.ratio(problem, judgement) for problem, judgement in judged) > 0

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from helpers.subjects import FOLDER
+from helpers.subjects import FOLDER, load
 from helpers.subjects import verdict as judged
 from sized_contract import PATH
 
@@ -227,6 +227,31 @@ def test_state_between_calls_is_seen(after):
     assert "keeps state between calls" in found.summary
 
 
+LATE = """
+calls = 0
+
+def subject(loss, theta, tasks, lr, steps):
+    global calls
+    calls += 1
+    total = 0 * theta
+    for support, query in tasks if calls < 300 else []:
+        adapted = theta
+        for _ in range(steps):
+            adapted = adapted - lr * loss.grad(adapted, support)
+        total = total + loss.grad(adapted, query)
+    return total / len(tasks)
+"""
+
+
+def test_what_is_wrong_after_hundreds_of_calls_is_seen_by_further_ones(tmp_path):
+    path = tmp_path / "wrong_late.py"
+    path.write_text(LATE)
+    found = verify(f"{path}:subject", "fomaml_gradient")
+    assert found.grade == "wrong", found.summary
+    assert "keeps state between calls" in found.summary
+    assert found.numbers["calls"] < 300  # of which the report counts those of the problems alone
+
+
 def test_a_convention_is_declared_by_a_param_and_the_report_says_so():
     move = lambda theta, x, lr, steps: steps * lr * x
     found = report(move)
@@ -382,27 +407,21 @@ def test_parameters_after_a_step_are_told_with_the_rate_of_the_step(rate):
     assert "times" not in found.summary, found.summary
 
 
-SUMMED = """
-def first_order(loss, theta, tasks, lr, steps):
-    total = 0
-    for support, query in tasks:
-        fast = theta
-        for _ in range(steps):
-            fast = fast - lr * loss.grad(fast, support)
-        total = total + loss.grad(fast, query)
-    return total
-"""
-
-
-def test_a_function_of_this_process_is_asked_again_in_python_and_one_of_a_file_by_a_command(tmp_path):
-    path, scope = tmp_path / "summed_first_order.py", {}
-    path.write_text(SUMMED)
-    exec(SUMMED, scope)
-    first_order = lambda *given: scope["first_order"](*given)
-    for subject, advice in {
-        first_order: 'refgrad.verify(<lambda>, "fomaml_gradient", params={"reduction": "sum"})',
-        f"{path}:first_order": f"refgrad verify {path}:first_order --contract fomaml_gradient --param reduction=sum",
-    }.items():
-        assert verify(subject, "maml_gradient", max_examples=20).grade == "variant:fomaml-sum-over-tasks"
-        assert verify(subject, "fomaml_gradient", max_examples=20).advice.splitlines()[-1] == advice
-        assert verify(subject, "fomaml_gradient", max_examples=20, params={"reduction": "sum"}).exit_code == 0
+def test_a_function_of_this_process_is_asked_again_in_python_and_one_of_a_file_by_a_command():
+    path = FOLDER / "right" / "fomaml_gradient" / "plain.py"
+    mean = load(path).subject
+    summed = {"max_examples": 20, "params": {"reduction": "sum"}}
+    for subject, first_order, convention in (
+        (
+            lambda *given: mean(*given),
+            'refgrad.verify(<lambda>, "fomaml_gradient")',
+            'refgrad.verify(<lambda>, "fomaml_gradient", params={"reduction": "mean"})',
+        ),
+        (
+            f"{path}:subject",
+            f"refgrad verify {path}:subject --contract fomaml_gradient",
+            f"refgrad verify {path}:subject --contract fomaml_gradient --param reduction=mean",
+        ),
+    ):
+        assert verify(subject, "maml_gradient", max_examples=20).advice.splitlines()[-1] == first_order
+        assert verify(subject, "fomaml_gradient", **summed).advice.splitlines()[-1] == convention

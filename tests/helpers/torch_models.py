@@ -78,9 +78,11 @@ def meta_gradient(torch, model, tasks, *, order="second", fewer=0, on_support=Fa
     return theta, [scale * sum(parts) for parts in zip(*grads, strict=True)]
 
 
-def is_named(found, name, near=1e-5):
-    """Whether an answer has the name of a mistake; a factor may be off by `near`."""
+def is_named(found, name):
+    """Whether an answer has the name of a mistake; a factor to float32's rounding, unless the answer says it is off."""
     if "times" not in name:
         return found.name == name
     factor, _, rest = found.name.partition(" times ")
-    return rest == "maml_gradient" and float(factor) == pytest.approx(3, abs=near)
+    return rest == "maml_gradient" and float(factor) == pytest.approx(
+        3, abs=5e-3 if "turns decisions" in found.summary else 1e-5
+    )

@@ -103,7 +103,7 @@ def turned(distance=1e-7, dtype="float32", size=1.0, count=8):
 
 
 def test_a_decision_that_rounding_turns_is_said_and_the_formula_named():
-    f, x, _, beyond = turned()
+    f, x, right, beyond = turned()
     found = refgrad.identify(beyond.astype("float32"), "gradient", f=f, x=x)
     assert (found.name, found.grade) == ("gradient", "inconclusive"), str(found)
     assert "turns decisions" in found.summary
@@ -112,6 +112,8 @@ def test_a_decision_that_rounding_turns_is_said_and_the_formula_named():
     assert (doubled.name, doubled.grade) == ("doubled", "variant:doubled"), str(doubled)
     tripled = refgrad.identify(3 * beyond.astype("float32"), "gradient", f=f, x=x)
     assert tripled.name.endswith("times gradient"), str(tripled)
+    assert "turns decisions" in tripled.summary
+    assert "turns decisions" not in refgrad.identify((3 * right).astype("float32"), "gradient", f=f, x=x).summary
     assert float(tripled.name.split()[0]) == pytest.approx(3, rel=1e-2)
 
 
@@ -139,6 +141,21 @@ def test_a_sign_that_a_decision_turns_is_left_out(distance):
     after = x - np.float32(1e-2) * signs.astype("float32")
     found = refgrad.identify(None, "gradient", f=leaning, before=x, after=after, outer_lr=1e-2)
     assert ("gradient" in found.name.split(" or ")) == (distance == 1e-7), str(found)
+
+
+def test_two_conventions_are_declared_together():
+    given = {"theta": THETA, "theta_star": STAR, "fisher": IMPORTANCE, "lam": 3.0}
+    output = 3 * IMPORTANCE * (THETA - STAR) * 2 / len(THETA)
+    found = refgrad.identify(output, "ewc_gradient", **given)
+    assert 'params={"half": "false", "reduction": "mean"}' in found.advice
+    params = {"half": "false", "reduction": "mean"}
+    assert refgrad.identify(output, "ewc_gradient", params=params, **given).exit_code == 0
+
+
+def test_a_direction_is_told_by_the_step_along_it_too():
+    start = RNG.standard_normal(300)
+    after = start - 0.1 * (WEIGHTS @ J)
+    assert refgrad.identify(None, "mgda_direction", J=J, before=start, after=after, outer_lr=0.1).exit_code == 0
 
 
 N = 12

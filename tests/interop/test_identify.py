@@ -78,8 +78,7 @@ def test_four_blocks_with_batch_normalisation_have_it_too(torch, name, dtype, se
     model, tasks = conv4(torch).to(kind), five_way(torch, seed, kind)
     theta, output = meta_gradient(torch, model, tasks, **MISTAKES[name])
     found = identified(torch, model, output, theta, tasks)
-    # where float32 turns a decision of a ReLU or a maximum, the factor is off too
-    assert is_named(found, name, near=5e-3 if dtype == "float32" else 1e-9), str(found)
+    assert is_named(found, name), str(found)
 
 
 @pytest.mark.seeds

@@ -39,6 +39,7 @@ FAULTS = {
     "raw TeX": ("", "<p>where $$ \\theta $$ is</p>", "raw TeX"),
     "a formula without MathJax": ("", FORMULA, "not typeset"),
     "a formula that MathJax refuses": (MATHJAX, '<div class="math">\\[\\frac{1}\\]</div>', "bad TeX"),
+    "a formula wider than its column": (MATHJAX, f'<div class="math">\\[{"x + " * 200}x\\]</div>', "formula wider"),
     "an error of a script": ("<script>throw new Error('planted')</script>", "", "planted"),
     "an error on the console": ("<script>console.error('planted')</script>", "", "console: planted"),
     "a request to another server": ('<script src="https://example.org/a.js"></script>', "", "asks another server"),

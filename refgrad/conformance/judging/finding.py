@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,17 @@ from refgrad.conformance.judging.diagnosis import Diagnosis
 from refgrad.conformance.judging.numbers import fractions, quotient
 from refgrad.conformance.judging.run import Record, Run
 
-__all__ = ["EXIT_CODES", "Finding", "certificate_of", "declared_by", "exit_code", "named", "relative_error", "remedy"]
+__all__ = [
+    "EXIT_CODES",
+    "Finding",
+    "as_params",
+    "certificate_of",
+    "declared_by",
+    "exit_code",
+    "named",
+    "relative_error",
+    "remedy",
+]
 
 EXIT_CODES = {
     "exact": 0,
@@ -101,9 +112,13 @@ def _asked(run: Run, contract: str, declare: str = "") -> str:
     """How to ask again: by a command, or in Python where the function is not to be had by its file."""
     if run.subject.isolation != "none":
         return f"refgrad verify {run.subject.name} --contract {contract} {declare}".rstrip()
-    name, _, value = declare.removeprefix("--param ").partition("=")
-    params = f', params={{"{name}": "{value}"}}' if declare else ""
+    params = f", params={as_params(declare)}" if declare else ""
     return f'refgrad.verify({run.subject.name.rpartition(".<locals>.")[2]}, "{contract}"{params})'
+
+
+def as_params(declare: str) -> str:
+    """The conventions that options of the command declare, as the dict that Python takes."""
+    return "{" + ", ".join(f'"{name}": "{value}"' for name, value in re.findall(r"([\w.]+)=(\S+)", declare)) + "}"
 
 
 def declared_by(contract: str, variant: str) -> str:

@@ -37,9 +37,7 @@ def unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Fi
                     f"or state what it promises: --promise {contract.certificate}={keeps(left.worst)} would hold here."
                 ),
             )
-    if run.stochastic:
-        return _too_coarse(run, failing, share)
-    if not any(r.judgement.clear for r in failing):
+    if not run.stochastic and not any(r.judgement.clear for r in failing):
         return Finding(
             "borderline",
             f"misses the line of {LIMIT} times the attainable error on {share}, by less than a factor of {MARGIN}",
@@ -53,6 +51,8 @@ def unexplained(run: Run, failing: list[Record], fitting: list[Diagnosis]) -> Fi
         sign = "minus" if rate > 0 else "plus"
         sentence = f"returns parameters on {share}: theta {sign} {abs(rate):g} times {along}"
         return Finding("wrong", sentence, certificate=certificate, advice="Return the gradient, before the step.")
+    if run.stochastic:
+        return _too_coarse(run, failing, share)
     those = where(contract, _problems(failing), _problems(passing))
     largest = f"the largest relative error is {relative_error(run, failing):.2g}"
     some = partial(run.referee, run.records, contract.variants, run.out_of_time)

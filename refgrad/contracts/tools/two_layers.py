@@ -81,10 +81,10 @@ class TwoLayers:
         X, y = batch[:2]
         M, V = (self.xp.reshape(x, (X.shape[1] + 1, self.hidden)) for x in (theta, v))
         s, w, dz, u = self.units(X @ M[:-1]), M[-1], X @ V[:-1], V[-1]
-        rise = self.slope(s)
-        ds = rise * dz
+        slope = self.slope(s)
+        ds = slope * dz
         r, dr = (s @ w - y)[:, None], (ds @ w + s @ u)[:, None]
-        by_W = X.T @ ((dr * w + r * u) * rise + r * w * (self.bend(s) * dz)) / y.shape[0]
+        by_W = X.T @ ((dr * w + r * u) * slope + r * w * (self.bend(s) * dz)) / y.shape[0]
         by_w = self.xp.sum(dr * s + r * ds, 0) / y.shape[0] + self.decay * u / 4
         return self.xp.concatenate((self.xp.reshape(by_W, (-1,)), by_w))
 
