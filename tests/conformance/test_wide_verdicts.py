@@ -228,24 +228,22 @@ def test_state_between_calls_is_seen(after):
 
 
 LATE = """
+import sys
+sys.path.append({folder!r})
+from plain import subject as right
+
 calls = 0
 
-def subject(loss, theta, tasks, lr, steps):
+def subject(*given):
     global calls
     calls += 1
-    total = 0 * theta
-    for support, query in tasks if calls < 300 else []:
-        adapted = theta
-        for _ in range(steps):
-            adapted = adapted - lr * loss.grad(adapted, support)
-        total = total + loss.grad(adapted, query)
-    return total / len(tasks)
+    return right(*given) * (calls < 300)
 """
 
 
 def test_what_is_wrong_after_hundreds_of_calls_is_seen_by_further_ones(tmp_path):
     path = tmp_path / "wrong_late.py"
-    path.write_text(LATE)
+    path.write_text(LATE.format(folder=str(FOLDER / "right" / "fomaml_gradient")))
     found = verify(f"{path}:subject", "fomaml_gradient")
     assert found.grade == "wrong", found.summary
     assert "keeps state between calls" in found.summary
