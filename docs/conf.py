@@ -19,6 +19,7 @@ extensions = [
     "proofs",
     "names",
     "bibliography",
+    "pictures",
 ]
 exclude_patterns = ["_build", "_ext"]
 default_role = "name"

@@ -17,6 +17,7 @@ against exact arithmetic and by name; it is a library of its own; and it is mean
 `refgrad.meta`        MAML, first-order MAML, Reptile
 `refgrad.contracts`   the same quantities derived by hand, independent of all of the above, and known variants
 `refgrad.theory`      what is true of them in closed form
+`refgrad.plot`        pictures of all of it
 ====================  =================================================================================
 
 ``import refgrad`` brings the derivatives and `refgrad.numpy`; what else there is, is imported when it is first used.
@@ -65,7 +66,7 @@ _HOMES = {
 }
 _MODULES = (
     "autodiff", "backend", "conformance", "continual", "contracts", "errors", "exact", "identification", "implicit",
-    "linalg", "meta", "multitask", "numpy", "staging", "strategies", "theory", "tree", "typing",
+    "linalg", "meta", "multitask", "numpy", "plot", "staging", "strategies", "theory", "tree", "typing",
 )  # fmt: skip
 
 __all__ = [*_HOMES, *_MODULES]

@@ -10,7 +10,7 @@ from numpy.linalg import LinAlgError
 
 __all__ = [
     "BatchedValue", "ChangedValue", "EscapedTracer", "HiddenState", "Inconclusive", "IndefiniteHessian",
-    "InvalidInput", "Kink", "LongProgram", "MissingExtra", "NoDerivative", "NotConverged", "NotFinite",
+    "InvalidInput", "Kink", "LongProgram", "MissingExtra", "NoDerivative", "NotApplicable", "NotConverged", "NotFinite",
     "NotPositiveDefinite", "NotRational", "OutsideDomain", "RefgradError", "ShapeError", "SingularMatrix",
     "StagedValue", "SubjectNotFound", "TracedAssignment", "Undecided", "UndecidedSingular", "UsageError",
     "WrongDerivative",
@@ -107,6 +107,10 @@ class LongProgram(RefgradError, RuntimeError):
 
 class TracedAssignment(RefgradError, TypeError):
     """An element of a traced array was assigned to, which cannot change, or a traced value to one of a plain array."""
+
+
+class NotApplicable(RefgradError, ValueError):
+    """A formula or a theorem says nothing about this problem: one for two tasks only, say, or for full rank."""
 
 
 class MissingExtra(RefgradError, ImportError):

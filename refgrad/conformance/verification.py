@@ -208,6 +208,7 @@ def _report(run: Run, finding: Finding, more: Mapping[str, Any]) -> Report:
         "outcomes": run.outcomes(),
         "errors": run.errors(),
         "numbers": {"worst_ratio": finite, "limit": LIMIT, "calls": subject.calls},
+        "judged": [run.referee.row(problem, judgement) for problem, judgement in judged],
         "certificate": finding.certificate,
         "advice": finding.advice,
         "refuses": finding.refuses,

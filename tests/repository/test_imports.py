@@ -11,7 +11,7 @@ import refgrad
 
 PACKAGE = Path(refgrad.__file__).parent
 
-GROUND = ["errors", "typing", "accuracy", "backend", "tree", "exact"]
+GROUND = ["errors", "typing", "accuracy", "plot", "backend", "tree", "exact"]
 COMPUTES = [*GROUND, "autodiff", "numpy", "staging", "linalg", "implicit multitask continual meta"]
 JUDGES = [*GROUND, "strategies", "contracts", "theory", "conformance"]
 DOORS = {"refgrad", "refgrad.__main__", "refgrad.cli", "refgrad.identification", "refgrad.pytest_plugin"}
@@ -25,6 +25,7 @@ HOMES = {
     },
     "flint": {"refgrad.backend.exact.rationals", "refgrad.backend.exact.balls"},
     "cupy": {"refgrad.backend.cupy"},
+    "matplotlib": {"refgrad.plot"},
     "rich": {"refgrad.cli", "refgrad.conformance.demo", "refgrad.conformance.report.terminal"},
 }
 """Which modules import a library that not everybody has; Hypothesis also in every ``problems``."""

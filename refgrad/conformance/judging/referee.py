@@ -202,6 +202,12 @@ class Referee:
             return 0.0
         return quotient(judgement.high, self.attainable(problem))
 
+    def row(self, problem: Problem, judgement: Judgement) -> dict[str, Any]:
+        """Error and attainable error of a problem as floats; where it has not been needed, a lower bound of it."""
+        attainable = self._attainable.get((problem.key, ""), self.floor(problem))
+        error, bound = (quotient(number, Fraction(1)) for number in (judgement.high, attainable))
+        return {"outcome": judgement.verdict, "error": error, "attainable": bound}
+
     def worst_ratio(self, judged: list[tuple[Problem, Judgement]]) -> float:
         """The largest ratio of all; the attainable error is evaluated only where it can matter."""
         bounded = [(quotient(judgement.high, self.floor(problem)), problem, judgement) for problem, judgement in judged]

@@ -47,6 +47,9 @@ class Report:
         For each kind of outcome that is no value: an example of its message, and its count.
     numbers : dict
         ``worst_ratio`` (error in units of the attainable error), its ``limit``, and ``calls`` of the subject.
+    judged : list of dict
+        Of each problem with an output: ``outcome``, ``error``, and ``attainable``, or a lower bound of that which was
+        enough to pass.
     certificate : dict or None
         For iterative subjects: the normalised gaps by setting, the measured rate, the promise.
     counterexample : dict or None
@@ -85,6 +88,7 @@ class Report:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     errors: list[dict[str, Any]] = field(default_factory=list)
     numbers: Mapping[str, Any] = field(default_factory=dict)
+    judged: list[dict[str, Any]] = field(default_factory=list)
     certificate: Mapping[str, Any] | None = None
     counterexample: Mapping[str, Any] | None = None
     regression_test: str | None = None

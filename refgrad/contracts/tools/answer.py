@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from refgrad.errors import RefgradError
+from refgrad.errors import NotApplicable
 from refgrad.typing import Array
 
 __all__ = ["Answer", "NotApplicable", "Variant"]
-
-
-class NotApplicable(RefgradError, ValueError):
-    """A variant does not define an answer for this problem (a formula for two tasks only, say)."""
 
 
 @dataclass(frozen=True)

@@ -35,10 +35,9 @@ import numpy as np
 
 from refgrad import exact
 from refgrad.backend import of
-from refgrad.contracts.tools.answer import NotApplicable
 from refgrad.contracts.tools.assemble import identity
 from refgrad.contracts.tools.solve import may_vanish
-from refgrad.errors import InvalidInput, NotRational, Undecided
+from refgrad.errors import InvalidInput, NotApplicable, NotRational, Undecided
 from refgrad.typing import Array, Scalar
 
 __all__ = [
