@@ -249,7 +249,7 @@ def errors(x: Array, ratios: Mapping[str, Array], ax: Axes | None = None, limit:
         if y.shape != x.shape:
             raise ShapeError(f"errors: expected ratios[{name!r}] of shape {x.shape}, one an argument, got {y.shape}")
         ax.plot(_decades(x, tiny), y, ".", color=COLOURS[k % len(COLOURS)], ms=4, label=name)
-    decades = 10.0 ** np.linspace(math.log10(tiny), math.log10(far), 4).round()
+    decades = 10.0 ** np.unique(np.linspace(math.log10(tiny), math.log10(far), 3).round())
     ticks = [t for t in (*-decades[:0:-1], 0, *decades[1:]) if x.min(initial=0) <= t <= x.max(initial=0)]
     ax.set_xticks(_decades(np.array(ticks), tiny), [f"{t:.0e}" if t else "0" for t in ticks])
     ax.set_yscale("symlog", linthresh=1)
