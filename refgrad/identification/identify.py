@@ -25,7 +25,7 @@ from refgrad.identification.answer import Identification
 from refgrad.identification.arguments import LIKE, NAMES, record
 from refgrad.identification.checks import asymmetry, randomness
 from refgrad.identification.ranking import Ranked, Ranking, same, sine
-from refgrad.identification.recorded import Recorded
+from refgrad.identification.recorded import UNITS, Recorded
 from refgrad.identification.sampled import batch_sizes, sampled
 from refgrad.identification.steps import by_signs, gradient_of
 
@@ -227,6 +227,14 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
             sentence = f"may be {said}; errors are of the size that chance makes"
             advice = "To be told exactly, take batches in the order of X, or every label with its probability."
             return _answer(recorded, ranking, "inconclusive", " or ".join(d.name for d in drawn), sentence, advice)
+    left_open = ranking.left_open([])
+    if left_open:
+        names, one = " or ".join(r.name for r in left_open), left_open[0]
+        sentence = (
+            f"may be {names}: {one.name} is off by {one.distance:.1e}, and moves as small as roundings of "
+            f"{recorded.dtype} make up to {one.turned:.1e} where they turn decisions, such as those of ReLU"
+        )
+        return _answer(recorded, ranking, "inconclusive", names, sentence, _DOUBLE)
     nearest = next(iter(ranking.nearest(1)), None)
     if nearest is None:
         return _answer(recorded, ranking, "inconclusive", "", "cannot be told: no formula has a finite value here")
@@ -240,6 +248,7 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
     return _answer(recorded, ranking, "wrong", "", sentence, advice)
 
 
+_DOUBLE = "To be sure, record the output in float64, as with model.double()."
 _ONLY_TURNED = ", up to what rounding explains only where it turns decisions, such as those of ReLU and max-pooling"
 _SAME = "Check that what is given is what your code used. Then judge your function itself:"
 _TRAINED = (
@@ -263,11 +272,12 @@ def _named(recorded: Recorded, ranking: Ranking, fits: list[Ranked]) -> Identifi
     tend = {v.name for v in recorded.settings} | {r.name for r in fits if r.name.startswith(("cg-", "neumann-"))}
     tend = tend if first.name == contract.name else set()  # to it, and have come near
     alike = [r.name for r in fits if r is not first and same(r, first)]
-    others = [r for r in fits if not same(r, first) and r.name not in tend]
+    others = [r for r in (*fits, *ranking.left_open(fits)) if not same(r, first) and r.name not in tend]
     if others:
         names = " or ".join(dict.fromkeys([first.name, *(r.name for r in others)]))
         sentence = f"is {names}: rounding in {recorded.dtype} leaves them open"
-        return _answer(recorded, ranking, "inconclusive", names, sentence, _apart(recorded), alike)
+        advice = " ".join(filter(None, (_apart(recorded), "" if recorded.unit <= UNITS["float64"] else _DOUBLE)))
+        return _answer(recorded, ranking, "inconclusive", names, sentence, advice, alike)
     elsewhere = _outside(recorded, first)
     if elsewhere:
         return _answer(recorded, ranking, "wrong", "", f"is {first.name} on most weights, but not in {elsewhere}")
@@ -290,8 +300,8 @@ def _turned(recorded: Recorded, ranking: Ranking, one: Ranked) -> Identification
         f"is {one.name}{'' if own else f', not {recorded.contract.name}'}{_ONLY_TURNED}: it is off by "
         f"{one.distance:.1e}, and moves of {LIMIT} roundings make up to {one.turned:.1e}"
     )
-    advice = "A small mistake may look like it. To be sure, record the output in float64, as with model.double()."
-    advice = " ".join(filter(None, ("" if own else _remedy(recorded, one.name), advice)))
+    advice = "" if own else _remedy(recorded, one.name)
+    advice = " ".join(filter(None, (advice, "A small mistake may look like it.", _DOUBLE)))
     alike = [r.name for r in ranking.compared if r is not one and same(r, one)]
     grade = "inconclusive" if own else f"variant:{one.name}"
     return _answer(recorded, ranking, grade, one.name, sentence, advice, alike)

@@ -157,15 +157,28 @@ class Ranking:
         return first if first.distance <= min(SENSITIVE, self.decisions(first)) else None
 
     def decisions(self, one: Ranked) -> float:
-        """The distance that moves of `LIMIT` roundings may make; 0 in a precision where these are no small moves."""
-        unit = LIMIT * self.recorded.unit
+        """The distance that moves of `LIMIT` roundings may make, or of fewer where those are no small moves."""
+        unit = min(LIMIT * self.recorded.unit, SENSITIVE)
         if one.turned is None:
             one.turned = 0.0
-            value = self.value(one.variant) if one.variant is not None and unit <= SENSITIVE else None
+            value = self.value(one.variant) if one.variant is not None else None
             if value is not None and one.variant is not None:
                 moved = [self.value(one.variant, unit, pattern) for pattern in range(1, MOVES + 1)]
                 one.turned = max((distance(m, value) for m in moved if m is not None), default=0.0)
         return one.turned
+
+    def left_open(self, fits: Sequence[Ranked]) -> list[Ranked]:
+        """Near formulas that the output's own precision does not rule out, though they do not fit.
+
+        In float16 and bfloat16 a rounding is no small move, and a few patterns of them do not show all that it does to
+        a function with kinks. So there a formula stays open that is nearer than one which fits, or no further than
+        what moves explain.
+        """
+        if LIMIT * self.recorded.unit <= SENSITIVE or len(self.recorded.output) < 8:
+            return []
+        most = min((one.distance for one in fits), default=0.0)
+        near = [one for one in self.nearest(NEAREST) if one not in fits]
+        return [one for one in near if one.distance <= max(most, self.decisions(one))]
 
     def in_lower_precision(self) -> tuple[str, Ranked] | None:
         """A formula that fits in a lower precision than the output's, if the next one is 50 times further."""
