@@ -162,8 +162,11 @@ def _convert_argument(leaf: Any) -> Any:
     if isinstance(leaf, (float, Fraction, np.floating)):
         return asarray(leaf)
     if hasattr(leaf, "__dlpack__") and not isinstance(leaf, (ElementArray, np.generic)):
+        library = type(leaf).__module__.partition(".")[0]
+        convert = "x.get()" if library == "cupy" else "numpy.asarray(x)"
         raise InvalidInput(
-            f"expected NumPy arrays, numbers or exact arrays, got {type(leaf).__name__}: write numpy.asarray(x) first"
+            f"expected NumPy arrays, numbers or exact arrays, got {library}.{type(leaf).__name__}: "
+            f"write {convert} first"
         )
     return leaf
 

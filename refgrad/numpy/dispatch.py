@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from refgrad import numpy as namespace
-from refgrad.autodiff.core import value_of
+from refgrad.autodiff.core import Tracer, primal, value_of
 from refgrad.errors import NoDerivative
 from refgrad.numpy.arguments import call, most_positional, name_of, names_of
 from refgrad.numpy.sliding import sliding_window_view
+from refgrad.tree import flatten
 
 __all__ = ["apply_function", "apply_ufunc", "hint"]
 
@@ -127,8 +128,17 @@ def _counterparts() -> dict[Any, tuple[Callable[..., Any], int, frozenset[str]]]
     return {theirs: (ours, most_positional(ours), names_of(ours)) for theirs, ours in table.items()}
 
 
-def apply_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """``function(*args, **kwargs)`` by its counterpart here."""
+MADE_LIKE = {
+    np.arange, np.array, np.asarray, np.empty, np.eye, np.full, np.identity, np.ones, np.tri, np.zeros,
+}  # fmt: skip
+"""Functions of NumPy that are asked by ``like=`` alone, which says whose array is to be made."""
+
+
+def apply_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], asked: Tracer) -> Any:
+    """``function(*args, **kwargs)`` by its counterpart here; `asked` is the traced value that NumPy has asked."""
+    if function in MADE_LIKE and not any(isinstance(leaf, Tracer) for leaf in flatten((args, kwargs))[0]):
+        like = primal(asked)
+        return function(*args, **kwargs) if _is_numpys(like) else function(*args, **kwargs, like=like)
     found = _counterparts().get(function)
     if found is None:
         raise _no_rule(f"numpy.{name_of(function).removeprefix('numpy.')}")
@@ -136,6 +146,10 @@ def apply_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: 
     if len(args) <= most and names.issuperset(kwargs):
         return ours(*args, **kwargs)
     return call(ours, function, args, kwargs)
+
+
+def _is_numpys(x: Any) -> bool:
+    return isinstance(x, (np.ndarray, np.generic, float))
 
 
 def hint(name: str) -> str | None:

@@ -165,7 +165,7 @@ class ArrayMethods(Tracer):
         return apply_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        return apply_function(function, args, kwargs)
+        return apply_function(function, args, kwargs, self)
 
     def __format__(self, spec: str) -> str:
         return format(value_of(self), spec) if spec else str(self)

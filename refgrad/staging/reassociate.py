@@ -264,6 +264,8 @@ class _Rewriter:
 
     def _spread(self, factor: Atom, given: Shape, wanted: Shape) -> Atom:
         """A factor of an array whose axes of length 1 are others now."""
+        if not shape_of(factor):  # the 2 of a square's gradient would become an array of ints
+            return factor
         own = (1,) * (len(given) - len(shape_of(factor))) + tuple(shape_of(factor))
         lengths = iter(n for n, whole in zip(own, given, strict=True) if whole != 1)
         return self._reshape(factor, tuple(1 if n == 1 else next(lengths) for n in wanted), dtype_of(factor))

@@ -145,13 +145,7 @@ def stage(
     """
     staged = Staged(f, reassociate, max_operations)
     if examples:
-        leaves, structure = flatten((examples, {}))
-        for leaf in leaves:
-            if not _is_plain(leaf):
-                raise NoDerivative(
-                    f"stage({name_of(f)}): expected examples of NumPy arrays and numbers, got {type(leaf).__name__}; a "
-                    "program is NumPy source"
-                )
+        leaves, structure = _plain_leaves("stage", f, examples)
         staged._record(_key(leaves, structure), examples, {})
     return staged
 
@@ -178,6 +172,7 @@ def source(
     >>> from refgrad import grad, source
     >>> print(source(grad(lambda x: np.sum(np.sin(x) * x)), np.ones(3)))  # doctest: +SKIP
     """
+    _plain_leaves("source", f, examples)
     lines, text = module(program_of(f, examples, {}, reassociate, _length(max_operations, f)))
     for value in text.statics.values():
         raise NoDerivative(
@@ -199,6 +194,18 @@ def _length(max_operations: int, f: Callable[..., Any]) -> int:
     if not isinstance(max_operations, int) or max_operations < 1:
         raise InvalidInput(f"stage({name_of(f)}): expected max_operations, at least 1; got {max_operations!r}")
     return max_operations
+
+
+def _plain_leaves(what: str, f: Callable[..., Any], examples: tuple[Any, ...]) -> tuple[list[Any], Structure]:
+    leaves, structure = flatten((examples, {}))
+    for leaf in leaves:
+        if not _is_plain(leaf):
+            dtype = f" of dtype {leaf.dtype}" if hasattr(leaf, "dtype") else ""
+            raise NoDerivative(
+                f"{what}({name_of(f)}): expected examples of NumPy arrays and numbers, got "
+                f"{type(leaf).__module__.partition('.')[0]}.{type(leaf).__name__}{dtype}; a program is NumPy source"
+            )
+    return leaves, structure
 
 
 def _is_plain(leaf: Any) -> bool:

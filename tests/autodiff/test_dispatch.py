@@ -263,3 +263,36 @@ def test_arrays_like_another_have_its_dtype():
     assert rnp.one_hot(1, 3, np.float32).dtype == np.float32
     assert rnp.one_hot(np.array([-1, 3]), 3).tolist() == [[0.0] * 3] * 2
     assert vmap(lambda i: rnp.one_hot(i, 2))(np.array([1, 0])).tolist() == [[0.0, 1.0], [1.0, 0.0]]
+
+
+@pytest.mark.parametrize("a", [exact.asarray([[1, "1/2"], [3, 4]]), np.array([[1.0, 0.5], [3.0, 4.0]])])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda a: np.eye(2, like=a),
+        lambda a: np.identity(2, like=a),
+        lambda a: np.array([[1, 2], [3, 4]], like=a),
+        lambda a: np.asarray([1, 2], like=a),
+        lambda a: np.full((2, 2), 7, like=a),
+        lambda a: np.arange(2, like=a),
+        lambda a: np.ones(2, like=a),
+        lambda a: np.zeros((2, 2), like=a),
+    ],
+)
+def test_what_is_made_like_a_traced_value_is_what_is_made_like_its_plain_value(make, a):
+    made, seen = make(a), []
+
+    def f(a):
+        seen.append(make(a))
+        return np.sum(seen[-1] @ a @ a)
+
+    assert (grad(f)(a) == grad(lambda a: np.sum(made @ a @ a))(a)).all()
+    assert (vmap(grad(f))(np.stack([a, a]))[1] == grad(f)(a)).all()
+    for other in seen:
+        assert type(other) is type(made) is type(a)
+        assert (other == made).all()
+
+
+def test_what_is_made_of_traced_numbers_keeps_their_derivatives():
+    f = lambda a: np.sum(np.array([a[0], 5], like=a) * a)
+    assert (grad(f)(exact.asarray([2, 3])) == exact.asarray([4, 5])).all()

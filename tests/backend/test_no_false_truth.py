@@ -333,3 +333,10 @@ def test_rounding_a_great_many_numbers_is_as_exact_as_one():
         for side in (-np.inf, np.inf):
             other = abs(Fraction(float(np.nextafter(y, np.float32(side)))) - number)
             assert distance < other or (distance == other and int(y.view(np.int32)) % 2 == 0)
+
+
+def test_an_array_on_another_device_or_of_another_library_is_refused_with_the_way_to_the_host():
+    for library, way in (("cupy", r"x\.get\(\)"), ("torch", r"numpy\.asarray\(x\)")):
+        array = type("ndarray", (), {"__module__": library, "__dlpack__": None})()
+        with pytest.raises(InvalidInput, match=rf"got {library}\.ndarray: write {way} first"):
+            exact.evaluate(lambda x: x, array)

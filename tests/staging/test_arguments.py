@@ -6,6 +6,7 @@ import enum
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
 
+import array_api_strict
 import numpy as np
 import pytest
 from helpers.bits import same_bits
@@ -190,3 +191,12 @@ def test_numbers_that_are_no_doubles_keep_type_and_value():
     assert agree(lambda a: a * 2, np.arange(3, dtype=np.longlong))
     staged = stage(lambda a, b: a * b)
     assert same_bits(staged(swapped, x), swapped * x)
+
+
+def test_a_program_is_of_numpys_numbers_and_other_arrays_are_no_examples_of_them():
+    f = lambda x: np.sum(x * x)
+    for example, said in ((array_api_strict.ones(2), "array_api_strict.Array of dtype"), (x * 1j, "numpy.ndarray of")):
+        for make in (stage, source):
+            with pytest.raises(NoDerivative, match=f"{make.__name__}.*got {said}.*a program is NumPy source"):
+                make(f, example)
+    assert float(stage(f)(array_api_strict.ones(2))) == 2.0  # f itself

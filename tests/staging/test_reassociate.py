@@ -58,6 +58,24 @@ def test_the_gradients_of_examples_never_come_to_be(f, size):
     assert "(X * X).T @ " in source(f, p, X, reassociate=True)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_number_in_the_gradient_of_an_example_is_a_factor_like_any_other(dtype):
+    rng = np.random.default_rng(0)
+    draw = lambda *shape: rng.normal(size=shape).astype(dtype)
+    params, X, y = [draw(D, H), draw(H)], draw(N, D), draw(N)
+
+    def squares(params, X, y):
+        slopes = per_example_grad(lambda p, x, t: (np.tanh(x @ p[0]) @ p[1] - t) ** 2)(params, X, y)
+        return [np.mean(g**2, axis=0) for g in slopes]
+
+    program = program_of(squares, (params, X, y), {}, reassociate=True, longest=100)
+    assert max(int(np.prod(e.output.shape)) for e in program.equations) == N * H
+    truth = exact.evaluate(squares, params, X, y)
+    found = stage(squares, reassociate=True)(params, X, y)
+    assert {g.dtype.name for g in found} == {dtype}
+    assert exact.error(found, truth) <= 5 * exact.attainable(squares, (params, X, y), dtype)
+
+
 def test_the_fisher_diagonals_of_the_package_form_no_gradient_of_an_example():
     p, X = network(np.random.default_rng(0))
     logits = lambda p, X: rnp.tanh(X @ p[0] + p[1]) @ p[2] + p[3]
