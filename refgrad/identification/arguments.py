@@ -60,9 +60,16 @@ def few_shot(recorded: Recorded, given: Mapping[str, Any]) -> None:
     recorded.derivatives = [loss.derivatives]
     lower = "a larger lr" if abs(lr) < 1 else "other parameters"
     fewer = ", more tasks" if len(tasks) < 3 else ""
-    recorded.advice = f"{lower}, more {last if pairs else 'batches'}{fewer}, or sets of unequal sizes"
+    sizes = [{len(batch[1]) for batch in kind} for kind in zip(*batches, strict=False)]
+    unequal = ", or sets of unequal sizes" if any(len(some) == 1 for some in sizes) else ""
+    recorded.advice = f"{lower}, more {last if pairs else 'batches'}{fewer}{unequal or ', or other data'}"
     if pairs:
+        recorded.trivial = {name for name, k in _LAST.items() if number <= k}
         recorded.further = partial(other_steps, recorded.contract, int(number))
+
+
+_LAST = {"last-step-only": 1, "last-two-steps-only": 2, "last-three-steps-only": 3}
+"""Formulas that are the contract by definition where there are no more steps than that."""
 
 
 def other_steps(contract: Contract, steps: int) -> tuple[Variant, ...]:
@@ -289,7 +296,10 @@ def record(contract: Contract, output: Any, given: Mapping[str, Any]) -> Recorde
     found.said.append(_plural(len(layout), "weight") if contract.name != "ewc_penalty" else "a penalty")
     left_out = [path for path, x in leaves(output) if x is None]
     if left_out:
-        found.notes.append(f"no gradient reached {', '.join(left_out[:3])}: taken for zero")
+        found.notes.append(
+            f"no gradient reached {', '.join(left_out[:3])}: taken for zero. If they are frozen, give only the trained "
+            f"ones, as {like_name} too"
+        )
     next(kind for kind, names in _KINDS.items() if contract.name in names)(found, given)
     return found
 

@@ -204,11 +204,13 @@ def _identified(recorded: Recorded, progress: Progress) -> Identification:
     if scaled is not None:
         c, word, one, turned_too = scaled
         name = f"{word or f'{c:.9g}'} times {one.name}"
-        number = f" (by {c:.9g})" if word else ""
+        number = f" (the factor is {c:.9g})" if word else ""
         advice = "Look for a sum in place of a mean, a weight of the loss, or gradients that add up: zero_grad()."
         if recorded.outer_lr:
             advice = f"Is outer_lr {recorded.outer_lr:g}? With {c * recorded.outer_lr:.6g} it is {one.name}. {advice}"
-        sentence = f"is {name}{number}{_ONLY_TURNED if turned_too else ''}: {one.meaning}"
+        advice = " ".join(filter(None, (_remedy(recorded, one.name), advice)))
+        meaning = one.meaning[:1].lower() + one.meaning[1:]
+        sentence = f"is {name}{number}{_ONLY_TURNED if turned_too else ''}: {meaning}"
         return _answer(recorded, ranking, "variant:scaled", name, sentence, advice)
     lower = ranking.in_lower_precision()
     if lower is not None:
@@ -271,7 +273,7 @@ def _named(recorded: Recorded, ranking: Ranking, fits: list[Ranked]) -> Identifi
     first = next((r for r in fits if r.name == contract.name), fits[0])
     tend = {v.name for v in recorded.settings} | {r.name for r in fits if r.name.startswith(("cg-", "neumann-"))}
     tend = tend if first.name == contract.name else set()  # to it, and have come near
-    alike = [r.name for r in fits if r is not first and same(r, first)]
+    alike = [r.name for r in fits if r is not first and same(r, first) and r.name not in recorded.trivial]
     others = [r for r in (*fits, *ranking.left_open(fits)) if not same(r, first) and r.name not in tend]
     if others:
         names = " or ".join(dict.fromkeys([first.name, *(r.name for r in others)]))

@@ -50,6 +50,8 @@ class Recorded:
     derivatives : list of Derivatives
     advice : str
         What would tell formulas apart that are one on these data.
+    trivial : set of str
+        Formulas that are the contract by definition, as the last three steps of three.
     outer_lr : float
         The rate of the step that the output was taken from; 0 if it was given itself.
     """
@@ -70,6 +72,7 @@ class Recorded:
     whole: Callable[[Any], np.ndarray] | None = None
     derivatives: Sequence[Derivatives] = ()
     advice: str = ""
+    trivial: set[str] = field(default_factory=set)
     outer_lr: float = 0.0
 
     @property

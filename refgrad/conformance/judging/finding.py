@@ -94,6 +94,9 @@ _OTHERWISE = {
     "argmax-label": "For the model's own Fisher, weigh each label with its probability, or draw labels from the model.",
     "support-loss-in-outer": "Take the outer loss on the query set.",
     "one-step-fewer": "Count the inner steps: the last one is not taken.",
+    "reptile-direction": "That is Reptile's update, theta minus the adapted parameters; it is judged by reptile_update.",
+    "sets-exchanged": "Adapt on the support set, and take the outer loss on the query set.",
+    "query-size": "Divide by the number of tasks, whatever their sizes are.",
 }
 _SECOND_ORDER = {
     "torch": "For second order, create_graph=True in the inner torch.autograd.grad, and no .detach() or .data.",
