@@ -94,7 +94,7 @@ _OTHERWISE = {
     "argmax-label": "For the model's own Fisher, weigh each label with its probability, or draw labels from the model.",
     "support-loss-in-outer": "Take the outer loss on the query set.",
     "one-step-fewer": "Count the inner steps: the last one is not taken.",
-    "reptile-direction": "That is Reptile's update, theta minus the adapted parameters; it is judged by reptile_update.",
+    "reptile-direction": "That is Reptile's: theta minus the adapted parameters; it is judged by reptile_update.",
     "sets-exchanged": "Adapt on the support set, and take the outer loss on the query set.",
     "query-size": "Divide by the number of tasks, whatever their sizes are.",
 }
