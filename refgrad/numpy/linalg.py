@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from refgrad.errors import InvalidInput, NoDerivative, ShapeError, SingularMatri
 from refgrad.numpy import diagonals
 from refgrad.numpy.conversion import asarray, floating, zeros_like
 from refgrad.numpy.elementwise import absolute
+from refgrad.numpy.factors import EighResult, LstsqResult, QRResult, SlogdetResult
 from refgrad.numpy.indexing import getitem
 from refgrad.numpy.joining import concatenate
 from refgrad.numpy.norms import matrix_norm, norm, svdvals, vector_norm
@@ -40,36 +41,6 @@ __all__ = [
     "outer", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd", "svdvals", "tensordot", "trace", "vecdot",
     "vector_norm",
 ]  # fmt: skip
-
-
-class SlogdetResult(NamedTuple):
-    """The sign of a determinant and the logarithm of its absolute value, each of shape (...)."""
-
-    sign: Array
-    logabsdet: Array
-
-
-class EighResult(NamedTuple):
-    """Eigenvalues in ascending order, shape (..., n), and unit eigenvectors as columns, shape (..., n, n)."""
-
-    eigenvalues: Array
-    eigenvectors: Array
-
-
-class LstsqResult(NamedTuple):
-    """A solution, shape (n,) or (n, k), sums of squared residuals, the rank and the singular values."""
-
-    x: Array
-    residuals: Array
-    rank: int
-    s: Array
-
-
-class QRResult(NamedTuple):
-    """Q with orthonormal columns, shape (..., m, k), and the triangle R, shape (..., k, n), k = min(m, n)."""
-
-    Q: Array
-    R: Array
 
 
 def _matrices(a: Any, what: str, square: bool = True) -> Array:
@@ -146,10 +117,12 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None
     Parameters
     ----------
     a : array, shape (..., m, n)
-    rcond, rtol : number
+    rcond : number
         What singular values are taken to be 0, relative to the largest. None may be, for a derivative.
     hermitian : bool
-        Of symmetric matrices it is their inverse; say `inv`.
+        Whether a is symmetric; for plain arrays only, since the inverse of such a matrix is `inv`.
+    rtol : number
+        The array API's name for `rcond`.
 
     Raises
     ------
