@@ -104,6 +104,12 @@ def _certified(a: Array, x: Array, b: Array) -> Solution:
 def require_positive_definite(a: Array, what: str) -> None:
     """Raise unless every pivot of the elimination of symmetric `a` is positive.
 
+    Parameters
+    ----------
+    a : array, shape (n, n)
+    what : str
+        What a is called in messages.
+
     Raises
     ------
     SingularMatrix
@@ -130,6 +136,17 @@ def require_invertible(a: Array, what: str) -> None:
     Elimination cannot tell: for a consistent system its residual is small whatever it returns. The measure is the least
     condition number that any scaling of rows and columns reaches, the spectral radius of ``|A^-1| |A|`` [bauer1963]_,
     so that parameters of different size are no reason to refuse.
+
+    Parameters
+    ----------
+    a : array, shape (n, n)
+    what : str
+        What a is called in the message.
+
+    Raises
+    ------
+    SingularMatrix
+        If it is.
 
     References
     ----------

@@ -24,7 +24,7 @@ __all__ = ["Staged", "source", "stage"]
 
 
 class Staged:
-    """A function that runs as a recorded program; see `stage`."""
+    """A function that runs as a recorded program. Made by `stage`."""
 
     def __init__(self, f: Callable[..., Tree], reassociate: bool, max_operations: int) -> None:
         update_wrapper(self, f)
@@ -164,6 +164,10 @@ def source(
     Its only import is NumPy (and ``scipy.special`` where f uses erf, lgamma or their derivatives). Its last function
     takes the arguments of f and returns its containers. Values are called as they are in f; ``h_bar`` is the cotangent
     of h and ``h_dot`` its tangent. Captured arrays of up to 1000 elements are literals, larger ones keyword arguments.
+
+    Parameters
+    ----------
+    f, *examples, reassociate, max_operations : as in `stage`
 
     Raises
     ------

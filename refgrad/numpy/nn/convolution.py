@@ -47,8 +47,7 @@ def conv1d(
     ----------
     x : array, shape (N, C, L)
     weight : array, shape (O, C / groups, k)
-    bias, stride, padding, dilation, groups
-        As for `conv2d`.
+    bias, stride, padding, dilation, groups : as in `conv2d`
 
     Returns
     -------
@@ -151,7 +150,12 @@ def max_pool(x: Any, size: Lengths, *, stride: Lengths | None = None, padding: P
 
 
 def avg_pool(x: Any, size: Lengths, *, stride: Lengths | None = None, padding: Padding = 0) -> Array:
-    """The mean of every window; the arguments are those of `max_pool`, and the zeros of the padding are counted."""
+    """The mean of every window; the zeros of the padding are counted.
+
+    Parameters
+    ----------
+    x, size, stride, padding : as in `max_pool`
+    """
     return _pool(mean, asarray(x), size, stride, padding, 0)
 
 
