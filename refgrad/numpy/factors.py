@@ -40,8 +40,8 @@ class LstsqResult(NamedTuple):
     Attributes
     ----------
     x : array, shape (n,) or (n, k)
-    residuals : array, shape (k,)
-        Shape (1,) for one right-hand side, and (0,) unless m > n, for then there are none.
+    residuals : array, shape (k,) or (0,)
+        k is 1 for one right-hand side. None unless m > n, for then all are zero.
     rank : int
     s : array, shape (min(m, n),)
         In descending order; None on exact arrays.

@@ -256,6 +256,12 @@ def eigvalsh(a: Any, UPLO: str = "L", *, subset_by_index: tuple[int, int] | None
     The first derivative of a function that is symmetric in equal eigenvalues, such as their sum, is right; single ones
     have no derivative. Second derivatives are NaN if two of the eigenvalues are equal; for a function of few of them,
     give `subset_by_index`, as in `eigh`.
+
+    Parameters
+    ----------
+    a : array, shape (..., n, n)
+    UPLO : {"L", "U"}
+        Which triangle is read, the lower or the upper.
     """
     a = _matrices(floating(a), "eigvalsh")
     return spectral.eigenvalues(a, **_spectrum(a, UPLO, subset_by_index, "eigvalsh"))

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import importlib
 import inspect
+import itertools
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,6 @@ from numpydoc.docscrape import NumpyDocString
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 AS_IN = re.compile(r"as in `([\w.]+)`")
-SHAPE = re.compile(r"\bshape \(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 
 
 class Entry(NamedTuple):
@@ -69,5 +69,61 @@ def fields(value):
 
 
 def shapes(text):
-    """The lengths that a text states as ``shape (p, q)``, as lists of words, in order."""
-    return [[word for word in re.split(r",\s*(?![^(]*\))", inside) if word] for inside in SHAPE.findall(text)]
+    """The lengths that a text states as ``shape (p, q)``, or as ``shape (p,) or (p, q)``, as lists of words."""
+    found = []
+    for stated in re.finditer(r"\bshape (?=\()", text):
+        rest = text[stated.end() :]
+        while rest.startswith("("):
+            lengths, rest = split(rest)
+            found.append(lengths)
+            rest = rest.removeprefix(" or ")
+    return found
+
+
+def split(text):
+    """The lengths in the parentheses with which a text begins, and what is left of it."""
+    words, depth = [""], 0
+    for place, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if depth == 0:
+            return [word.strip() for word in words if word.strip()], text[place + 1 :]
+        if letter == "," and depth == 1:
+            words.append("")
+        elif place:
+            words[-1] += letter
+    raise ValueError(f"expected as many ')' as '(', got {text!r}")
+
+
+def entry_of(value, name):
+    """What is said of a parameter, where its entry refers to, if it refers."""
+    found = next((e for e in entries(value, "Parameters") if e.name == name), Entry(name, "", ""))
+    refers = AS_IN.search(found.type)
+    others = [f for full, f in public().items() if refers and full.endswith(f".{refers[1]}")]
+    return entry_of(others[0], name) if others else found
+
+
+def results(value):
+    """For each array that comes back, the shapes that are stated: in a section, else in the summary."""
+    stated = [(e.name, shapes_of(value, e.type), e.text) for e in entries(value, "Returns")]
+    if not stated:
+        summary = re.search(r", (shape \(.*)", " ".join(parsed(value)["Summary"]))
+        stated = [("", shapes(summary[1])[:1], "")] if summary else []
+    return stated if any(found for _, found, _ in stated) else []
+
+
+def shapes_of(value, type_):
+    """Those of a type, which may be ``shape of x``, a parameter."""
+    other = re.search(r"\bshape of (\w+)", type_)
+    return shapes(entry_of(value, other[1]).type if other else type_)
+
+
+def symbols(lengths):
+    """The letters in some lengths, in order: of ``min(m, n)`` there are two."""
+    words = [word for length in lengths for word in re.findall(r"[A-Za-z_]\w*|\.\.\.", length)]
+    return [word for word in words if word != "min"]
+
+
+def shape_at(lengths, sizes):
+    """The shape that some lengths are at the sizes of their letters; ``...`` are any axes."""
+    parts = [sizes["..."] if length == "..." else (eval(length, {"min": min}, sizes),) for length in lengths]
+    return tuple(itertools.chain.from_iterable(parts))

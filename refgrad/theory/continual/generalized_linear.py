@@ -278,22 +278,22 @@ class SoftmaxRegression:
         return (self.xp.sum(self.xp.log(self.xp.sum(e, 1)) + shift) - chosen) / X.shape[0]
 
     def grad(self, theta: Array, batch: Any) -> Array:
-        """``mean_n x_n kron (p_n - e_{y_n})``, shape (d C,)."""
+        """``mean_n x_n kron (p_n - e_{y_n})``, shape (d * C,)."""
         return self.logits.grad(theta, batch)
 
     def hvp(self, theta: Array, batch: Any, v: Array) -> Array:
-        """``mean_n x_n kron (diag p_n - p_n p_n^T) V^T x_n`` with ``V = reshape(v, (d, C))``, shape (d C,)."""
+        """``mean_n x_n kron (diag p_n - p_n p_n^T) V^T x_n`` with ``V = reshape(v, (d, C))``, shape (d * C,)."""
         return self.logits.hvp(theta, batch, v)
 
     def grad_terms(self, theta: Array, batch: Any) -> Array:
-        """``mean_n |x_n| kron |p_n - e_{y_n}|``, shape (d C,)."""
+        """``mean_n |x_n| kron |p_n - e_{y_n}|``, shape (d * C,)."""
         X, y = batch
         z = self.logits(theta, X)
         r = softmax(self.xp, z) - self.xp.onehot(y, self.logits.classes, z)
         return self.xp.reshape(abs(X).T @ abs(r), theta.shape) / X.shape[0]
 
     def hvp_terms(self, theta: Array, batch: Any, v: Array) -> Array:
-        """``mean_n |x_n| kron (diag p_n + p_n p_n^T) |V|^T |x_n|``, shape (d C,)."""
+        """``mean_n |x_n| kron (diag p_n + p_n p_n^T) |V|^T |x_n|``, shape (d * C,)."""
         X, _ = batch
         p = softmax(self.xp, self.logits(theta, X))
         u = self.logits(abs(v), abs(X))
@@ -301,5 +301,5 @@ class SoftmaxRegression:
         return self.xp.reshape(abs(X).T @ spread, theta.shape) / X.shape[0]
 
     def fisher(self, theta: Array, X: Array) -> Array:
-        """The Fisher information, shape (d C, d C), mean over examples; it needs no labels."""
+        """The Fisher information, shape (d * C, d * C), mean over examples; it needs no labels."""
         return softmax_fisher(X, softmax(self.xp, self.logits(theta, X)))
