@@ -4,6 +4,11 @@ Functions of symmetric matrices (`cholesky`, `eigh`, `eigvalsh`) read one triang
 have the derivatives of functions of symmetric matrices: along the symmetric part of a direction, so that gradients are
 symmetric. A function of all elements of `a`, symmetric or not, is that of ``(a + a.T) / 2``.
 Every other name is numpy.linalg's own, for plain arrays.
+
+>>> from refgrad import exact, grad
+>>> grad(det)(exact.asarray([[1, 2], [2, 4]]))  # at a singular matrix: the cofactors
+ExactArray([[4, -2],
+            [-2, 1]])
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ def in_order(names, there):
 
 def faults_of_result(function):
     """What is wrong with what is said of the result: in a section, or else by the summary."""
-    doc, annotation = parsed(function), inspect.signature(function).return_annotation
-    if doc["Returns"] or doc["Yields"] or annotation in ("None", None):
+    doc, own = parsed(function), getattr(function, "ours", function)
+    if doc["Returns"] or doc["Yields"] or inspect.signature(own).return_annotation in ("None", None):
         return []
     first = (" ".join(doc["Summary"]).split() or [""])[0]
     return [f"the summary begins with {first!r} and there is no section Returns"] if first in VERBS or not first else []
