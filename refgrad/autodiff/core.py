@@ -139,9 +139,20 @@ def primal(x: Any) -> Any:
 def value_of(x: Array) -> Array:
     """A copy of the plain value of a traced array, to print or to branch on; anything else is returned as it is.
 
-    What is computed from it has no derivative. Inside `vmap` a value stands for many examples and has no single plain
-    value: then this raises `BatchedValue`.
+    What is computed from it has no derivative.
 
+    Parameters
+    ----------
+    x : array
+        Traced or not.
+
+    Raises
+    ------
+    BatchedValue
+        Inside `vmap`, where a value stands for many examples.
+
+    Examples
+    --------
     >>> import refgrad
     >>> def f(x):
     ...     print(refgrad.value_of(x))

@@ -52,15 +52,15 @@ def debug(*, nonfinite: bool = True, adjoint: bool = False) -> Iterator[None]:
         Whether the tangent rule and the cotangent rule of every operation are compared, on rational numbers or on
         certified enclosures of its arguments. That is slow. An operation that runs on neither is passed over.
 
-    Notes
-    -----
-    Blocks nest, and the innermost decides. The block holds for the thread, or the task, that entered it. An operation
-    on arrays none of which is traced is not seen.
-
     Raises
     ------
     WrongDerivative
         Inside the block, if `adjoint` finds rules that disagree.
+
+    Notes
+    -----
+    Blocks nest, and the innermost decides. The block holds for the thread, or the task, that entered it. An operation
+    on arrays none of which is traced is not seen.
 
     Examples
     --------

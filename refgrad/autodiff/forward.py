@@ -91,10 +91,11 @@ def jvp(
     Parameters
     ----------
     f : callable
-        Takes the primals as positional arguments and returns a tree of arrays; with `has_aux`, a pair of that and
-        anything else, which is handed through.
+        Takes the primals as positional arguments and returns a tree of arrays.
     primals, tangents : tuples of trees
         The point and the direction, one entry per argument, of the same structures and shapes.
+    has_aux : bool
+        Whether f returns a pair of that tree and anything else, which is handed through.
 
     Returns
     -------

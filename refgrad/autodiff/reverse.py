@@ -181,9 +181,11 @@ def vjp(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[
     Parameters
     ----------
     f : callable
-        Takes the primals and returns a tree of arrays; with `has_aux`, a pair of that and anything else.
+        Takes the primals and returns a tree of arrays.
     *primals : trees
         Of real arrays.
+    has_aux : bool
+        Whether f returns a pair of that tree and anything else.
 
     Returns
     -------
@@ -253,6 +255,10 @@ def value_and_grad(
     """The function that returns ``f(x)`` and the gradient of f at x; see `grad`.
 
     With `has_aux` the first entry is the pair ``(f(x), aux)``.
+
+    Parameters
+    ----------
+    f, argnums, has_aux : as in `grad`
     """
     return Transform(_value_and_gradient, f, argnums, has_aux)
 

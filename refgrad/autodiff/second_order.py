@@ -65,9 +65,11 @@ def _gradient_and_product(f: ScalarFunction, x: Tree, v: Tree, what: str) -> Any
 
 
 def hvp(f: ScalarFunction, x: Tree, v: Tree) -> Tree:
-    """The Hessian of f at x times v.
+    """The Hessian of f at x times v: `grad_and_hvp` without the gradient.
 
-    See `grad_and_hvp` for the parameters; this drops the gradient.
+    Parameters
+    ----------
+    f, x, v : as in `grad_and_hvp`
     """
     return _gradient_and_product(f, x, v, "hvp")[1]  # type: ignore[no-any-return]
 
@@ -77,6 +79,13 @@ def jacfwd(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
 
     Each array of the result of f, of shape s, becomes the containers of the argument with arrays of shape ``s + t``,
     t the shape of the argument's array.
+
+    Parameters
+    ----------
+    f : callable
+        Returns an array or a tree of them.
+    argnums : int
+        Which positional argument to differentiate by.
     """
     return Transform(_jacobian_by_columns, f, argnums)
 
@@ -110,6 +119,10 @@ def jacrev(f: Callable[..., Tree], argnums: int = 0) -> Callable[..., Tree]:
     """The Jacobian of f by reverse mode, all rows at once: best where f has few outputs. Shapes as for `jacfwd`.
 
     Rows are independent: an output that is NaN spoils its own row only, see `refgrad.autodiff.rows`.
+
+    Parameters
+    ----------
+    f, argnums : as in `jacfwd`
     """
     return Transform(_jacobian_by_rows, f, argnums)
 
@@ -167,6 +180,13 @@ def hessian(f: ScalarFunction, argnums: int = 0) -> Callable[..., Tree]:
     The function runs once, and one sweep back over its gradient computes all rows, as a batch.
 
     For an argument of shape t the Hessian has shape ``t + t``; for containers it is a container of containers.
+
+    Parameters
+    ----------
+    f : callable
+        Returns an array of shape ().
+    argnums : int
+        Which positional argument to differentiate by.
 
     Examples
     --------

@@ -27,8 +27,7 @@ class Elementwise(NamedTuple):
     ----------
     standard : str or None
         The array API's name; None where the standard has no such function, which is then NumPy's, by way of the host.
-    arguments : int
-        1 or 2.
+    arguments : {1, 2}
     rational : bool
         Whether rationals have it. What they have not, `Field.apply` gives by its name here.
     """
@@ -103,8 +102,7 @@ class Backend:
 
     Attributes
     ----------
-    name : str
-        ``"numpy"``, ``"cupy"``, ``"rational"``, ``"ball"`` or ``"array_api"``.
+    name : {"numpy", "cupy", "rational", "ball", "array_api"}
     exact : bool
         Whether ``==`` between two results is a fair test.
     absorbs : tuple of Backend
@@ -384,7 +382,12 @@ class Backend:
 
 
 def shape_of(x: Array) -> Shape:
-    """The shape of `x`; that of a Python number is ()."""
+    """The shape of `x`; that of a Python number is ().
+
+    Parameters
+    ----------
+    x : array or number
+    """
     try:
         return x.shape  # type: ignore[no-any-return]
     except AttributeError:

@@ -48,7 +48,17 @@ def _table(array_type: type, array: Array) -> Backend:
 
 
 def of(*arrays: Array) -> Backend:
-    """The table that serves all of `arrays`; Python numbers fit any library, NumPy constants fit the exact ones."""
+    """The table that serves all of `arrays`; Python numbers fit any library, NumPy constants fit the exact ones.
+
+    Parameters
+    ----------
+    *arrays : arrays or numbers
+
+    Raises
+    ------
+    NoDerivative
+        If one of them is a traced value, or of no library known here.
+    """
     found: Backend = NUMPY
     for x in arrays:
         table = TYPES.get(type(x)) or lookup(x)
@@ -58,7 +68,19 @@ def of(*arrays: Array) -> Backend:
 
 
 def get(name: str) -> Backend:
-    """The table called `name`: ``"numpy"``, ``"cupy"``, ``"rational"`` or ``"ball"``."""
+    """The table called `name`.
+
+    Parameters
+    ----------
+    name : {"numpy", "cupy", "rational", "ball"}
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such table.
+    MissingExtra
+        If CuPy, or for balls python-flint, is not installed.
+    """
     if name == "numpy":
         return NUMPY
     if name == "cupy":

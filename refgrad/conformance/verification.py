@@ -135,7 +135,13 @@ def chosen(contract: str | Contract | Family, params: Mapping[str, Any]) -> tupl
 
 
 def assert_conforms(target: str | Callable[..., Any], contract: str | Contract | Family, **options: Any) -> None:
-    """Raise an AssertionError that shows the report unless `target` conforms; options as for `verify`."""
+    """Raise an AssertionError that shows the report unless `target` conforms.
+
+    Parameters
+    ----------
+    target, contract : as in `verify`
+    **options : those of `verify`
+    """
     verify(target, contract, **options).raise_for_failure()
 
 

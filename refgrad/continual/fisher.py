@@ -128,10 +128,10 @@ def empirical_fisher_diagonal(
 
     Parameters
     ----------
-    logits, theta, X, likelihood
-        As for `fisher_diagonal`.
-    y : array, shape (N,) of integers
+    logits, theta, X : as in `fisher_diagonal`
+    y : array of integers, shape (N,)
         The labels, from 0 to C - 1; for ``"gaussian"`` the targets, of shape (N, C).
+    likelihood : as in `fisher_diagonal`
 
     Returns
     -------

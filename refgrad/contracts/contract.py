@@ -41,7 +41,13 @@ class Problem:
 
 
 def each_kind(strategy: Callable[[str], Any]) -> dict[str, Callable[[], Any]]:
-    """For each kind of problem, what a contract holds of a strategy of inputs that takes the kind."""
+    """For each kind of problem, what a contract holds of a strategy of inputs that takes the kind.
+
+    Parameters
+    ----------
+    strategy : callable
+        ``strategy(kind)``: a Hypothesis strategy of the inputs of one problem.
+    """
     from refgrad.strategies.numbers import KINDS
 
     return {kind: partial(_problems, strategy, kind) for kind in KINDS}
@@ -213,14 +219,14 @@ class Family:
 
     Attributes
     ----------
-    name, version, summary, signature, returns, references, parameters, example
-        As for `Contract`, of all members.
+    name, version, summary, signature, returns, references : as in `Contract`
     options : dict of str to tuple
         What each option may be.
     member : callable
         ``member(**options)``: the `Contract`. Raises `UsageError` where the options do not fit together.
     members : dict of str to str
         For people: the choices, and what each is.
+    parameters, example : as in `Contract`
     """
 
     name: str

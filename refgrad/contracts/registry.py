@@ -23,6 +23,10 @@ REGISTERED: dict[str, Contract | Family] = {}
 def register_contract(contract: Contract | Family) -> None:
     """Make `contract`, or a family of them, known by its name.
 
+    Parameters
+    ----------
+    contract : Contract or Family
+
     Raises
     ------
     UsageError
@@ -44,6 +48,10 @@ def contracts() -> dict[str, Contract | Family]:
 
 def get(name: str) -> Contract | Family:
     """The contract or family called `name`.
+
+    Parameters
+    ----------
+    name : str
 
     Raises
     ------

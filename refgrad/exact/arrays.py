@@ -19,7 +19,7 @@ def asarray(x: Any) -> ExactArray:
 
     Parameters
     ----------
-    x : array, number, string or nested sequence of them
+    x : array, number, str or nested sequence of them
         A string is read as a fraction or decimal, ``"1/3"`` or ``"0.1"``; a float means its exact binary value.
 
     Raises
@@ -31,21 +31,38 @@ def asarray(x: Any) -> ExactArray:
 
 
 def balls(x: Any) -> Array:
-    """`x` as an array of balls that contain it, at the precision in force; see `precision`."""
+    """`x` as an array of balls that contain it, at the precision in force; see `precision`.
+
+    Parameters
+    ----------
+    x : array, number, str or nested sequence of them
+        Floats, and exact numbers, at their exact values.
+    """
     from refgrad.backend.exact.balls import BALL
 
     return BALL.asarray(x)
 
 
 def precision(bits: int) -> AbstractContextManager[None]:
-    """A ``with`` block inside which balls are computed with `bits` bits."""
+    """A ``with`` block inside which balls are computed with `bits` bits.
+
+    Parameters
+    ----------
+    bits : int
+    """
     from refgrad.backend.exact.balls import precision
 
     return precision(bits)
 
 
 def to_fractions(x: Any) -> Any:
-    """The elements of `x` as `fractions.Fraction`: one for shape (), else an object array of them."""
+    """The elements of `x` as `fractions.Fraction`: one for shape (), else an object array of them.
+
+    Parameters
+    ----------
+    x : array, number, str or nested sequence of them
+        As for `asarray`.
+    """
     data = asarray(x).data
     result = np.frompyfunc(RATIONALS.fraction, 1, 1)(data)
     return result if isinstance(result, np.ndarray) and result.shape else RATIONALS.fraction(data.item())
@@ -56,6 +73,11 @@ def bounds(x: Array) -> tuple[np.ndarray, np.ndarray]:
 
     Of balls beyond 2^8192 the outer bound is an infinity, a float: to write the number out would take any memory. A
     number nearer to 0 than 2^-8192 has the bounds 0 and that.
+
+    Parameters
+    ----------
+    x : array
+        Of exact numbers or balls.
     """
     if isinstance(x, ExactArray) or not isinstance(x, ElementArray):
         values = np.asarray(to_fractions(x), object)

@@ -82,9 +82,12 @@ def _not_float(leaf: Any) -> Any:
 
 
 def distance(y: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[Fraction, Fraction]:
-    """Bounds of ``max_i |y_i - f_i|`` over all f with ``low <= f <= high``; arrays of Fractions of one shape.
+    """Bounds of ``max_i |y_i - f_i|`` over all f with ``low <= f <= high``.
 
-    Where `low` and `high` have infinities, the second may be one.
+    Parameters
+    ----------
+    y, low, high : arrays of Fractions, of one shape
+        Where `low` and `high` have infinities, the second bound may be one.
     """
     near, far = Fraction(0), Fraction(0)
     for value, below, above in zip(y.flat, low.flat, high.flat, strict=True):

@@ -68,7 +68,7 @@ def identify(
         with the rate `outer_lr`, or the first step of Adam, which tells the signs of the gradient.
     progress : callable, optional
         ``progress(done, planned)``, in formulas. Without it, what takes long says so on standard error.
-    **given
+    **given : arguments
         What the contract's call takes, by name: ``loss, theta, tasks, lr, steps`` for ``maml_gradient``. Containers of
         parameters and batches are the person's own; ``loss(theta, batch)`` is a function of them in their framework.
 

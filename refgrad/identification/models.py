@@ -85,7 +85,12 @@ def torch_loss(model: Any, criterion: Callable[..., Any]) -> Callable[[Any, Any]
 
 
 def torch_logits(model: Any) -> Callable[[Any, Any], Any]:
-    """``logits(theta, X) = model(X)`` with ``theta = dict(model.named_parameters())``; see `torch_loss`."""
+    """``logits(theta, X) = model(X)`` with ``theta = dict(model.named_parameters())``.
+
+    Parameters
+    ----------
+    model : as in `torch_loss`
+    """
     return ModelLogits(model)
 
 

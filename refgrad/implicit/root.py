@@ -48,8 +48,10 @@ def custom_root(
         ``F(x, *theta)``, of the containers and shapes of x.
     solver : callable
         ``solver(*theta) -> x*``: any code, on plain arrays; n elements in all.
-    linear_solver, rtol
-        For the systems with A and its transpose; see `refgrad.linalg.implicit_solve`.
+    linear_solver : {"dense", "cg"} or callable
+        For the systems with A and its transpose: the solver of `refgrad.linalg.implicit_solve`.
+    rtol : float, optional
+        Its tolerance.
     root_rtol : float
         How far from a root x may be: ``|A^-1 F(x)| <= root_rtol |x|``, the length of a Newton step.
 

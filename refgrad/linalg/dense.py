@@ -9,7 +9,7 @@ import numpy as np
 from refgrad import numpy as rnp
 from refgrad.autodiff.core import primal
 from refgrad.backend import of
-from refgrad.errors import IndefiniteHessian, SingularMatrix
+from refgrad.errors import IndefiniteHessian, ShapeError, SingularMatrix
 from refgrad.linalg.cg import Solution
 from refgrad.linalg.norms import relative_residual
 from refgrad.linalg.stop import Stopped
@@ -47,11 +47,14 @@ def factorise(a: Array, what: str, *, definite: bool = False) -> Callable[[Array
 
     Raises
     ------
+    ShapeError
+        If a is no square matrix.
     SingularMatrix
         If a is singular, on floats to working precision, by the measure of `require_invertible`.
     IndefiniteHessian
         If a must be positive definite and is not.
     """
+    _require_square(a, what)
     inverse = _factors(a, definite) if type(a) is np.ndarray and a.dtype.char in "fd" and a.size else None
     if inverse is None:
         require_invertible(a, what)
@@ -94,6 +97,11 @@ def _factors(a: np.ndarray, definite: bool) -> Callable[[Array], Array] | None:
     return lambda b: substitute(*factors, b * scale)[0] * scale
 
 
+def _require_square(a: Array, what: str) -> None:
+    if len(a.shape) != 2 or a.shape[0] != a.shape[1]:
+        raise ShapeError(f"{what}: expected a square matrix, of shape (n, n), got {a.shape}")
+
+
 def _certified(a: Array, x: Array, b: Array) -> Solution:
     # balls contain the solution itself; multiplied back, they would show their width
     enclosed = of(primal(x)).name == "ball"
@@ -104,13 +112,22 @@ def _certified(a: Array, x: Array, b: Array) -> Solution:
 def require_positive_definite(a: Array, what: str) -> None:
     """Raise unless every pivot of the elimination of symmetric `a` is positive.
 
+    Parameters
+    ----------
+    a : array, shape (n, n)
+    what : str
+        What a is called in messages.
+
     Raises
     ------
+    ShapeError
+        If a is no square matrix.
     SingularMatrix
         If a pivot and its row are zero.
     IndefiniteHessian
         If a pivot is negative, or zero with a row that is not.
     """
+    _require_square(a, what)
     a = primal(a)
     for k in range(a.shape[0]):
         pivot = a[0, 0]
@@ -131,10 +148,24 @@ def require_invertible(a: Array, what: str) -> None:
     condition number that any scaling of rows and columns reaches, the spectral radius of ``|A^-1| |A|`` [bauer1963]_,
     so that parameters of different size are no reason to refuse.
 
+    Parameters
+    ----------
+    a : array, shape (n, n)
+    what : str
+        What a is called in the message.
+
+    Raises
+    ------
+    ShapeError
+        If a is no square matrix.
+    SingularMatrix
+        If it is singular.
+
     References
     ----------
     .. [bauer1963] F. L. Bauer, Optimally scaled matrices, Numerische Mathematik 5 (1963), section 3.
     """
+    _require_square(a, what)
     a = primal(a)
     if of(a).exact or a.shape[0] == 0:
         return

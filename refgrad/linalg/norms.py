@@ -22,7 +22,12 @@ __all__ = ["all_finite", "inner", "norm", "relative_residual"]
 
 
 def inner(x: Array, y: Array) -> Scalar:
-    """``x . y``, summed over all elements."""
+    """``x . y``, summed over all elements, shape ().
+
+    Parameters
+    ----------
+    x, y : array, shape (n,)
+    """
     return sum(x * y)
 
 
@@ -30,6 +35,11 @@ def norm(x: Array) -> float:
     """The Euclidean norm as a float, for reports and comparisons; 0.0 only if every element is exactly zero.
 
     Of balls it is an upper bound.
+
+    Parameters
+    ----------
+    x : array
+        Of any shape.
     """
     x = primal(x)
     xp = of(x)
@@ -53,13 +63,28 @@ def _root(square: Fraction) -> float:
 
 
 def relative_residual(ax: Array, b: Array) -> float:
-    """``|ax - b| / |b|``, or ``|ax|`` where b is zero."""
+    """``|ax - b| / |b|``, or ``|ax|`` where b is zero.
+
+    Parameters
+    ----------
+    ax, b : array, shape (n,)
+    """
     size = norm(b)
     return norm(primal(ax) - primal(b)) / size if size else norm(ax)
 
 
 def all_finite(x: Array) -> bool:
-    """Whether no element is infinite or NaN. Of balls that are not bounded this is not known: then `Undecided`."""
+    """Whether no element is infinite or NaN.
+
+    Parameters
+    ----------
+    x : array
+
+    Raises
+    ------
+    Undecided
+        If a ball is not bounded.
+    """
     x = primal(x)
     if type(x) is np.ndarray and x.dtype.char in "fd" and math.isfinite(np.vdot(x, x)):
         return True  # in half the time of asking each

@@ -158,7 +158,11 @@ def maml_gradient(loss: ScalarFunction, theta: Tree, tasks: Sequence[Task], lr: 
 def fomaml_gradient(loss: ScalarFunction, theta: Tree, tasks: Sequence[Task], lr: Scalar, steps: int) -> Tree:
     """The mean over tasks of the gradient of ``loss(., query)`` at the adapted parameters, equation (fomaml-gradient).
 
-    Arguments, result and errors are those of `maml_gradient`.
+    Result and errors are those of `maml_gradient`.
+
+    Parameters
+    ----------
+    loss, theta, tasks, lr, steps : as in `maml_gradient`
     """
     tasks, steps, lr = _check(tasks, steps, lr)
 
@@ -177,10 +181,10 @@ def reptile_update(
 
     Parameters
     ----------
-    loss, theta, lr
-        As for `maml_gradient`.
+    loss, theta : as in `maml_gradient`
     tasks : sequence of sequences
         The batches of each task, one step of gradient descent each.
+    lr : as in `maml_gradient`
     epsilon : number
         The outer step; 1 puts theta at the mean of the adapted parameters.
     """

@@ -90,7 +90,12 @@ def min_norm(J: Array) -> MinNorm:
 
 
 def mgda_direction(J: Array) -> Array:
-    """The direction ``v = J^T a`` of `min_norm`, shape (n,); the step is ``theta - lr v``."""
+    """The direction ``v = J^T a`` of `min_norm`, shape (n,); the step is ``theta - lr v``.
+
+    Parameters
+    ----------
+    J : as in `min_norm`
+    """
     return min_norm(J).direction
 
 

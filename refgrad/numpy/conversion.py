@@ -98,17 +98,33 @@ def ones_like(x: Any) -> Array:
 
 
 def shape(a: Any) -> tuple[int, ...]:
-    """The lengths of the axes of a."""
+    """The lengths of the axes of a.
+
+    Parameters
+    ----------
+    a : array
+    """
     return shape_of(asarray(a))
 
 
 def ndim(a: Any) -> int:
-    """The number of axes of a."""
+    """The number of axes of a.
+
+    Parameters
+    ----------
+    a : array
+    """
     return len(shape_of(asarray(a)))
 
 
 def size(a: Any, axis: Axes = None) -> int:
-    """The number of elements of a, or of places along `axis`."""
+    """The number of elements of a, or of places along `axis`.
+
+    Parameters
+    ----------
+    a : array
+    axis : int, tuple of ints, or None for all axes
+    """
     dims = shape_of(asarray(a))
     if axis is not None:
         dims = tuple(dims[k] for k in (axis if isinstance(axis, (tuple, list)) else (axis,)))

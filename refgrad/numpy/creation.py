@@ -82,7 +82,14 @@ def linspace(
 
 
 def one_hot(labels: Any, size: int, dtype: DType = np.float64) -> Array:
-    """Rows of the identity, one for each label from 0 to ``size - 1``, along a new last axis; zeros for others."""
+    """Rows of the identity, one for each label, shape (..., size); zeros where a label is not from 0 to ``size - 1``.
+
+    Parameters
+    ----------
+    labels : array of integers, shape (...)
+    size : int
+    dtype : dtype
+    """
     labels = asarray(labels)
     if isinstance(labels, float) or getattr(getattr(labels, "dtype", None), "kind", "i") not in "iu":
         raise InvalidInput(f"one_hot: expected integer labels, got {getattr(labels, 'dtype', labels)!s}")

@@ -231,7 +231,14 @@ def sinc(x: Any) -> Array:
 
 
 def polygamma(n: int, x: Any, /) -> Array:
-    """The n-th derivative of `digamma`, element by element, by SciPy; n is a Python integer, not negative."""
+    """The n-th derivative of `digamma`, element by element, by SciPy.
+
+    Parameters
+    ----------
+    n : int
+        Not negative.
+    x : array
+    """
     if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 0:
         raise InvalidInput(f"polygamma: expected an order that is an int of at least 0, got {n!r}")
     return special.polygamma(asarray(x), n=int(n))

@@ -22,7 +22,13 @@ __all__ = ["getitem", "put_along_axis_add", "scatter_add", "take", "take_along_a
 
 
 def getitem(x: Array, key: Any) -> Array:
-    """``x[key]`` for every key that NumPy takes."""
+    """``x[key]`` for every key that NumPy takes.
+
+    Parameters
+    ----------
+    x : array
+    key : int, slice, None, Ellipsis, array of ints or bools, or a tuple of them
+    """
     keys = key if isinstance(key, tuple) else (key,)
     if all(_is_basic(k) for k in keys):
         return _basic(x, keys)
@@ -160,14 +166,34 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Array:
 
 
 def scatter_add(g: Any, indices: Any, axis: int, size: int) -> Array:
-    """Zeros of length `size` along `axis`, to which g is added at `indices`; repeated indices accumulate."""
+    """Zeros of length `size` along `axis`, to which g is added at `indices`; repeated indices accumulate.
+
+    Parameters
+    ----------
+    g : array
+        With the axes of `indices` in place of `axis`.
+    indices : array of integers
+        From ``-size`` to ``size - 1``.
+    axis : int
+        Of the result.
+    size : int
+    """
     g, indices = asarray(g), wide(indices)
     rank = len(shape_of(g)) - len(shape_of(indices)) + 1
     return index.scatter_add(g, indices, axis=_checked_axis(axis, rank, "scatter_add"), size=size)
 
 
 def put_along_axis_add(g: Any, indices: Any, axis: int, size: int) -> Array:
-    """The transpose of `take_along_axis`: zeros of length `size` along `axis`, g added at `indices`."""
+    """The transpose of `take_along_axis`: zeros of length `size` along `axis`, g added at `indices`.
+
+    Parameters
+    ----------
+    g : array
+    indices : array of integers, of the shape of g
+        From ``-size`` to ``size - 1``.
+    axis : int
+    size : int
+    """
     g = asarray(g)
     place = axes_of(g, axis, "put_along_axis_add")[0]
     return index.put_along_axis_add(g, wide(indices), axis=place, size=size)

@@ -4,13 +4,18 @@ Functions of symmetric matrices (`cholesky`, `eigh`, `eigvalsh`) read one triang
 have the derivatives of functions of symmetric matrices: along the symmetric part of a direction, so that gradients are
 symmetric. A function of all elements of `a`, symmetric or not, is that of ``(a + a.T) / 2``.
 Every other name is numpy.linalg's own, for plain arrays.
+
+>>> from refgrad import exact, grad
+>>> grad(det)(exact.asarray([[1, 2], [2, 4]]))  # at a singular matrix: the cofactors
+ExactArray([[4, -2],
+            [-2, 1]])
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +29,7 @@ from refgrad.errors import InvalidInput, NoDerivative, ShapeError, SingularMatri
 from refgrad.numpy import diagonals
 from refgrad.numpy.conversion import asarray, floating, zeros_like
 from refgrad.numpy.elementwise import absolute
+from refgrad.numpy.factors import EighResult, LstsqResult, QRResult, SlogdetResult
 from refgrad.numpy.indexing import getitem
 from refgrad.numpy.joining import concatenate
 from refgrad.numpy.norms import matrix_norm, norm, svdvals, vector_norm
@@ -40,36 +46,6 @@ __all__ = [
     "outer", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd", "svdvals", "tensordot", "trace", "vecdot",
     "vector_norm",
 ]  # fmt: skip
-
-
-class SlogdetResult(NamedTuple):
-    """The sign of a determinant and the logarithm of its absolute value, each of shape (...)."""
-
-    sign: Array
-    logabsdet: Array
-
-
-class EighResult(NamedTuple):
-    """Eigenvalues in ascending order, shape (..., n), and unit eigenvectors as columns, shape (..., n, n)."""
-
-    eigenvalues: Array
-    eigenvectors: Array
-
-
-class LstsqResult(NamedTuple):
-    """A solution, shape (n,) or (n, k), sums of squared residuals, the rank and the singular values."""
-
-    x: Array
-    residuals: Array
-    rank: int
-    s: Array
-
-
-class QRResult(NamedTuple):
-    """Q with orthonormal columns, shape (..., m, k), and the triangle R, shape (..., k, n), k = min(m, n)."""
-
-    Q: Array
-    R: Array
 
 
 def _matrices(a: Any, what: str, square: bool = True) -> Array:
@@ -146,10 +122,12 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None
     Parameters
     ----------
     a : array, shape (..., m, n)
-    rcond, rtol : number
+    rcond : number
         What singular values are taken to be 0, relative to the largest. None may be, for a derivative.
     hermitian : bool
-        Of symmetric matrices it is their inverse; say `inv`.
+        Whether a is symmetric; for plain arrays only, since the inverse of such a matrix is `inv`.
+    rtol : number
+        The array API's name for `rcond`.
 
     Raises
     ------
@@ -283,6 +261,12 @@ def eigvalsh(a: Any, UPLO: str = "L", *, subset_by_index: tuple[int, int] | None
     The first derivative of a function that is symmetric in equal eigenvalues, such as their sum, is right; single ones
     have no derivative. Second derivatives are NaN if two of the eigenvalues are equal; for a function of few of them,
     give `subset_by_index`, as in `eigh`.
+
+    Parameters
+    ----------
+    a : array, shape (..., n, n)
+    UPLO : {"L", "U"}
+        Which triangle is read, the lower or the upper.
     """
     a = _matrices(floating(a), "eigvalsh")
     return spectral.eigenvalues(a, **_spectrum(a, UPLO, subset_by_index, "eigvalsh"))

@@ -96,6 +96,10 @@ def svdvals(x: Any) -> Array:
     The largest eigenvalues of ``[[0, x], [x^T, 0]]``, whose eigenvalues are the singular values, their negatives and
     zeros: small ones keep the absolute accuracy of the large ones, which the eigenvalues of ``x^T x`` lose. Their
     derivatives are those of eigenvalues: second ones are NaN where two are equal, and one that is 0 has none.
+
+    Parameters
+    ----------
+    x : array, shape (..., m, n)
     """
     x = floating(x)
     if len(shape_of(x)) < 2:

@@ -233,6 +233,11 @@ def logcumsumexp(x: Any, axis: int | None = None) -> Array:
 
     Every sum is taken relative to its own largest term: one maximum for the whole axis would lose the first sums, and
     their derivatives, wherever later elements are much larger.
+
+    Parameters
+    ----------
+    x : array
+    axis : int, or None for the raveled x
     """
     y, axis = _line(floating(x), axis, "logcumsumexp")
     n, reach = shape_of(y)[axis], 1
@@ -246,6 +251,12 @@ def logcumsumexp(x: Any, axis: int | None = None) -> Array:
 
 
 def softmax(x: Any, axis: int = -1) -> Array:
-    """``exp(x) / sum(exp(x))`` along `axis`, without overflow."""
+    """``exp(x) / sum(exp(x))`` along `axis`, without overflow.
+
+    Parameters
+    ----------
+    x : array
+    axis : int
+    """
     x = floating(x)
     return exp(x - logsumexp(x, axis, keepdims=True))

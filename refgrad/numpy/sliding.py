@@ -77,8 +77,7 @@ def fold(g: Any, size: Lengths, *, strides: Lengths = 1, dilation: Lengths = 1, 
         Windows, of the shape that `windows` gives.
     size : int or sequence of ints
         The lengths, in x, of the axes that the windows slide along.
-    strides, dilation, axes
-        As given to `windows`.
+    strides, dilation, axes : as in `windows`
 
     Returns
     -------

@@ -37,6 +37,11 @@ def halves(bound: int = 2) -> Floats:
 def dyadics(bound: int = 2, bits: int = 4) -> Floats:
     """Multiples of 2^-bits, at least ``-bound`` and less than `bound`; integers come first when an example shrinks.
 
+    Parameters
+    ----------
+    bound : int
+    bits : int
+
     Raises
     ------
     InvalidInput
@@ -53,7 +58,14 @@ def dyadics(bound: int = 2, bits: int = 4) -> Floats:
 
 
 def rationals(bound: int = 64, denominators: tuple[int, ...] = (1, 2, 4, 8, 3, 5)) -> SearchStrategy[Fraction]:
-    """Fractions, not floats: an integer from ``-bound`` to ``bound`` by one of the `denominators`, simplest first."""
+    """Fractions, not floats: an integer from ``-bound`` to ``bound`` by one of the `denominators`, simplest first.
+
+    Parameters
+    ----------
+    bound : int
+    denominators : tuple of ints
+        Positive.
+    """
     return st.builds(Fraction, st.integers(-bound, bound), st.sampled_from(denominators))
 
 

@@ -3,4 +3,9 @@
 `continual` has Fisher information and quadratic penalties, `meta` MAML and its relatives on quadratic tasks,
 `multitask` the bound with a shared encoder and its false proof. Quantities and what is computed in their place stand
 in `refgrad.contracts`.
+
+>>> from refgrad.theory.multitask import counterexample
+>>> found = counterexample()
+>>> found.plain > 0 > found.curved
+True
 """

@@ -18,7 +18,17 @@ __all__ = ["axpy", "dot", "ravel"]
 
 
 def dot(x: Tree, y: Tree) -> Scalar:
-    """The inner product of two containers of one structure, summed over all their elements."""
+    """The inner product of two containers of one structure, summed over all their elements.
+
+    Parameters
+    ----------
+    x, y : trees of one structure
+
+    Raises
+    ------
+    ShapeError
+        If they have two structures.
+    """
     xs, structure = flatten(x)
     ys, other = flatten(y)
     if structure != other:
@@ -32,12 +42,28 @@ def dot(x: Tree, y: Tree) -> Scalar:
 
 
 def axpy(a: Scalar, x: Tree, y: Tree) -> Tree:
-    """``a * x + y``, leaf by leaf."""
+    """``a * x + y``, leaf by leaf.
+
+    Parameters
+    ----------
+    a : number or array, shape ()
+    x, y : trees of one structure
+    """
     return map(lambda u, v: a * u + v, x, y)
 
 
 def ravel(tree: Tree) -> tuple[Array, Callable[[Array], Tree]]:
-    """All leaves as one vector of shape (n,), and the function that undoes it, also for traced vectors."""
+    """All leaves as one vector of shape (n,), and the function that undoes it, also for traced vectors.
+
+    Parameters
+    ----------
+    tree : tree
+
+    Raises
+    ------
+    ShapeError
+        If there is no leaf.
+    """
     leaves, structure = flatten(tree)
     if not leaves:
         raise ShapeError("expected a container with at least one array, got one without")

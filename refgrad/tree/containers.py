@@ -21,7 +21,7 @@ __all__ = ["Structure", "flatten", "map", "paths"]
 
 
 class Structure:
-    """What is left of a container when its leaves are taken out."""
+    """What is left of a container when its leaves are taken out. Made by `flatten`."""
 
     __slots__ = ("children", "flat", "keys", "kind", "size", "template")
 
@@ -88,7 +88,12 @@ _LEAF_TYPES: set[type] = {np.ndarray}  # whether a value is a leaf depends on it
 
 
 def flatten(tree: Tree) -> tuple[list[Array], Structure]:
-    """The leaves of `tree` in order, and its structure."""
+    """The leaves of `tree` in order, and its structure.
+
+    Parameters
+    ----------
+    tree : tree
+    """
     if type(tree) in _LEAF_TYPES:
         return [tree], LEAF
     leaves: list[Array] = []
@@ -141,7 +146,18 @@ def _collect(tree: Tree, leaves: list[Array]) -> Structure:
 
 
 def map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
-    """`function` applied to the leaves of `tree` and of `others`, which have the same structure."""
+    """`function` applied to the leaves of `tree` and of `others`, in the containers of `tree`.
+
+    Parameters
+    ----------
+    function : callable
+    tree, *others : trees of one structure
+
+    Raises
+    ------
+    ShapeError
+        If there are two structures.
+    """
     leaves, structure = flatten(tree)
     columns = [leaves]
     for other in others:
@@ -153,7 +169,14 @@ def map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
 
 
 def paths(tree: Tree, prefix: str = "") -> list[str]:
-    """Where each leaf is, as one would write it: ``['w'][0]``; in the order of `flatten`."""
+    """Where each leaf is, as one would write it: ``['w'][0]``; in the order of `flatten`.
+
+    Parameters
+    ----------
+    tree : tree
+    prefix : str
+        What is written before each.
+    """
     entries = _entries(tree)
     if entries is None:
         return [prefix]

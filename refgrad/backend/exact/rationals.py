@@ -149,7 +149,7 @@ class Rationals(Field):
 
 
 class ExactArray(ElementArray):
-    """An array of rational numbers.
+    """An array of rational numbers. Made by `refgrad.exact.asarray`.
 
     Arithmetic with ints and Fractions stays exact; with a float it raises `NotRational`. An array of shape ()
     has a `numerator` and a `denominator` and equals the int or Fraction of the same value.

@@ -31,15 +31,18 @@ class Report:
         ``inconclusive``, ``not-run`` or ``nothing-ran``.
     exit_code : int
         0 conforms, 1 does not, 3 could not be run, 4 undecided, 5 nothing ran, 130 interrupted.
-    diagnosis : str or None
-        The name of the formula that the subject computes instead; names joined by " or " if several fit.
     summary : str
         The finding in one sentence.
-    candidates : list of dict
-        Formula, meaning, references and evidence of each formula that fits the failures.
     planned, ran, effective : int
         Problems planned, problems on which the subject was called, and those among them that could have told the
         contract from the variants.
+    seed : int
+    isolation : str
+        ``"process"``, or ``"none"`` for a function that only the calling process can reach.
+    diagnosis : str or None
+        The name of the formula that the subject computes instead; names joined by " or " if several fit.
+    candidates : list of dict
+        Formula, meaning, references and evidence of each formula that fits the failures.
     outcomes : dict of str to int
         How many problems ended in ``passed``, ``failed``, ``raised``, ``timeout``, ``crashed``, ``not_finite``,
         ``wrong_shape``, ``wrong_dtype``, ``not_an_array``, ``nondeterministic``, ``unknown``.
@@ -65,9 +68,6 @@ class Report:
         every word.
     mutated : list of str
         Arguments that the subject has changed in place.
-    seed : int
-    isolation : str
-        ``"process"``, or ``"none"`` for a function that only the calling process can reach.
     environment : dict
         Backend, dtype, and versions.
     """

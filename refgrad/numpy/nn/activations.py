@@ -25,13 +25,25 @@ def log_logistic(x: Any) -> Array:
 
 
 def leaky_relu(x: Any, slope: Any = 0.01) -> Array:
-    """x where it is positive and ``slope * x`` elsewhere; the derivative at 0 is `slope`."""
+    """x where it is positive and ``slope * x`` elsewhere; the derivative at 0 is `slope`.
+
+    Parameters
+    ----------
+    x : array
+    slope : number or array
+    """
     x = asarray(x)
     return join(where(x > 0, x, slope * x), lambda: x)
 
 
 def elu(x: Any, alpha: Any = 1) -> Array:
-    """x where it is positive and ``alpha * (exp(x) - 1)`` elsewhere; the derivative at 0 is `alpha` [clevert2016]_."""
+    """x where it is positive and ``alpha * (exp(x) - 1)`` elsewhere; the derivative at 0 is `alpha` [clevert2016]_.
+
+    Parameters
+    ----------
+    x : array
+    alpha : number or array
+    """
     x = asarray(x)
     # of a large x not even the branch that is not taken may overflow
     return join(where(x > 0, x, alpha * expm1(where(x > 0, 0, x))), lambda: x)
@@ -63,6 +75,12 @@ def gelu(x: Any, *, approximate: bool = False) -> Array:
 
 
 def log_softmax(x: Any, axis: int = -1) -> Array:
-    """``log(softmax(x))`` along `axis`, without overflow."""
+    """``log(softmax(x))`` along `axis`, without overflow.
+
+    Parameters
+    ----------
+    x : array
+    axis : int
+    """
     x = floating(x)
     return x - logsumexp(x, axis, keepdims=True)

@@ -21,7 +21,7 @@ from refgrad.numpy.indexing import beside
 from refgrad.numpy.products import matmul
 from refgrad.numpy.reductions import max, min, softmax, sum
 from refgrad.numpy.shapes import matrix_transpose
-from refgrad.typing import Array
+from refgrad.typing import Array, Shape
 
 
 def dot_product_attention(
@@ -54,14 +54,12 @@ def dot_product_attention(
         If the mask is of floats: elsewhere such numbers are added to the scores, so that 0 leaves a key in.
     """
     q, k, v = asarray(queries), asarray(keys), asarray(values)
-    if (
-        any(len(shape_of(a)) < 2 for a in (q, k, v))
-        or shape_of(q)[-1] != shape_of(k)[-1]
-        or shape_of(k)[-2] != shape_of(v)[-2]
-    ):
+    dims = shape_of(q), shape_of(k), shape_of(v)
+    masked = () if mask is None else shape_of(asarray(mask))
+    if not _fit(*dims, masked):
         raise ShapeError(
-            "dot_product_attention: expected shapes (..., T, d), (..., S, d) and (..., S, e), "
-            f"got {shape_of(q)}, {shape_of(k)} and {shape_of(v)}"
+            "dot_product_attention: expected shapes (..., T, d), (..., S, d), (..., S, e) and a mask that is broadcast "
+            f"to (..., T, S), got {dims[0]}, {dims[1]}, {dims[2]} and {None if mask is None else masked}"
         )
     if mask is not None and getattr(getattr(asarray(mask), "dtype", None), "kind", "b") not in "biu":
         raise InvalidInput(
@@ -75,6 +73,16 @@ def dot_product_attention(
         mask = earlier if mask is None else where(beside(asarray(mask), scores), earlier, False)
     weights = softmax(scores, -1) if mask is None else _masked_softmax(scores, beside(asarray(mask), scores))
     return matmul(weights, v)
+
+
+def _fit(q: Shape, k: Shape, v: Shape, mask: Shape) -> bool:
+    if any(len(dims) < 2 for dims in (q, k, v)) or q[-1] != k[-1] or k[-2] != v[-2]:
+        return False
+    try:
+        np.broadcast_shapes((*q[:-1], 1), (*k[:-2], 1, k[-2]), (*v[:-2], 1, 1), mask)
+    except ValueError:
+        return False
+    return True
 
 
 def _masked_softmax(x: Array, mask: Array) -> Array:

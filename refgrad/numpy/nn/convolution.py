@@ -46,13 +46,13 @@ def conv1d(
     Parameters
     ----------
     x : array, shape (N, C, L)
-    weight : array, shape (O, C / groups, k)
-    bias, stride, padding, dilation, groups
-        As for `conv2d`.
+    weight : array, shape (O, C // groups, k)
+    bias, stride, padding, dilation, groups : as in `conv2d`
 
     Returns
     -------
-    array, shape (N, O, (L + padding - dilation * (k - 1) - 1) // stride + 1)
+    array, shape (N, O, (L + 2 * padding - dilation * (k - 1) - 1) // stride + 1)
+        For one number `padding`, on both sides.
     """
     return _convolution(x, weight, bias, 1, stride, padding, dilation, groups)
 
@@ -72,7 +72,7 @@ def conv2d(
     Parameters
     ----------
     x : array, shape (N, C, H, W)
-    weight : array, shape (O, C / groups, k, l)
+    weight : array, shape (O, C // groups, k, l)
     bias : array, shape (O,), optional
         Added to every place.
     stride : int or two
@@ -86,9 +86,10 @@ def conv2d(
 
     Returns
     -------
-    array, shape (N, O, ..., ...)
-        Of length ``(H + padding - dilation * (k - 1) - 1) // stride + 1`` along each spatial axis, `padding` being the
-        number of zeros on both sides together.
+    array, shape (N, O, P, Q)
+        ``P = (H + 2 * padding - dilation * (k - 1) - 1) // stride + 1`` and
+        ``Q = (W + 2 * padding - dilation * (l - 1) - 1) // stride + 1`` for one number each; else the numbers of each
+        axis, those of the zeros before and after it in place of ``2 * padding``.
 
     Raises
     ------
@@ -151,7 +152,12 @@ def max_pool(x: Any, size: Lengths, *, stride: Lengths | None = None, padding: P
 
 
 def avg_pool(x: Any, size: Lengths, *, stride: Lengths | None = None, padding: Padding = 0) -> Array:
-    """The mean of every window; the arguments are those of `max_pool`, and the zeros of the padding are counted."""
+    """The mean of every window; the zeros of the padding are counted.
+
+    Parameters
+    ----------
+    x, size, stride, padding : as in `max_pool`
+    """
     return _pool(mean, asarray(x), size, stride, padding, 0)
 
 

@@ -29,7 +29,14 @@ from refgrad.typing import Array
 
 
 def mean_squared_error(prediction: Any, target: Any, *, reduction: str = "mean") -> Array:
-    """``(prediction - target)**2``, by default the mean over all elements; without a factor 1/2."""
+    """``(prediction - target)**2``, without a factor 1/2.
+
+    Parameters
+    ----------
+    prediction, target : arrays of one shape
+    reduction : str
+        The mean is over all elements.
+    """
     residual = _fitting(prediction, target, "mean_squared_error")
     return _reduce(residual * residual, reduction)
 
@@ -38,6 +45,14 @@ def huber(prediction: Any, target: Any, *, delta: Any = 1, reduction: str = "mea
     """``r**2 / 2`` where ``|r| <= delta`` and ``delta * (|r| - delta / 2)`` elsewhere, r = prediction - target.
 
     Twice differentiable but at ``|r| = delta``, where the second derivative is that of the inside [huber1964]_.
+
+    Parameters
+    ----------
+    prediction, target : arrays of one shape
+    delta : number
+        Where the square ends, positive.
+    reduction : str
+        The mean is over all elements.
     """
     r = _fitting(prediction, target, "huber")
     size = where(r < 0, -r, r)  # abs has a kink at 0, where huber has none

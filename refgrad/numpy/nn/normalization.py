@@ -53,7 +53,18 @@ def layer_norm(x: Any, gain: Any = None, bias: Any = None, *, axis: Axes = -1, e
 
 
 def rms_norm(x: Any, gain: Any = None, *, axis: Axes = -1, epsilon: Any = 1e-5) -> Array:
-    """``gain * x / sqrt(mean(x**2) + epsilon)``, with the mean over `axis` of each example [zhang2019]_."""
+    """``gain * x / sqrt(mean(x**2) + epsilon)``, with the mean over `axis` of each example [zhang2019]_.
+
+    Parameters
+    ----------
+    x : array
+    gain : array, optional
+        Broadcast against x.
+    axis : int or tuple of ints
+        What is normalised together, the features.
+    epsilon : number
+        Added to the mean square; see `layer_norm`.
+    """
     x = floating(x)
     z = _wide(x)
     return _scale_and_shift(_narrow(_by_root(z, axes_of(x, axis, "rms_norm"), epsilon), x), gain, None)

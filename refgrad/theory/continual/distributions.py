@@ -62,7 +62,12 @@ class GivenByNumbers:
 
 @dataclass(frozen=True)
 class BernoulliByProbability(GivenByNumbers):
-    """``p(x) = p^x (1 - p)^(1 - x)`` for x in {0, 1}, by p, shape (); F = 1 / (p (1 - p))."""
+    """``p(x) = p^x (1 - p)^(1 - x)`` for x in {0, 1}, by p; F = 1 / (p (1 - p)).
+
+    Attributes
+    ----------
+    p : scalar
+    """
 
     p: Scalar
 
@@ -78,7 +83,12 @@ class BernoulliByProbability(GivenByNumbers):
 
 @dataclass(frozen=True)
 class BernoulliByLogit(GivenByNumbers):
-    """``log p(x) = x a - log(1 + exp a)`` by the logit a, given ``p = 1 / (1 + exp(-a))``; F = p (1 - p)."""
+    """``log p(x) = x a - log(1 + exp a)`` by the logit a, given ``p = 1 / (1 + exp(-a))``; F = p (1 - p).
+
+    Attributes
+    ----------
+    p : scalar
+    """
 
     p: Scalar
 
@@ -94,9 +104,14 @@ class BernoulliByLogit(GivenByNumbers):
 
 @dataclass(frozen=True)
 class CategoricalByProbabilities(GivenByNumbers):
-    """Labels x in 0 .. C-1 by ``p_0 .. p_{C-2}``, the last one being 1 minus their sum; ``p`` has all C of them.
+    """Labels x in 0 .. C-1 by ``p_0 .. p_{C-2}``, the last one being 1 minus their sum.
 
     ``F = diag(1 / p_c) + 1 1^T / p_{C-1}``, of order C - 1: the simplex has C - 1 dimensions.
+
+    Attributes
+    ----------
+    p : array, shape (C,)
+        All of them.
     """
 
     p: Array
@@ -115,9 +130,13 @@ class CategoricalByProbabilities(GivenByNumbers):
 
 @dataclass(frozen=True)
 class CategoricalByLogits(GivenByNumbers):
-    """``log p(x) = z_x - log sum_c exp z_c`` by z, given ``p = softmax(z)``, shape (C,); ``F = diag(p) - p p^T``.
+    """``log p(x) = z_x - log sum_c exp z_c`` by z, given ``p = softmax(z)``; ``F = diag(p) - p p^T``.
 
     F is singular: a constant added to all logits changes nothing.
+
+    Attributes
+    ----------
+    p : array, shape (C,)
     """
 
     p: Array
@@ -134,7 +153,12 @@ class CategoricalByLogits(GivenByNumbers):
 
 @dataclass(frozen=True)
 class PoissonByRate(GivenByNumbers):
-    """``log p(x) = x log rate - rate - log x!`` by the rate, shape (); F = 1 / rate."""
+    """``log p(x) = x log rate - rate - log x!`` by the rate; F = 1 / rate.
+
+    Attributes
+    ----------
+    rate : scalar
+    """
 
     rate: Scalar
 
@@ -150,7 +174,12 @@ class PoissonByRate(GivenByNumbers):
 
 @dataclass(frozen=True)
 class PoissonByLogRate(GivenByNumbers):
-    """``log p(x) = x a - exp a - log x!`` by ``a = log rate``, given the rate; F = rate."""
+    """``log p(x) = x a - exp a - log x!`` by ``a = log rate``, given the rate; F = rate.
+
+    Attributes
+    ----------
+    rate : scalar
+    """
 
     rate: Scalar
 
@@ -166,7 +195,12 @@ class PoissonByLogRate(GivenByNumbers):
 
 @dataclass(frozen=True)
 class ExponentialByRate(GivenByNumbers):
-    """``log p(x) = log rate - rate x`` for x >= 0 by the rate, shape (); F = 1 / rate^2."""
+    """``log p(x) = log rate - rate x`` for x >= 0 by the rate; F = 1 / rate^2.
+
+    Attributes
+    ----------
+    rate : scalar
+    """
 
     rate: Scalar
 
@@ -182,7 +216,12 @@ class ExponentialByRate(GivenByNumbers):
 
 @dataclass(frozen=True)
 class GaussianByDeviation(GivenByNumbers):
-    """``log p(x) = -(x - mean)^2 / (2 s^2) - log s`` by (mean, s), s the standard deviation; F = diag(1, 2) / s^2."""
+    """``log p(x) = -(x - mean)^2 / (2 s^2) - log s`` by (mean, s), s the standard deviation; F = diag(1, 2) / s^2.
+
+    Attributes
+    ----------
+    mean, deviation : scalar
+    """
 
     mean: Scalar
     deviation: Scalar
@@ -202,7 +241,12 @@ class GaussianByDeviation(GivenByNumbers):
 
 @dataclass(frozen=True)
 class GaussianByLogDeviation(GivenByNumbers):
-    """The same by (mean, log s), given s; F = diag(1 / s^2, 2)."""
+    """The same by (mean, log s), given s; F = diag(1 / s^2, 2).
+
+    Attributes
+    ----------
+    mean, deviation : scalar
+    """
 
     mean: Scalar
     deviation: Scalar
@@ -222,7 +266,12 @@ class GaussianByLogDeviation(GivenByNumbers):
 
 @dataclass(frozen=True)
 class GaussianByVariance(GivenByNumbers):
-    """``log p(x) = -(x - mean)^2 / (2 v) - log(v) / 2`` by (mean, v); F = diag(1 / v, 1 / (2 v^2))."""
+    """``log p(x) = -(x - mean)^2 / (2 v) - log(v) / 2`` by (mean, v); F = diag(1 / v, 1 / (2 v^2)).
+
+    Attributes
+    ----------
+    mean, variance : scalar
+    """
 
     mean: Scalar
     variance: Scalar

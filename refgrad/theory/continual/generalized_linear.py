@@ -39,33 +39,64 @@ def weighted_gram(X: Array, weights: Array) -> Array:
 
 
 def gaussian_fisher(X: Array, variance: Scalar) -> Array:
-    """``X^T X / (N variance)``, shape (d, d): the Fisher of ``y ~ N(x . theta, variance)``, mean over examples."""
+    """``X^T X / (N variance)``, shape (d, d): the Fisher of ``y ~ N(x . theta, variance)``, mean over examples.
+
+    Parameters
+    ----------
+    X : array, shape (N, d)
+    variance : scalar
+    """
     return X.T @ X / X.shape[0] / variance
 
 
 def gaussian_empirical_fisher(X: Array, residuals: Array, variance: Scalar) -> Array:
-    """``X^T diag(r^2) X / (N variance^2)``, shape (d, d), with ``r_n = x_n . theta - y_n`` of shape (N,).
+    """``X^T diag(r^2) X / (N variance^2)``, shape (d, d), with ``r_n = x_n . theta - y_n``.
 
     It equals the true Fisher where every ``r_n^2`` is the variance, and is zero where the data are fitted.
+
+    Parameters
+    ----------
+    X : array, shape (N, d)
+    residuals : array, shape (N,)
+        r.
+    variance : scalar
     """
     return weighted_gram(X, residuals * residuals) / (variance * variance)
 
 
 def logistic_fisher(X: Array, p: Array) -> Array:
-    """``X^T diag(p (1 - p)) X / N``, shape (d, d), with ``p_n`` the probability of label 1, shape (N,)."""
+    """``X^T diag(p (1 - p)) X / N``, shape (d, d), with ``p_n`` the probability of label 1.
+
+    Parameters
+    ----------
+    X : array, shape (N, d)
+    p : array, shape (N,)
+    """
     return weighted_gram(X, p * (1 - p))
 
 
 def poisson_fisher(X: Array, rates: Array) -> Array:
-    """``X^T diag(rates) X / N``, shape (d, d), with ``log rate_n = x_n . theta``, shape (N,)."""
+    """``X^T diag(rates) X / N``, shape (d, d), with ``log rate_n = x_n . theta``.
+
+    Parameters
+    ----------
+    X : array, shape (N, d)
+    rates : array, shape (N,)
+    """
     return weighted_gram(X, rates)
 
 
 def softmax_fisher(X: Array, p: Array) -> Array:
-    """``1/N sum_n (x_n x_n^T) kron (diag p_n - p_n p_n^T)``, shape (d C, d C), for probabilities of shape (N, C).
+    """``1/N sum_n (x_n x_n^T) kron (diag p_n - p_n p_n^T)``, shape (d * C, d * C).
 
     In the order of `LinearLogits`: parameter ``i C + c`` joins input i and class c. A vector added to the columns of
     all classes alike changes nothing: ``F (v kron 1) = 0``, and the rank is ``(C - 1) rank(X)``.
+
+    Parameters
+    ----------
+    X : array, shape (N, d)
+    p : array, shape (N, C)
+        Probabilities of the classes.
     """
     (N, d), C = X.shape, p.shape[1]
     total: Array = 0
@@ -153,7 +184,12 @@ class LinearGaussian(GeneralizedLinear):
 
 
 class Logistic(GeneralizedLinear):
-    """``mean_n log(1 + exp eta_n) - y_n eta_n``: labels 0 and 1, eta the logit of label 1."""
+    """``mean_n log(1 + exp eta_n) - y_n eta_n``: labels 0 and 1, eta the logit of label 1.
+
+    Parameters
+    ----------
+    xp : Table
+    """
 
     def means(self, eta: Array) -> Array:
         """The probabilities of label 1, shape (N,)."""
@@ -174,7 +210,12 @@ class Logistic(GeneralizedLinear):
 
 
 class Poisson(GeneralizedLinear):
-    """``mean_n exp(eta_n) - y_n eta_n``: counts y, eta the logarithm of the rate; ``log y_n!`` is left out."""
+    """``mean_n exp(eta_n) - y_n eta_n``: counts y, eta the logarithm of the rate; ``log y_n!`` is left out.
+
+    Parameters
+    ----------
+    xp : Table
+    """
 
     def losses(self, eta: Array, y: Array) -> Array:
         return self.xp.exp(eta) - y * eta
@@ -195,6 +236,10 @@ class SquaredOdds(GeneralizedLinear):
     The link is not canonical: ``l'' = 2 (1 - eta^2) / (1 + eta^2)^2 + 2 y / eta^2`` depends on the label, and only
     its expectation is the information ``4 / (1 + eta^2)^2``. Derivatives and information are rational; eta must not
     be 0.
+
+    Parameters
+    ----------
+    xp : Table
     """
 
     def losses(self, eta: Array, y: Array) -> Array:
@@ -233,22 +278,22 @@ class SoftmaxRegression:
         return (self.xp.sum(self.xp.log(self.xp.sum(e, 1)) + shift) - chosen) / X.shape[0]
 
     def grad(self, theta: Array, batch: Any) -> Array:
-        """``mean_n x_n kron (p_n - e_{y_n})``, shape (d C,)."""
+        """``mean_n x_n kron (p_n - e_{y_n})``, shape (d * C,)."""
         return self.logits.grad(theta, batch)
 
     def hvp(self, theta: Array, batch: Any, v: Array) -> Array:
-        """``mean_n x_n kron (diag p_n - p_n p_n^T) V^T x_n`` with ``V = reshape(v, (d, C))``, shape (d C,)."""
+        """``mean_n x_n kron (diag p_n - p_n p_n^T) V^T x_n`` with ``V = reshape(v, (d, C))``, shape (d * C,)."""
         return self.logits.hvp(theta, batch, v)
 
     def grad_terms(self, theta: Array, batch: Any) -> Array:
-        """``mean_n |x_n| kron |p_n - e_{y_n}|``, shape (d C,)."""
+        """``mean_n |x_n| kron |p_n - e_{y_n}|``, shape (d * C,)."""
         X, y = batch
         z = self.logits(theta, X)
         r = softmax(self.xp, z) - self.xp.onehot(y, self.logits.classes, z)
         return self.xp.reshape(abs(X).T @ abs(r), theta.shape) / X.shape[0]
 
     def hvp_terms(self, theta: Array, batch: Any, v: Array) -> Array:
-        """``mean_n |x_n| kron (diag p_n + p_n p_n^T) |V|^T |x_n|``, shape (d C,)."""
+        """``mean_n |x_n| kron (diag p_n + p_n p_n^T) |V|^T |x_n|``, shape (d * C,)."""
         X, _ = batch
         p = softmax(self.xp, self.logits(theta, X))
         u = self.logits(abs(v), abs(X))
@@ -256,5 +301,5 @@ class SoftmaxRegression:
         return self.xp.reshape(abs(X).T @ spread, theta.shape) / X.shape[0]
 
     def fisher(self, theta: Array, X: Array) -> Array:
-        """The Fisher information, shape (d C, d C), mean over examples; it needs no labels."""
+        """The Fisher information, shape (d * C, d * C), mean over examples; it needs no labels."""
         return softmax_fisher(X, softmax(self.xp, self.logits(theta, X)))

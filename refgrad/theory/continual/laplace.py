@@ -33,12 +33,26 @@ def ewc_optimum(task: QuadraticTask, anchor: Array, fisher: Array, lam: Scalar) 
     ``(H + lam F)^{-1} (H c + lam F anchor)``, the minimiser if ``H + lam F`` is positive definite. With `anchor` the
     optimum of an old task and F its Hessian, both losses sums over examples, lam = 1 gives the joint optimum; lam = 0
     gives the new task's own.
+
+    Parameters
+    ----------
+    task : QuadraticTask
+        The new task, H and c.
+    anchor : array, shape (P,)
+    fisher : array, shape (P, P)
+        F.
+    lam : scalar
     """
     return minimiser(task, QuadraticTask(lam * fisher, anchor))
 
 
 def ewc_optimum_by_lam(task: QuadraticTask, anchor: Array, fisher: Array, lam: Scalar) -> Array:
-    """The derivative of `ewc_optimum` by lam, ``(H + lam F)^{-1} F (anchor - theta(lam))``, shape (P,)."""
+    """The derivative of `ewc_optimum` by lam, ``(H + lam F)^{-1} F (anchor - theta(lam))``, shape (P,).
+
+    Parameters
+    ----------
+    task, anchor, fisher, lam : as in `ewc_optimum`
+    """
     theta = ewc_optimum(task, anchor, fisher, lam)
     return checked_solve(task.H + lam * fisher, fisher @ (anchor - theta))
 
@@ -53,6 +67,10 @@ def diagonal_error(task: QuadraticTask, anchor: Array, fisher: Array, lam: Scala
 
     ``theta_D - theta_F = (H + lam D)^{-1} lam (D - F) (anchor - theta_F)``: what stands off the diagonal, applied to
     how far the new task moved.
+
+    Parameters
+    ----------
+    task, anchor, fisher, lam : as in `ewc_optimum`
     """
     D, theta = diagonal(fisher), ewc_optimum(task, anchor, fisher, lam)
     return checked_solve(task.H + lam * D, lam * (D - fisher) @ (anchor - theta))
@@ -62,6 +80,11 @@ def recentred_modes(tasks: Sequence[QuadraticTask]) -> list[Array]:
     """The optimum after each task with *one* penalty: centre the latest optimum, precision the sum of all Hessians.
 
     The last is the joint optimum of all tasks [Huszar 2018]. A prior is a first task.
+
+    Parameters
+    ----------
+    tasks : list of QuadraticTask
+        In the order in which they are learnt.
     """
     modes, precision = [tasks[0].c], tasks[0].H
     for task in tasks[1:]:
@@ -75,6 +98,10 @@ def per_task_modes(tasks: Sequence[QuadraticTask]) -> list[Array]:
 
     Those centres are not the tasks' own optima but those of the penalised losses [Kirkpatrick 2017], which remember
     the tasks before: earlier data count more than once, and from the third task on the result is not the joint one.
+
+    Parameters
+    ----------
+    tasks : as in `recentred_modes`
     """
     modes: list[Array] = []
     for t, task in enumerate(tasks):
@@ -88,6 +115,10 @@ def per_task_bias(tasks: Sequence[QuadraticTask]) -> Array:
 
     ``(sum_t H_t)^{-1} sum_{t<T} H_t (theta_t - c_t)`` with the modes theta_t. As ``theta_1 = c_1``, three tasks A, B, C
     leave one term, ``H_B (theta_AB - c_B)``.
+
+    Parameters
+    ----------
+    tasks : as in `recentred_modes`
     """
     modes = per_task_modes(tasks)
     H, pull = tasks[-1].H, 0 * tasks[-1].c
@@ -102,6 +133,11 @@ def online_modes(tasks: Sequence[QuadraticTask], gamma: Scalar, lam: Scalar) -> 
     The importances are ``F*_t = gamma F*_{t-1} + H_t``, the penalty on task t ``lam/2 |theta - theta_{t-1}|^2`` in the
     norm of ``F*_{t-1}``. At ``lam = gamma`` the decay stands in both places, as in Progress and Compress, and the last
     optimum is `decayed_joint`; at ``lam = 1`` it stands in the accumulation only.
+
+    Parameters
+    ----------
+    tasks : as in `recentred_modes`
+    gamma, lam : scalar
     """
     modes, fisher = [tasks[0].c], tasks[0].H
     for task in tasks[1:]:
@@ -114,6 +150,11 @@ def decayed_joint(tasks: Sequence[QuadraticTask], gamma: Scalar) -> Array:
     """The minimiser of ``sum_t gamma^(T - t) L_t``, shape (P,).
 
     Every later task multiplies the weight of an earlier one by gamma.
+
+    Parameters
+    ----------
+    tasks : as in `recentred_modes`
+    gamma : scalar
     """
     return minimiser(*(task.times(gamma ** (len(tasks) - t)) for t, task in enumerate(tasks, start=1)))
 
@@ -125,6 +166,11 @@ def moving_anchor(task: QuadraticTask, anchor: Array, fisher: Array, lam: Scalar
     every lam, however large, if H is positive definite and ``lam F`` positive semidefinite, for then all eigenvalues of
     M are at least 0 and less than 1: a penalty that is rebuilt while training on the new task forgets the old one.
     Along a vector that H sends to zero, M is the identity and the anchor stays.
+
+    Parameters
+    ----------
+    task, anchor, fisher, lam : as in `ewc_optimum`
+    steps : int
     """
     d = anchor - task.c
     for _ in range(steps):

@@ -79,6 +79,10 @@ def minimiser(*tasks: QuadraticTask) -> Array:
 
     It is the minimiser if the sum of the H is positive definite; a negative factor of one task can make it a saddle.
 
+    Parameters
+    ----------
+    *tasks : QuadraticTask
+
     Raises
     ------
     SingularMatrix
@@ -94,6 +98,12 @@ def ridge(X: Array, y: Array, tau: Scalar) -> Array:
     """The minimiser of ``1/2 |X theta - y|^2 + tau/2 |theta|^2``, shape (P,), from the normal equations.
 
     The loss is a sum over examples and tau the precision of a Gaussian prior with mean zero.
+
+    Parameters
+    ----------
+    X : array, shape (N, P)
+    y : array, shape (N,)
+    tau : scalar
     """
     H = X.T @ X
     return checked_solve(H + tau * identity(H), X.T @ y)

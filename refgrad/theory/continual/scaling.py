@@ -22,7 +22,13 @@ __all__ = ["CONVENTIONS", "Convention", "Sizes"]
 
 
 class Sizes(NamedTuple):
-    """How many examples the old and the new task have, and how many parameters there are."""
+    """How many examples the old and the new task have, and how many parameters there are.
+
+    Attributes
+    ----------
+    old, new : int
+    parameters : int
+    """
 
     old: int
     new: int

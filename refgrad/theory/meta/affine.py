@@ -34,7 +34,7 @@ def affine_gradient(theta: Array, tasks: Sequence[Any], rates: Sequence[Scalar])
     theta : array, shape (d,)
     tasks : list of (batches, query)
         `batches` is a list of k pairs ``(A, c)`` and `query` is one such pair, A symmetric.
-    rates : array, shape (k,), or list of k scalars
+    rates : sequence of scalars, length k
     """
     terms = []
     for task in tasks:
@@ -47,6 +47,10 @@ def affine_minimiser(tasks: Sequence[Any], rates: Sequence[Scalar]) -> Array:
     """The theta, shape (d,), with ``sum_t P^T A_q P theta = sum_t P^T A_q (c_q - r)``, where the gradient vanishes.
 
     It is the minimiser of the MAML objective if every A_q is positive semidefinite.
+
+    Parameters
+    ----------
+    tasks, rates : as in `affine_gradient`
 
     Raises
     ------

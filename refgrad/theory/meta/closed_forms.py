@@ -58,6 +58,10 @@ def expected_direction(weight: Callable[..., Array], theta: Array, tasks: Sequen
 def outer_fixed_point(weight: Callable[..., Array], tasks: Sequence[Task], *parameters: Scalar) -> Array:
     """The theta, shape (d,), where `expected_direction` vanishes: ``(sum_t W_t)^{-1} sum_t W_t c_t``.
 
+    Parameters
+    ----------
+    weight, tasks, *parameters : as in `expected_direction`
+
     Raises
     ------
     SingularMatrix
@@ -73,19 +77,40 @@ def outer_fixed_point(weight: Callable[..., Array], tasks: Sequence[Task], *para
 
 
 def adaptation(theta: Array, task: Task, lr: Scalar, steps: int) -> Array:
-    """``theta_k = c + M^k (theta - c)``, shape (d,)."""
+    """``theta_k = c + M^k (theta - c)``, shape (d,).
+
+    Parameters
+    ----------
+    theta : array, shape (d,)
+    task : (A, c)
+        Of shapes (d, d) and (d,).
+    lr : scalar
+    steps : int
+        k.
+    """
     A, c = task
     return c + contraction(A, lr, steps) @ (theta - c)
 
 
 def maml_objective(theta: Array, tasks: Sequence[Task], lr: Scalar, steps: int) -> Scalar:
-    """``F = mean_t 1/2 (theta - c_t)^T A_t M_t^{2k} (theta - c_t)``: the mean of the losses after k steps."""
+    """``F = mean_t 1/2 (theta - c_t)^T A_t M_t^{2k} (theta - c_t)``, shape (): the mean of the losses after k steps.
+
+    Parameters
+    ----------
+    theta, tasks : as in `expected_direction`
+    lr, steps : as in `adaptation`
+    """
     terms = [(theta - c) @ (maml_weight(A, lr, steps) @ (theta - c)) for A, c in tasks]
     return total(terms) / (2 * len(terms))
 
 
 def maml_rate_gradient(theta: Array, tasks: Sequence[Task], lr: Scalar, steps: int) -> Scalar:
-    """``dF / d lr = -k mean_t (theta - c_t)^T A_t^2 M_t^{2k-1} (theta - c_t)``; zero for k = 0."""
+    """``dF / d lr = -k mean_t (theta - c_t)^T A_t^2 M_t^{2k-1} (theta - c_t)``, shape (); zero for k = 0.
+
+    Parameters
+    ----------
+    theta, tasks, lr, steps : as in `maml_objective`
+    """
     power = max(2 * steps - 1, 0)
     terms = [(A @ (theta - c)) @ (contraction(A, lr, power) @ (A @ (theta - c))) for A, c in tasks]
     return -steps * total(terms) / len(terms)

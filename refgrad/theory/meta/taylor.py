@@ -94,7 +94,12 @@ def maml_expansion(
 def fomaml_expansion(
     loss: Loss, theta: Array, batches: Sequence[Any], gradients: int, *, replacement: bool = False
 ) -> Expansion:
-    """The `Expansion` of the expected FOMAML direction: ``AvgGrad - (k-1) lr AvgGradInner``. See `maml_expansion`."""
+    """The `Expansion` of the expected FOMAML direction: ``AvgGrad - (k-1) lr AvgGradInner``.
+
+    Parameters
+    ----------
+    loss, theta, batches, gradients, replacement : as in `maml_expansion`
+    """
     return expansion(loss, theta, batches, gradients, 1, gradients - 1, replacement)
 
 
@@ -103,7 +108,12 @@ def reptile_expansion(
 ) -> Expansion:
     """The `Expansion` of Reptile's expected ``(theta - theta_k) / lr``: ``k AvgGrad - k (k-1)/2 lr AvgGradInner``.
 
-    `gradients` is the number k of inner steps. See `maml_expansion`.
+    Parameters
+    ----------
+    loss, theta, batches : as in `maml_expansion`
+    gradients : int
+        The number k of inner steps.
+    replacement : as in `maml_expansion`
     """
     pairs = gradients * (gradients - 1) // 2
     return expansion(loss, theta, batches, gradients, gradients, pairs, replacement)
@@ -125,7 +135,12 @@ def expansion(
 
 
 def average_gradient(loss: Loss, theta: Array, batches: Sequence[Any]) -> Array:
-    """AvgGrad, the mean over minibatches of their gradients at `theta`, shape (d,)."""
+    """AvgGrad, the mean over minibatches of their gradients at `theta`, shape (d,).
+
+    Parameters
+    ----------
+    loss, theta, batches : as in `maml_expansion`
+    """
     return total([loss.grad(theta, batch) for batch in batches]) / len(batches)
 
 
@@ -134,15 +149,24 @@ def average_gradient_inner(loss: Loss, theta: Array, batches: Sequence[Any], *, 
 
     The pairs are the distinct ones, or with `replacement` all of them, a minibatch with itself included. Half the
     gradient of the mean inner product of two gradients.
+
+    Parameters
+    ----------
+    loss, theta, batches, replacement : as in `maml_expansion`
     """
     pairs = ordered_pairs(batches, replacement)
     return total([loss.hvp(theta, second, loss.grad(theta, first)) for first, second in pairs]) / len(pairs)
 
 
 def maml_second_coefficient(loss: Quartic, theta: Array, batches: Sequence[Any], *, replacement: bool = False) -> Array:
-    """The coefficient of lr^2 in the expected MAML gradient for k = 2, ``E [1/2 T_2[g_1, g_1] + H_1 H_2 g_1]``.
+    """The lr^2 coefficient of the expected MAML gradient, k = 2: ``E 1/2 T_2[g_1, g_1] + E H_1 H_2 g_1``, shape (d,).
 
     T_b is the third derivative of L_b at `theta`, as the loss's method `third` gives it.
+
+    Parameters
+    ----------
+    loss : Quartic
+    theta, batches, replacement : as in `maml_expansion`
     """
     pairs = ordered_pairs(batches, replacement)
     products = []
@@ -156,9 +180,13 @@ def maml_second_coefficient(loss: Quartic, theta: Array, batches: Sequence[Any],
 def fomaml_second_coefficient(
     loss: Quartic, theta: Array, batches: Sequence[Any], *, replacement: bool = False
 ) -> Array:
-    """The coefficient of lr^2 in the expected FOMAML direction for k = 2, ``E 1/2 T_2[g_1, g_1]``, shape (d,).
+    """The coefficient of lr^2 in the expected FOMAML direction, k = 2: ``E 1/2 T_2[g_1, g_1]``, shape (d,).
 
     It is Reptile's too, whose other gradient is taken at `theta` and has no such term.
+
+    Parameters
+    ----------
+    loss, theta, batches, replacement : as in `maml_second_coefficient`
     """
     pairs = ordered_pairs(batches, replacement)
     return total([loss.third(theta, second, loss.grad(theta, first)) for first, second in pairs]) / (2 * len(pairs))

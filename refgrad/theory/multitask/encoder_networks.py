@@ -49,7 +49,13 @@ class EncoderNetwork(Protocol):
 
 
 def at(network: EncoderNetwork, theta: Array) -> SharedEncoder:
-    """The gradients by the representation and the encoder's Jacobian at `theta`."""
+    """The gradients by the representation and the encoder's Jacobian at `theta`.
+
+    Parameters
+    ----------
+    network : EncoderNetwork
+    theta : array, shape (p,)
+    """
     return SharedEncoder(network.representation_gradients(theta), network.encoder_jacobian(theta))
 
 

@@ -118,11 +118,15 @@ def axes_and_diagonals(M: Array) -> Iterator[Array]:
 
 
 def is_positive_definite(M: Array) -> bool:
-    """Whether `M`, shape (n, n), is symmetric with positive pivots.
+    """Whether `M` is symmetric with positive pivots.
 
     That two balls are one number cannot be decided, only refuted. A matrix of balls none of which lies apart from its
     mirror image stands for the symmetric matrices that it encloses: True if all of them are positive definite, False
     if none is, and else `Undecided` is raised.
+
+    Parameters
+    ----------
+    M : array, shape (n, n)
     """
     if not may_vanish(M - M.T):
         return False
