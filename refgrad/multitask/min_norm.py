@@ -49,6 +49,9 @@ from refgrad.typing import Array
 
 __all__ = ["mgda_direction", "min_norm"]
 
+UNEQUAL = 8
+"""From this ratio of their lengths on, what least squares leave is in the digits of the short gradients."""
+
 
 def min_norm(J: Array) -> MinNorm:
     """The weights of the shortest convex combination of the rows of J, equation (min-norm).
@@ -156,7 +159,8 @@ def _nonnegative_least_squares(J: Array, xp: Backend) -> tuple[Array, int]:
     dgeqrf, nnls = _solvers()
     matrix = np.asarray(J.get() if hasattr(J, "get") else J, float)
     magnitudes = np.abs(matrix)
-    size = magnitudes.item(magnitudes.argmax()) or 1.0
+    lengths = magnitudes.max(axis=1)
+    size = lengths.max().item() or 1.0
     matrix = matrix / size
     factors, *_ = dgeqrf(matrix.T, lwork=64 * len(matrix))
     reduced = factors[: len(matrix)]  # R, and below it what makes Q
@@ -167,6 +171,10 @@ def _nonnegative_least_squares(J: Array, xp: Backend) -> tuple[Array, int]:
     target[-1] = 1.0
     solution, _ = nnls(system, target)
     weights = solution / solution.sum()
+    support = np.flatnonzero(weights)
+    lengths = lengths[support]
+    if lengths.max() > UNEQUAL * lengths.min():  # in the coordinates of Q, which keep the digits of every row
+        weights = _towards_affine_minimiser(system[:-1].T, weights, int(support[0]))
     weights = _refine(matrix, weights, lambda weights: (weights / 2) @ magnitudes / size)
     return xp.astype(xp.xp.asarray(weights), J.dtype), int(np.count_nonzero(weights))
 
@@ -207,7 +215,7 @@ def _towards_affine_minimiser(J: np.ndarray, weights: np.ndarray, entering: int)
         support = support[np.argsort(lengths[support], kind="stable")]  # the base gets 1 minus the rest: a large weight
         base, others = support[0], support[1:]
         target = np.zeros(len(J))
-        target[others] = np.linalg.lstsq((J[others] - J[base]).T, -J[base], rcond=None)[0]
+        target[others] = _least_squares(J[others] - J[base], J[base])
         target[base] = 1 - target[others].sum()
         falling = support[target[support] <= 0]
         if not len(falling):
@@ -218,3 +226,18 @@ def _towards_affine_minimiser(J: np.ndarray, weights: np.ndarray, entering: int)
         weights[falling[steps == steps.min()]] = 0.0
         support = np.setdiff1d(support, falling[steps == steps.min()])
     return np.where(np.arange(len(J)) == support[0], 1.0, 0.0)
+
+
+def _least_squares(differences: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """The t with the smallest ``|base + t differences|``, to the digits that each row has, however long it is."""
+    # rows of one size, by powers of two: the short ones would drown in the rounding of the long ones
+    scale = np.ldexp(1.0, -np.frexp(np.abs(differences).max(axis=1))[1])
+    columns = (differences * scale[:, None]).T
+    Q, R = np.linalg.qr(columns)
+    diagonal = np.abs(R.diagonal())
+    if R.shape[0] < R.shape[1] or not diagonal.min() > 1e-13 * diagonal.max():
+        return np.linalg.lstsq(columns, -base, rcond=None)[0] * scale  # type: ignore[no-any-return]
+    t = np.zeros(len(differences))
+    for _ in range(2):  # the second time for what the first has rounded
+        t = t - np.linalg.solve(R, Q.T @ (base + columns @ t))
+    return t * scale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -14,6 +15,8 @@ from refgrad.contracts.multitask.min_norm import direction as true_direction
 from refgrad.contracts.multitask.min_norm import gap as true_gap
 from refgrad.contracts.multitask.problems import task_gradients
 from refgrad.multitask import gap, mgda_direction, min_norm
+
+module = sys.modules["refgrad.multitask.min_norm"]  # whose name in the package is the function
 
 some = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 integer_matrices = st.integers(1, 5).flatmap(
@@ -113,10 +116,10 @@ def test_where_rounding_is_all_that_is_left_no_system_is_solved(kind, shape, mon
         J = J[:, :2] - J[:, :2].mean(axis=0)
     elif kind == "shifted":
         J = J + rng.normal(size=shape[1])
-    solved, lstsq = [], np.linalg.lstsq
-    monkeypatch.setattr(np.linalg, "lstsq", lambda *args, **options: solved.append(args) or lstsq(*args, **options))
+    steps, step = [], module._towards_affine_minimiser
+    monkeypatch.setattr(module, "_towards_affine_minimiser", lambda *args: steps.append(args) or step(*args))
     weights = min_norm(J).weights
-    assert len(solved) <= 1
+    assert len(steps) <= 1
     found = true_gap(exact.asarray(J), exact.asarray(weights) / exact.asarray(weights).sum())
     assert found <= exact.asarray(2.0**-53) * 8 * len(J) * exact.asarray(np.max(np.sum(J * J, axis=1)))
 
@@ -127,13 +130,14 @@ def test_three_nearly_parallel_gradients_keep_their_digits():
     assert np.abs(min_norm(J).weights - [0.4, 0.4, 0.2]).max() < 1e-7
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(40))
 def test_gradients_of_very_different_length_keep_their_digits(seed):
-    # the least squares alone leave up to 1e-6
+    # the least squares alone leave up to 1e-6, and least squares without a scale up to 1e9 attainable errors
     rng = np.random.default_rng(seed)
     J = rng.normal(size=(5, 8)) * 10.0 ** rng.uniform(-6, 6, (5, 1))
-    truth = min_norm(exact.asarray(J)).direction.astype(float)
-    assert np.linalg.norm(min_norm(J).direction - truth) <= 5e-14 * np.linalg.norm(truth)
+    truth, found = min_norm(exact.asarray(J)).direction, min_norm(J).direction
+    assert np.linalg.norm(found - truth.astype(float)) <= 5e-14 * np.linalg.norm(truth.astype(float))
+    assert exact.error(found, truth) <= 5 * exact.attainable(mgda_direction, (J,), "float64")
 
 
 def test_known_exact_points():
