@@ -73,7 +73,7 @@ class NotAMinimiser(IndefiniteHessian):
 
 
 class SelectionDependent(SingularMatrix):
-    """An inner problem has many solutions, and the outer loss tells them apart: its derivative depends on the choice."""
+    """An inner problem has many solutions, which the outer loss tells apart: its derivative depends on the choice."""
 
 
 class NoNearbySolution(SingularMatrix):

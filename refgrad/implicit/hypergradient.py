@@ -51,8 +51,9 @@ from refgrad.errors import (
     NotConverged,
     SingularMatrix,
 )
-from refgrad.implicit.singular import inertia_of, singular_system
-from refgrad.linalg import CG, GMRES, MINRES, Dense, Identity, Solution, Solver, Stopped, System, all_finite, norm
+from refgrad.implicit.singular import Inertia, inertia_of, singular_system
+from refgrad.linalg import CG, Dense, Solution, Solver, Stopped, System, all_finite, norm
+from refgrad.linalg.named import named
 from refgrad.tree import ravel
 from refgrad.typing import Array, ScalarFunction, Tree
 
@@ -60,13 +61,6 @@ __all__ = ["Flags", "Hypergradient", "hypergradient", "stationary"]
 
 DENSE = 2000
 """Up to so many inner parameters the Hessian is formed, unless a solver is named."""
-_NAMED: dict[str, Callable[[], Solver]] = {
-    "dense": Dense,
-    "cg": CG,
-    "minres": MINRES,
-    "gmres": GMRES,
-    "identity": Identity,
-}
 
 
 class Flags(Flag):
@@ -75,8 +69,6 @@ class Flags(Flag):
     NONE = 0
     APPROXIMATE = auto()
     """The solver is an approximation by choice; the residual says how good it is."""
-    SADDLE = auto()
-    """w is no minimiser."""
     PSEUDO_INVERSE = auto()
     """H is singular; the value is the same for all solutions of the inner problem."""
 
@@ -103,9 +95,10 @@ class Hypergradient:
         Products with H in the solve for u; 0 for the dense solver.
     stopped : Stopped
         Why the solve for u stopped.
-    inertia : tuple of int, or None
-        How many eigenvalues of H are positive, negative and zero, where the solver has seen that.
     flags : Flags
+    inertia : tuple of int, or None
+        How many eigenvalues of H are positive, negative and zero; None where H is not of NumPy's floats. They are
+        computed when this is asked for.
     error_bar : tree, as phi
         By how much the value is off because w is not quite stationary, equation (hypergradient-error): computed when
         it is asked for, by one more solve.
@@ -120,9 +113,13 @@ class Hypergradient:
     inner_distance: float
     steps: int
     stopped: Stopped
-    inertia: tuple[int, int, int] | None = None
-    flags: Flags = Flags.NONE
-    _error: Callable[[], Tree] = field(default=lambda: None, repr=False, compare=False)
+    flags: Flags
+    _hessian: Callable[[], Array] = field(repr=False, compare=False)
+    _error: Callable[[], Tree] = field(repr=False, compare=False)
+
+    @cached_property
+    def inertia(self) -> Inertia | None:
+        return inertia_of(self._hessian())
 
     @cached_property
     def error_bar(self) -> Tree:
@@ -152,13 +149,13 @@ def hypergradient(
         m elements in all.
     solver : Solver or str, optional
         For ``H u = g``: an object of `refgrad.linalg`, such as ``Neumann(terms=4, lr=0.1)``, or a name for one without
-        settings: ``"dense"``, ``"cg"``, ``"minres"``, ``"gmres"``, ``"identity"``. If not given, `Dense` up to n = 2000,
-        and ``CG(preconditioner="diagonal")`` above.
+        settings: ``"dense"``, ``"cg"``, ``"minres"``, ``"gmres"``, ``"identity"``. If not given, `Dense` up to
+        n = 2000, and ``CG(preconditioner="diagonal")`` above.
     definite : bool
         Whether H must be positive definite, as at a minimum. At a saddle write False; `CG` cannot serve there.
     rtol : float, optional
-        The relative residual ``|H u - g| / |g|`` that the linear solve must reach. If not given, it is the solver's own;
-        elimination is then taken as it comes, with its residual in the result, since in float32 or where H is
+        The relative residual ``|H u - g| / |g|`` that the linear solve must reach. If not given, it is the solver's
+        own; elimination is then taken as it comes, with its residual in the result, since in float32 or where H is
         ill-conditioned no solver reaches more than a multiple of the unit roundoff times ``|H| |u| / |g|``.
     inner_rtol : float
         How far from stationary w may be, as the solver sees it: ``|H^-1 d inner/dw| <= inner_rtol |w|``.
@@ -173,9 +170,9 @@ def hypergradient(
     NotAMinimiser
         If H has to be positive definite and is not.
     SelectionDependent, NoNearbySolution
-        If H is singular, on floats to working precision, and the answer depends on how the inner problem was solved, or
-        there is none. Where it does not depend on that, the value is returned with the flag ``PSEUDO_INVERSE``. Only the
-        dense solver sees this; conjugate gradients and MINRES solve a consistent singular system without notice.
+        If H is singular, on floats to working precision, and the answer depends on how the inner problem was solved,
+        or there is none. Where it does not depend on that, the value is returned with the flag ``PSEUDO_INVERSE``.
+        Only `Dense` sees this; conjugate gradients and MINRES solve a consistent singular system without notice.
     InvalidInput
         If an option is not one of those listed, w or phi is not finite, or inner does not depend on phi.
 
@@ -226,7 +223,7 @@ def hypergradient(
         definite=definite,
         what="the Hessian of inner",
     )
-    solve, inertia, flags = _prepared(chosen, system, g, lambda: _by_phi(inner_at, flat_w, flat_phi))
+    solve, flags = _prepared(chosen, system, g, lambda: _by_phi(inner_at, flat_w, flat_phi))
     step = solve(slope)
     if not stationary(step.value, flat_w, inner_rtol):
         raise InnerNotConverged(
@@ -246,8 +243,10 @@ def hypergradient(
     (indirect,) = pullback(u.value)  # B^T u
     value = direct - indirect  # eq: hypergradient
 
+    def lagrangian(v: Array, p: Array) -> Array:
+        return outer_at(v, p) - jvp(lambda x: inner_at(x, p), (v,), (u.value,))[1]
+
     def error() -> Tree:
-        lagrangian = lambda v, p: outer_at(v, p) - jvp(lambda x: inner_at(x, p), (v,), (u.value,))[1]
         by_w, by_phi = jvp(lambda v: grad(lagrangian, (0, 1))(v, flat_phi), (flat_w,), (step.value,))[1]
         return unravel_phi(by_phi - pullback(solve(by_w).value)[0])  # eq: hypergradient-error
 
@@ -263,8 +262,8 @@ def hypergradient(
         norm(step.value),
         u.steps,
         u.stopped,
-        inertia,
         flags,
+        system.formed,
         error,
     )
 
@@ -276,20 +275,10 @@ def _by_phi(inner_at: ScalarFunction, w: Array, phi: Array) -> Array:
 
 def _chosen(solver: str | Solver | None, w: Array, definite: bool, rtol: float | None) -> Solver:
     """The solver that an option names."""
-    if isinstance(solver, Solver):
-        chosen = solver
-    elif solver is None:
-        large = w.shape[0] > DENSE and not of(primal(w)).exact
-        chosen = CG(preconditioner="diagonal", rtol=1e-10 if rtol is None else rtol) if large and definite else Dense()
-    elif solver == "cg":
-        chosen = CG(rtol=1e-10 if rtol is None else rtol)
-    elif solver in _NAMED:
-        chosen = _NAMED[solver]()
-    else:
-        raise InvalidInput(
-            f"hypergradient: expected solver 'dense' or 'cg', 'minres', 'gmres', 'identity', or an object of "
-            f"refgrad.linalg such as Neumann(terms=4, lr=0.1); got {solver!r}"
-        )
+    if solver is None:
+        large = w.shape[0] > DENSE and definite and not of(primal(w)).exact
+        solver = CG(preconditioner="diagonal", rtol=1e-10 if rtol is None else rtol) if large else Dense()
+    chosen = named(solver, rtol, "hypergradient")
     if not definite and isinstance(chosen, CG):
         raise InvalidInput("hypergradient: conjugate gradients need a minimum; write solver='dense' at a saddle")
     return chosen
@@ -297,11 +286,12 @@ def _chosen(solver: str | Solver | None, w: Array, definite: bool, rtol: float |
 
 def _prepared(
     solver: Solver, system: System, g: Array, by_phi: Callable[[], Array]
-) -> tuple[Callable[[Array], Solution], tuple[int, int, int] | None, Flags]:
-    """What solves with the Hessian, its inertia where that is known, and what is to be said of it."""
-    n = system.like.shape[0]
+) -> tuple[Callable[[Array], Solution], Flags]:
+    """What solves with the Hessian, and what is to be said of it."""
     try:
         solve = solver.prepare(system)
+        if isinstance(solver, Dense) and of(primal(g)).exact and not system.definite:
+            solve(g)  # elimination in rationals sees only then whether there is a solution
     except IndefiniteHessian as error:
         inertia = inertia_of(system.formed())
         counted = "" if inertia is None else " Its eigenvalues: {} positive, {} negative, {} zero.".format(*inertia)
@@ -309,12 +299,8 @@ def _prepared(
     except SingularMatrix:
         if not isinstance(solver, Dense):
             raise
-        solve, inertia = singular_system(system, g, by_phi())
-        return solve, inertia, Flags.PSEUDO_INVERSE | (Flags.SADDLE if inertia and inertia[1] else Flags.NONE)
-    if not isinstance(solver, Dense):
-        return _told(solve), None, Flags.NONE
-    inertia = (n, 0, 0) if system.definite else inertia_of(system.formed())
-    return solve, inertia, Flags.SADDLE if inertia and inertia[1] else Flags.NONE
+        return singular_system(system, g, by_phi()), Flags.PSEUDO_INVERSE
+    return (solve if isinstance(solver, Dense) else _told(solve)), Flags.NONE
 
 
 def _told(solve: Callable[[Array], Solution]) -> Callable[[Array], Solution]:

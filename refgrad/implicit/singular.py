@@ -32,7 +32,7 @@ def inertia_of(H: Array) -> Inertia | None:
     return _counted(np.linalg.eigvalsh(H), _flat(H))
 
 
-def singular_system(system: System, g: Array, B: Array) -> tuple[Callable[[Array], Solution], Inertia | None]:
+def singular_system(system: System, g: Array, B: Array) -> Callable[[Array], Solution]:
     """What solves a consistent singular system with the Hessian; of least length on floats.
 
     Raises
@@ -44,7 +44,7 @@ def singular_system(system: System, g: Array, B: Array) -> tuple[Callable[[Array
     """
     H = primal(system.formed())
     if of(H).exact:
-        pseudo, inertia, slack = _by_elimination(H), None, 0.0
+        pseudo, slack = _by_elimination(H), 0.0
     elif of(H).name == "numpy":
         pseudo, inertia = _by_eigenvectors(H)
         slack = float(np.sqrt(np.finfo(H.dtype).eps))
@@ -52,11 +52,14 @@ def singular_system(system: System, g: Array, B: Array) -> tuple[Callable[[Array
             raise NotAMinimiser(f"{system.what} is singular and has {inertia[1]} negative eigenvalues.", inertia)
     else:
         raise SingularMatrix(f"{system.what} is singular; on floats of NumPy, or exactly, it is told what that means.")
-    away = lambda b: norm(H @ pseudo(b) - b) > slack * norm(b)
+
+    def away(b: Array) -> bool:
+        return norm(H @ pseudo(b) - b) > slack * norm(b)
+
     if away(primal(g)):
         raise SelectionDependent(
-            f"{system.what} is singular, and the outer loss changes along its flat directions: the derivative depends on "
-            "which of the inner problem's solutions is taken. Add a strictly convex term to the inner problem."
+            f"{system.what} is singular, and the outer loss changes along its flat directions: the derivative depends "
+            "on which of the inner problem's solutions is taken. Add a strictly convex term to the inner problem."
         )
     B = primal(B)
     if any(away(B[:, k]) for k in range(B.shape[1])):
@@ -70,7 +73,7 @@ def singular_system(system: System, g: Array, B: Array) -> tuple[Callable[[Array
         residual = relative_residual(H @ x, b)
         return Solution(x, residual, 0, Stopped.EXACT if residual == 0.0 else Stopped.DIRECT)
 
-    return solution, inertia
+    return solution
 
 
 def _flat(H: np.ndarray) -> float:
@@ -90,7 +93,7 @@ def _by_eigenvectors(H: np.ndarray) -> tuple[Callable[[Array], Array], Inertia]:
 
 
 def _by_elimination(H: Array) -> Callable[[Array], Array]:
-    """A solution that is zero outside of as many independent rows as there are; of what is not consistent, no solution."""
+    """A solution that is zero outside of the independent rows; of what is not consistent, no solution."""
     rows = _independent(H)
     minor = stack([H[k][np.array(rows)] for k in rows]) if rows else None
 
@@ -105,9 +108,7 @@ def _by_elimination(H: Array) -> Callable[[Array], Array]:
 
 
 def _independent(H: Array) -> list[int]:
-    """The first rows of an exact matrix of which none is a combination of those before; of a symmetric one their minor
-    is invertible.
-    """
+    """The first rows of an exact matrix of which none is a combination of others; their minor is invertible."""
     kept: list[tuple[int, Array]] = []
     rows = []
     for k in range(H.shape[0]):

@@ -43,8 +43,6 @@ class MINRES:
     max_steps: int | None = None
 
     def prepare(self, system: System) -> Callable[[Array], Solution]:
-        if not system.symmetric:
-            raise InvalidInput("MINRES: expected a symmetric matrix; GMRES() needs no symmetry")
         return _krylov("minres", system, self.rtol, self.max_steps, {})
 
 

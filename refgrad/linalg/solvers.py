@@ -61,7 +61,7 @@ class System:
     matrix : callable, optional
         ``() -> A``, shape (n, n); pulled out of the product if not given.
     symmetric, definite : bool
-        Whether A is symmetric, and whether it must be positive definite.
+        Whether A is known to be symmetric, and whether it must be positive definite.
     what : str
         What A is called in messages.
     """
@@ -168,13 +168,17 @@ def unit_vector(like: Array, k: int) -> Array:
 
 
 def _reciprocal_diagonal(system: System) -> Array:
-    """The reciprocal of the diagonal of A, estimated; of what is not positive in it, of a small positive number."""
+    """The reciprocal of the diagonal of A, estimated; none is taken for smaller than its standard error."""
     plain = primal(system.like)
     xp = of(plain)
     if xp.exact:
         raise InvalidInput("CG: a diagonal that is estimated is for floats; rationals end after n steps without one")
     rng = np.random.default_rng(0)
-    signs = [xp.xp.asarray(rng.choice([-1.0, 1.0], plain.shape[0]).astype(plain.dtype)) for _ in range(PROBES)]
-    diagonal = sum(z * system.product(z) for z in signs) / PROBES
-    largest = float(xp.amax(diagonal, (0,), False))
-    return 1 / xp.xp.maximum(diagonal, 1e-6 * largest) if largest > 0 else 0 * diagonal + 1
+    mean = squares = 0 * plain
+    for _ in range(PROBES):
+        z = xp.xp.asarray(rng.choice([-1.0, 1.0], plain.shape[0]).astype(plain.dtype))
+        seen = z * primal(system.product(z))
+        mean, squares = mean + seen / PROBES, squares + seen * seen / PROBES
+    error = xp.sqrt(xp.abs(squares - mean * mean) / PROBES)
+    known = xp.maximum(mean, error)
+    return xp.where(known > 0, 1 / xp.where(known > 0, known, 1 + 0 * known), 1 + 0 * known)
