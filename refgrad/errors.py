@@ -10,8 +10,9 @@ from numpy.linalg import LinAlgError
 
 __all__ = [
     "BatchedValue", "ChangedValue", "EscapedTracer", "HiddenState", "Inconclusive", "IndefiniteHessian",
-    "InvalidInput", "Kink", "LongProgram", "MissingExtra", "NoDerivative", "NotApplicable", "NotConverged", "NotFinite",
-    "NotPositiveDefinite", "NotRational", "OutsideDomain", "RefgradError", "ShapeError", "SingularMatrix",
+    "InnerNotConverged", "InvalidInput", "Kink", "LongProgram", "MissingExtra", "NeumannDiverges", "NoDerivative",
+    "NoNearbySolution", "NotAMinimiser", "NotApplicable", "NotConverged", "NotFinite", "NotPositiveDefinite",
+    "NotRational", "OutsideDomain", "RefgradError", "SelectionDependent", "ShapeError", "SingularMatrix",
     "StagedValue", "SubjectNotFound", "TracedAssignment", "Undecided", "UndecidedSingular", "UsageError",
     "WrongDerivative",
 ]  # fmt: skip
@@ -57,8 +58,58 @@ class IndefiniteHessian(RefgradError, LinAlgError):
     """A Hessian that had to be positive definite has a direction of negative or zero curvature."""
 
 
+class NotAMinimiser(IndefiniteHessian):
+    """A stationary point of the inner problem is a saddle or a maximum.
+
+    Attributes
+    ----------
+    inertia : tuple of int, or None
+        How many eigenvalues of the Hessian are positive, negative and zero, where all are known.
+    """
+
+    def __init__(self, message: str, inertia: tuple[int, int, int] | None) -> None:
+        super().__init__(message)
+        self.inertia = inertia
+
+
+class SelectionDependent(SingularMatrix):
+    """An inner problem has many solutions, which the outer loss tells apart: its derivative depends on the choice."""
+
+
+class NoNearbySolution(SingularMatrix):
+    """The inner problem's Hessian is singular, and there are directions of phi in which no solution is near."""
+
+
 class NotConverged(RefgradError, ArithmeticError):
     """An iterative method stopped before its residual or gap met the tolerance asked for."""
+
+
+class InnerNotConverged(NotConverged):
+    """The point handed over is not stationary for the inner problem.
+
+    Attributes
+    ----------
+    distance : float
+        The length of a Newton step from there: how far the solution is, to first order.
+    """
+
+    def __init__(self, message: str, distance: float) -> None:
+        super().__init__(message)
+        self.distance = distance
+
+
+class NeumannDiverges(NotConverged):
+    """A Neumann series has been proved to diverge.
+
+    Attributes
+    ----------
+    bound : float
+        A lower bound of the spectral radius of ``I - lr A``, above 1.
+    """
+
+    def __init__(self, message: str, bound: float) -> None:
+        super().__init__(message)
+        self.bound = bound
 
 
 class ShapeError(RefgradError, ValueError):

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from refgrad.implicit.hypergradient import Hypergradient, hypergradient
+from refgrad.implicit.hypergradient import Flags, Hypergradient, hypergradient
 from refgrad.implicit.root import custom_root
 
-__all__ = ["Hypergradient", "custom_root", "hypergradient"]
+__all__ = ["Flags", "Hypergradient", "custom_root", "hypergradient"]

@@ -11,11 +11,20 @@ with ``g = d outer / d w``, ``d = d outer / d phi`` (the direct term), ``H = d^2
 ``B = d^2 inner / d w d phi``, all at ``(w*, phi)``. Only stationarity and an invertible H are used. ``B^T u`` is the
 pullback of u through the map ``phi -> d inner / d w``; B is never formed.
 
+To first order, at a w that is off by ``delta = H^-1 d inner / d w``, the value is off by
+
+.. math:: \Lambda_{\phi w}\,\delta - B^\top H^{-1} \Lambda_{ww}\,\delta, \qquad
+          \Lambda = \text{outer} - u^\top \nabla_w\,\text{inner},
+   :label: hypergradient-error
+
+with u held fixed, which is one more solve; of a quadratic inner and outer loss it is all there is.
+
 Where this differs from well-known implementations:
 
 1. the direct term d is part of the result (AuxiLearn leaves it out by design);
 2. the residual of the linear system is computed from H at the end, not updated along the way;
-3. a point that is not stationary, an indefinite and a singular Hessian are errors, not numbers.
+3. a point that is not stationary, a saddle, a singular Hessian whose hypergradient depends on a choice, and a series
+   that diverges are errors, not numbers.
 
 References
 ----------
@@ -25,27 +34,43 @@ References
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Flag, auto
 from fractions import Fraction
-from functools import wraps
-from typing import Literal
+from functools import cached_property, wraps
 
-from refgrad.autodiff import grad, hessian, hvp, vjp
-from refgrad.errors import InvalidInput, NotConverged
-from refgrad.linalg import (
-    Solution,
-    Stopped,
-    all_finite,
-    conjugate_gradient,
-    factorise,
-    norm,
+from refgrad.autodiff import grad, hessian, hvp, jacrev, jvp, vjp
+from refgrad.autodiff.core import Tracer, primal
+from refgrad.backend import of
+from refgrad.errors import (
+    IndefiniteHessian,
+    InnerNotConverged,
+    InvalidInput,
+    NotAMinimiser,
+    NotConverged,
+    SingularMatrix,
 )
+from refgrad.implicit.singular import Inertia, inertia_of, singular_system
+from refgrad.linalg import CG, Dense, Solution, Solver, Stopped, System, all_finite, norm
+from refgrad.linalg.named import named
 from refgrad.tree import ravel
 from refgrad.typing import Array, ScalarFunction, Tree
 
-__all__ = ["Hypergradient", "hypergradient", "stationary"]
+__all__ = ["Flags", "Hypergradient", "hypergradient", "stationary"]
+
+DENSE = 2000
+"""Up to so many inner parameters the Hessian is formed, unless a solver is named."""
+
+
+class Flags(Flag):
+    """What a hypergradient is besides the number asked for."""
+
+    NONE = 0
+    APPROXIMATE = auto()
+    """The solver is an approximation by choice; the residual says how good it is."""
+    PSEUDO_INVERSE = auto()
+    """H is singular; the value is the same for all solutions of the inner problem."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +95,13 @@ class Hypergradient:
         Products with H in the solve for u; 0 for the dense solver.
     stopped : Stopped
         Why the solve for u stopped.
+    flags : Flags
+    inertia : tuple of int, or None
+        How many eigenvalues of H are positive, negative and zero; None where H is not of NumPy's floats. They are
+        computed when this is asked for.
+    error_bar : tree, as phi
+        By how much the value is off because w is not quite stationary, equation (hypergradient-error): computed when
+        it is asked for, by one more solve.
     """
 
     value: Tree
@@ -81,6 +113,17 @@ class Hypergradient:
     inner_distance: float
     steps: int
     stopped: Stopped
+    flags: Flags
+    _hessian: Callable[[], Array] = field(repr=False, compare=False)
+    _error: Callable[[], Tree] = field(repr=False, compare=False)
+
+    @cached_property
+    def inertia(self) -> Inertia | None:
+        return inertia_of(self._hessian())
+
+    @cached_property
+    def error_bar(self) -> Tree:
+        return self._error()
 
 
 def hypergradient(
@@ -89,7 +132,7 @@ def hypergradient(
     w: Tree,
     phi: Tree,
     *,
-    solver: Literal["dense", "cg"] = "dense",
+    solver: str | Solver | None = None,
     definite: bool = True,
     rtol: float | None = None,
     inner_rtol: float = 1e-3,
@@ -104,28 +147,34 @@ def hypergradient(
         Stationary for inner at phi; n elements in all.
     phi : tree
         m elements in all.
-    solver : {"dense", "cg"}
-        ``"dense"`` forms H, of shape (n, n), and eliminates; ``"cg"`` uses Hessian-vector products alone.
+    solver : Solver or str, optional
+        For ``H u = g``: an object of `refgrad.linalg`, such as ``Neumann(terms=4, lr=0.1)``, or a name for one without
+        settings: ``"dense"``, ``"cg"``, ``"minres"``, ``"gmres"``, ``"identity"``. If not given, `Dense` up to
+        n = 2000, and ``CG(preconditioner="diagonal")`` above.
     definite : bool
-        Whether H must be positive definite, as at a minimum; a saddle needs False, and the dense solver.
+        Whether H must be positive definite, as at a minimum. At a saddle write False; `CG` cannot serve there.
     rtol : float, optional
-        The relative residual ``|H u - g| / |g|`` that the linear solve must reach. If not given, 1e-10 for conjugate
-        gradients; elimination is then taken as it comes, with its residual in the result, since in float32 or where H
-        is ill-conditioned no solver reaches more than a multiple of the unit roundoff times ``|H| |u| / |g|``.
+        The relative residual ``|H u - g| / |g|`` that the linear solve must reach. If not given, it is the solver's
+        own; elimination is then taken as it comes, with its residual in the result, since in float32 or where H is
+        ill-conditioned no solver reaches more than a multiple of the unit roundoff times ``|H| |u| / |g|``.
     inner_rtol : float
-        How far from stationary w may be: ``|H^-1 d inner/dw| <= inner_rtol |w|``.
+        How far from stationary w may be, as the solver sees it: ``|H^-1 d inner/dw| <= inner_rtol |w|``.
 
     Raises
     ------
+    InnerNotConverged
+        If w is not stationary.
     NotConverged
-        If w is not stationary, the linear solve misses its tolerance, or its residual is NaN.
-    IndefiniteHessian
+        If the linear solve misses its tolerance, or its residual is NaN; a Neumann series that is proved to diverge is
+        `NeumannDiverges`.
+    NotAMinimiser
         If H has to be positive definite and is not.
-    SingularMatrix
-        If H is singular, on floats to working precision: the hypergradient then depends on how the inner problem was
-        solved. Only the dense solver sees this; conjugate gradients solve a consistent singular system without notice.
+    SelectionDependent, NoNearbySolution
+        If H is singular, on floats to working precision, and the answer depends on how the inner problem was solved,
+        or there is none. Where it does not depend on that, the value is returned with the flag ``PSEUDO_INVERSE``.
+        Only `Dense` sees this; conjugate gradients and MINRES solve a consistent singular system without notice.
     InvalidInput
-        If an option is not one of those listed, or w or phi is not finite.
+        If an option is not one of those listed, w or phi is not finite, or inner does not depend on phi.
 
     Examples
     --------
@@ -137,14 +186,11 @@ def hypergradient(
     >>> bool(hypergradient(inner, outer, phi, phi).value == 3 * phi)
     True
     """
-    if solver not in ("dense", "cg"):
-        raise InvalidInput(f"hypergradient: expected solver 'dense' or 'cg', got {solver!r}")
-    if not definite and solver == "cg":
-        raise InvalidInput("hypergradient: conjugate gradients need a minimum; write solver='dense' at a saddle")
     flat_w, unravel_w = ravel(w)
     flat_phi, unravel_phi = ravel(phi)
     if not (all_finite(flat_w) and all_finite(flat_phi)):
         raise InvalidInput("hypergradient: expected finite w and phi, got an infinite or NaN element")
+    chosen = _chosen(solver, flat_w, definite, rtol)
 
     @wraps(inner)
     def inner_at(v: Array, p: Array) -> Array:
@@ -154,19 +200,58 @@ def hypergradient(
     def outer_at(v: Array, p: Array) -> Array:
         return outer(unravel_w(v), unravel_phi(p))
 
+    depends = False
+
+    def slope_at(p: Array) -> Array:
+        nonlocal depends
+        found = grad(inner_at)(flat_w, p)
+        depends = isinstance(found, Tracer)
+        return found
+
     g, direct = grad(outer_at, (0, 1))(flat_w, flat_phi)
-    slope, pullback = vjp(lambda p: grad(inner_at)(flat_w, p), flat_phi)
-    system = _system(inner_at, flat_w, flat_phi, solver, definite, rtol)
-    step = system(slope)
+    slope, pullback = vjp(slope_at, flat_phi)
+    if not depends:
+        raise InvalidInput(
+            "hypergradient: the gradient of inner by w does not depend on phi, so that its solution does not move with "
+            "phi. A step size or an initial point acts by the way to the solution: differentiate through the steps, or "
+            "add a proximal term with it to inner."
+        )
+    system = System(
+        lambda v: hvp(lambda x: inner_at(x, flat_phi), flat_w, v),
+        flat_w,
+        lambda: hessian(inner_at)(flat_w, flat_phi),
+        definite=definite,
+        what="the Hessian of inner",
+    )
+    solve, flags = _prepared(chosen, system, g, lambda: _by_phi(inner_at, flat_w, flat_phi))
+    step = solve(slope)
     if not stationary(step.value, flat_w, inner_rtol):
-        raise NotConverged(
+        raise InnerNotConverged(
             f"hypergradient: w is not stationary for inner: |d inner / d w| = {norm(slope):.3g}, and a Newton step "
             f"would move w by {norm(step.value):.3g} where |w| = {norm(flat_w):.3g}. Solve the inner problem further, "
             f"or raise inner_rtol (now {inner_rtol:.3g}) if so rough an answer will do."
+            + _swapped(inner_at, flat_w, flat_phi, norm(slope)),
+            norm(step.value),
         )
-    u = system(g)  # H u = g
+    u = solve(g)  # H u = g
+    if rtol is not None and not u.residual <= rtol:
+        raise NotConverged(
+            f"hypergradient: the solver left |H u - g| / |g| = {u.residual:.3g}, and {rtol:.3g} was asked for: the "
+            "Hessian of inner is too ill-conditioned for this dtype, or the solver an approximation. Ask for less, or "
+            "use float64."
+        )
     (indirect,) = pullback(u.value)  # B^T u
     value = direct - indirect  # eq: hypergradient
+
+    def lagrangian(v: Array, p: Array) -> Array:
+        return outer_at(v, p) - jvp(lambda x: inner_at(x, p), (v,), (u.value,))[1]
+
+    def error() -> Tree:
+        by_w, by_phi = jvp(lambda v: grad(lagrangian, (0, 1))(v, flat_phi), (flat_w,), (step.value,))[1]
+        return unravel_phi(by_phi - pullback(solve(by_w).value)[0])  # eq: hypergradient-error
+
+    if u.stopped is Stopped.TRUNCATED:
+        flags |= Flags.APPROXIMATE
     return Hypergradient(
         unravel_phi(value),
         unravel_phi(direct),
@@ -177,29 +262,63 @@ def hypergradient(
         norm(step.value),
         u.steps,
         u.stopped,
+        flags,
+        system.formed,
+        error,
     )
 
 
-def _system(
-    inner_at: ScalarFunction, w: Array, phi: Array, solver: str, definite: bool, rtol: float | None
-) -> Callable[[Array], Solution]:
-    """The function that solves ``H x = b`` and vouches for it."""
-    if solver == "cg":
-        goal = 1e-10 if rtol is None else rtol
-        return lambda b: conjugate_gradient(lambda v: hvp(lambda x: inner_at(x, phi), w, v), b, rtol=goal)
-    solve = factorise(hessian(inner_at)(w, phi), "hypergradient: the Hessian of inner", definite=definite)
+def _by_phi(inner_at: ScalarFunction, w: Array, phi: Array) -> Array:
+    """B, the derivative of the gradient by phi, shape (n, m)."""
+    return jacrev(lambda p: grad(inner_at)(w, p))(phi)
 
-    def solve_within(b: Array) -> Solution:
-        solution = solve(b)
-        goal = math.inf if rtol is None else rtol
-        if not solution.residual <= goal:
-            raise NotConverged(
-                f"hypergradient: elimination left |H u - g| / |g| = {solution.residual:.3g}, and {goal:.3g} was asked "
-                "for: the Hessian of inner is too ill-conditioned for this dtype. Ask for less, or use float64."
-            )
-        return solution
 
-    return solve_within
+def _chosen(solver: str | Solver | None, w: Array, definite: bool, rtol: float | None) -> Solver:
+    """The solver that an option names."""
+    if solver is None:
+        large = w.shape[0] > DENSE and definite and not of(primal(w)).exact
+        solver = CG(preconditioner="diagonal", rtol=1e-10 if rtol is None else rtol) if large else Dense()
+    chosen = named(solver, rtol, "hypergradient")
+    if not definite and isinstance(chosen, CG):
+        raise InvalidInput("hypergradient: conjugate gradients need a minimum; write solver='dense' at a saddle")
+    return chosen
+
+
+def _prepared(
+    solver: Solver, system: System, g: Array, by_phi: Callable[[], Array]
+) -> tuple[Callable[[Array], Solution], Flags]:
+    """What solves with the Hessian, and what is to be said of it."""
+    try:
+        solve = solver.prepare(system)
+        if isinstance(solver, Dense) and of(primal(g)).exact and not system.definite:
+            solve(g)  # elimination in rationals sees only then whether there is a solution
+    except IndefiniteHessian as error:
+        inertia = inertia_of(system.formed())
+        counted = "" if inertia is None else " Its eigenvalues: {} positive, {} negative, {} zero.".format(*inertia)
+        raise NotAMinimiser(f"{error}{counted}", inertia) from error
+    except SingularMatrix:
+        if not isinstance(solver, Dense):
+            raise
+        return singular_system(system, g, by_phi()), Flags.PSEUDO_INVERSE
+    return (solve if isinstance(solver, Dense) else _told(solve)), Flags.NONE
+
+
+def _told(solve: Callable[[Array], Solution]) -> Callable[[Array], Solution]:
+    """`solve`, with what conjugate gradients find out on the way as an error of the inner problem."""
+
+    def solution(b: Array) -> Solution:
+        try:
+            return solve(b)
+        except IndefiniteHessian as error:
+            raise NotAMinimiser(f"hypergradient: {error}", None) from error
+
+    return solution
+
+
+def _swapped(inner_at: ScalarFunction, w: Array, phi: Array, slope: float) -> str:
+    """A question, where inner is stationary in phi."""
+    other = norm(grad(inner_at, 1)(w, phi))
+    return " It is stationary in phi: are w and phi swapped?" if other <= 1e-6 * slope else ""
 
 
 def stationary(step: Array, w: Array, inner_rtol: float) -> bool:

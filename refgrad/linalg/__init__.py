@@ -13,10 +13,15 @@ from __future__ import annotations
 from refgrad.linalg.cg import Solution, conjugate_gradient
 from refgrad.linalg.dense import factorise, require_invertible, require_positive_definite, solve
 from refgrad.linalg.implicit_solve import implicit_solve
+from refgrad.linalg.krylov import GMRES, MINRES
+from refgrad.linalg.neumann import Identity, Neumann
 from refgrad.linalg.norms import all_finite, inner, norm, relative_residual
+from refgrad.linalg.nystrom import Nystrom
+from refgrad.linalg.solvers import CG, Damped, Dense, Solver, System
 from refgrad.linalg.stop import Stopped
 
 __all__ = [
-    "Solution", "Stopped", "all_finite", "conjugate_gradient", "factorise", "implicit_solve", "inner", "norm",
-    "relative_residual", "require_invertible", "require_positive_definite", "solve",
+    "CG", "GMRES", "MINRES", "Damped", "Dense", "Identity", "Neumann", "Nystrom", "Solution", "Solver", "Stopped",
+    "System", "all_finite", "conjugate_gradient", "factorise", "implicit_solve", "inner", "norm", "relative_residual",
+    "require_invertible", "require_positive_definite", "solve",
 ]  # fmt: skip

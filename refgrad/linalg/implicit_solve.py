@@ -14,7 +14,7 @@ any order; the solver is never differentiated through.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import replace
 
 from refgrad.autodiff import custom_rule, jacrev, jvp, vjp
 from refgrad.autodiff.arguments import name_of
@@ -22,9 +22,10 @@ from refgrad.autodiff.core import primal
 from refgrad.autodiff.several_results import check_captured
 from refgrad.backend import of
 from refgrad.errors import InvalidInput, NotConverged, ShapeError
-from refgrad.linalg.cg import Solution, conjugate_gradient
-from refgrad.linalg.dense import factorise
+from refgrad.linalg.cg import Solution
+from refgrad.linalg.named import named
 from refgrad.linalg.norms import norm, relative_residual
+from refgrad.linalg.solvers import Dense, Solver, System
 from refgrad.linalg.stop import Stopped
 from refgrad.numpy import zeros_like
 from refgrad.tree import flatten, map, ravel
@@ -32,8 +33,8 @@ from refgrad.typing import Array, Tree
 
 __all__ = ["LinearSolver", "implicit_solve", "solve_with"]
 
-LinearSolver = Literal["dense", "cg"] | Callable[[Callable[[Array], Array], Array], Array]
-"""The name of a solver, or ``(operator, b) -> x`` on vectors; it gets plain arrays only, and the transpose as well."""
+LinearSolver = str | Solver | Callable[[Callable[[Array], Array], Array], Array]
+"""A solver, its name, or ``(operator, b) -> x`` on vectors; it gets plain arrays only, and the transpose as well."""
 
 
 def implicit_solve(
@@ -54,12 +55,13 @@ def implicit_solve(
     *args : trees
         Of real arrays: what the operator depends on and is differentiated by. Constants and labels may be taken from
         outside.
-    solver : {"dense", "cg"} or callable
-        ``"dense"`` forms A, of shape (n, n), and eliminates; ``"cg"`` uses products alone, for symmetric positive
-        definite A. A callable takes an operator on vectors of shape (n,) and the right-hand side.
+    solver : Solver, str or callable
+        An object of `refgrad.linalg`, or a name: ``"dense"`` forms A, of shape (n, n), and eliminates; ``"cg"`` uses
+        products alone, for symmetric positive definite A; ``"minres"``, ``"gmres"``, ``"identity"``. A callable takes
+        an operator on vectors of shape (n,) and the right-hand side.
     rtol : float, optional
-        The relative residual ``|A x - b| / |b|`` that must be reached. If not given, elimination is taken as it comes,
-        and every other solver must reach 1e-10.
+        The relative residual ``|A x - b| / |b|`` that must be reached. If not given, it is the solver's own;
+        elimination and approximations by choice are taken as they come, and a callable must reach 1e-10.
 
     Returns
     -------
@@ -127,20 +129,23 @@ def solve_with(
     operator: Callable[[Array], Array], b: Array, solver: LinearSolver, rtol: float | None, what: str
 ) -> Solution:
     """The solution of ``operator(x) = b`` on vectors, with its certificate; see `implicit_solve`."""
-    if solver == "cg":
-        return conjugate_gradient(operator, b, rtol=1e-10 if rtol is None else rtol)
-    if solver == "dense":
-        matrix = jacrev(operator)(b)
-        if matrix.shape != (b.shape[0], b.shape[0]):
-            raise ShapeError(f"{what}: expected as many equations as unknowns, got a matrix of shape {matrix.shape}")
-        found = factorise(matrix, f"{what}: the operator")(b)
-        _require_linear(operator, matrix, found.value, what)
-    elif callable(solver):
+    if callable(solver):
         x = solver(operator, b)
         found = Solution(x, relative_residual(operator(x), b), 0, Stopped.SOLVER)
         rtol = 1e-10 if rtol is None else rtol
     else:
-        raise InvalidInput(f"{what}: expected solver 'dense', 'cg' or a callable, got {solver!r}")
+        chosen = named(solver, rtol, what)
+        matrix = None
+        if isinstance(chosen, Dense):
+            matrix = jacrev(operator)(b)
+            if matrix.shape != (b.shape[0], b.shape[0]):
+                raise ShapeError(
+                    f"{what}: expected as many equations as unknowns, got a matrix of shape {matrix.shape}"
+                )
+        system = System(operator, b, lambda: matrix, symmetric=False, what=f"{what}: the operator")
+        found = chosen.prepare(system if matrix is not None else replace(system, matrix=None))(b)
+        if matrix is not None:
+            _require_linear(operator, matrix, found.value, what)
     if rtol is not None and not found.residual <= rtol:
         raise NotConverged(
             f"{what}: the solver left |A x - b| / |b| = {found.residual:.3g}, and {rtol:.3g} was asked for. Solve "

@@ -20,6 +20,8 @@ class Stopped(StrEnum):
     """The solution is zero."""
     SOLVER = "solver"
     """The solver that was passed in returned."""
+    TRUNCATED = "approximation"
+    """The approximation that was asked for is done; the residual is what it leaves."""
     CLOSED_FORM = "closed form"
     """A formula gave the answer."""
     OPTIMAL = "optimal active set"

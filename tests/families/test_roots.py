@@ -213,7 +213,7 @@ def test_what_is_no_root_or_no_solution_is_an_error():
         implicit_solve(lambda x: (x, x), np.ones(2))
     with pytest.raises(ShapeError, match="as many equations"):
         implicit_solve(lambda x: x[:1], np.ones(2))
-    with pytest.raises(InvalidInput, match="'cg' or a callable"):
+    with pytest.raises(InvalidInput, match="an object of refgrad"):
         implicit_solve(lambda x: x, np.ones(2), solver="lu")
 
 
