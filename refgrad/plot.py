@@ -51,8 +51,8 @@ def hull(J: Array, points: Mapping[str, Array] | None = None, ax: Axes | None = 
     ----------
     J : array, shape (K, n)
         A gradient in each of K = 2 or 3 rows.
-    points : dict of str to array, shape (K,), optional
-        Weights by name, ``{"min-norm": min_norm(J).weights}``; each point is the weighted sum of the rows.
+    points : dict of arrays, optional
+        K weights by name, ``{"min-norm": min_norm(J).weights}``; each point is the weighted sum of the rows.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -190,8 +190,8 @@ def path(
         The parameters before the first step, and after each.
     factors : array, shape (k, 2, 2), optional
         The derivative of each step, ``I - lr H``: at the point where it begins, a small circle, dotted, and its image.
-    vectors : dict of str to array, shape (2,), optional
-        By name, gradients at the first point, drawn to one scale and downhill.
+    vectors : dict of arrays, optional
+        By name, gradients by the two parameters at the first point, drawn to one scale and downhill.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -211,7 +211,10 @@ def path(
         _label(ax, point, rf"$\theta_{{{k}}}$")
     angle = np.linspace(0, 2 * np.pi, 100)
     circle = 0.12 * extent * np.stack([np.cos(angle), np.sin(angle)])
-    for point, factor in zip(points, [] if factors is None else _floats("path", "factors", factors, 3), strict=False):
+    steps = np.zeros((0, 2, 2)) if factors is None else _floats("path", "factors", factors, 3)
+    if len(steps) and steps.shape != (len(points) - 1, 2, 2):
+        raise ShapeError(f"path: expected factors of shape ({len(points) - 1}, 2, 2), one a step, got {steps.shape}")
+    for point, factor in zip(points, steps, strict=False):
         ax.plot(*(point[:, None] + circle), ":", color=GREY, lw=1)
         ax.plot(*(point[:, None] + factor @ circle), color=ORANGE, lw=1.2)
     arrows = {name: _floats("path", f"vectors[{name!r}]", v, 1) for name, v in (vectors or {}).items()}
@@ -233,8 +236,8 @@ def errors(x: Array, ratios: Mapping[str, Array], ax: Axes | None = None, limit:
     ----------
     x : array of float, shape (n,)
         Arguments, of any magnitude and both signs.
-    ratios : dict of str to array, shape (n,)
-        By the name of the function.
+    ratios : dict of arrays
+        By the name of the function, n of them.
     ax : matplotlib.axes.Axes, optional
     limit : float
 

@@ -26,7 +26,7 @@ class MINRES:
 
     Of a singular consistent system it gives a solution; of an inconsistent one no answer within the tolerance.
 
-    Parameters
+    Attributes
     ----------
     rtol : float
         The residual ``|A x - b| / |b|`` to be reached.
@@ -50,7 +50,7 @@ class MINRES:
 class GMRES:
     """The least residual in growing Krylov subspaces, for any A [saad1986]_.
 
-    Parameters
+    Attributes
     ----------
     rtol : float
         The residual ``|A x - b| / |b|`` to be reached.

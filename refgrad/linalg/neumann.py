@@ -43,7 +43,7 @@ _STEPS = 20
 class Neumann:
     """The first terms of the series, equation (neumann-residual).
 
-    Parameters
+    Attributes
     ----------
     terms : int
         J, at least 1: the terms, of which the last has the power J - 1; J products with A.

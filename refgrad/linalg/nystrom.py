@@ -35,7 +35,7 @@ __all__ = ["Nystrom"]
 class Nystrom:
     """Equation (nystrom-solve) [hataya2023]_.
 
-    Parameters
+    Attributes
     ----------
     rank : int
         How many rows, each a product with A.

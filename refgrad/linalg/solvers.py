@@ -83,7 +83,7 @@ class Solver(Protocol):
     """What `refgrad.implicit.hypergradient` and `refgrad.linalg.implicit_solve` take as a solver."""
 
     def prepare(self, system: System) -> Callable[[Array], Solution]:
-        """The function from a right-hand side b, shape (n,), to the solution of ``A x = b``."""
+        """The function that takes a right-hand side b, a vector, to the solution of ``A x = b``."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Dense:
 class CG:
     """Conjugate gradients: products alone.
 
-    Parameters
+    Attributes
     ----------
     preconditioner : array, shape (n,), callable or "diagonal", optional
         An approximation of the inverse of A, symmetric positive definite: its diagonal, or ``r -> P r``. ``"diagonal"``
@@ -134,7 +134,7 @@ class CG:
 class Damped:
     """Another solver, for ``A + damping I`` in place of A: the answer is off by ``-damping A^-1 (A + damping I)^-1 b``.
 
-    Parameters
+    Attributes
     ----------
     solver : Solver
     damping : number

@@ -62,9 +62,13 @@ def parameters(value):
 
 
 def fields(value):
-    """The attributes that a dataclass or a namedtuple is made of; None for any other class."""
+    """What a dataclass or a namedtuple is made of or computes late, without words of its own; None elsewhere."""
     if dataclasses.is_dataclass(value):
-        return [f.name for f in dataclasses.fields(value)]
+        members = vars(value).items()
+        late = [
+            name for name, member in members if isinstance(member, functools.cached_property) and not member.__doc__
+        ]
+        return [name for name in (*(f.name for f in dataclasses.fields(value)), *late) if not name.startswith("_")]
     return list(value._fields) if issubclass(value, tuple) else None
 
 

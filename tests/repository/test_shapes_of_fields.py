@@ -66,6 +66,8 @@ THIRDS = ["1/3", "1/2", "1/6"]
 
 EXAMPLES = {
     "refgrad.implicit.Hypergradient": [(implicit(), {"n": 3}, {})],
+    "refgrad.linalg.CG": [(linalg.CG(preconditioner=numbers(3)), {"n": 3}, {})],
+    "refgrad.linalg.System": [(linalg.System(lambda v: 2 * v, numbers(3)), {"n": 3}, {})],
     "refgrad.linalg.Solution": [(linalg.solve(definite(3), numbers(3)), {"n": 3}, {})],
     "refgrad.multitask.Aggregate": [(multitask.min_norm(numbers(2, 3)), {"K": 2, "n": 3}, {})],
     "refgrad.multitask.MinNorm": [(multitask.min_norm(numbers(2, 3)), {"K": 2, "n": 3}, {})],
