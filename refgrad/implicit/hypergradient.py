@@ -221,7 +221,7 @@ def hypergradient(
         flat_w,
         lambda: hessian(inner_at)(flat_w, flat_phi),
         definite=definite,
-        what="the Hessian of inner",
+        what="hypergradient: the Hessian of inner",
     )
     solve, flags = _prepared(chosen, system, g, lambda: _by_phi(inner_at, flat_w, flat_phi))
     step = solve(slope)
