@@ -29,12 +29,22 @@ def install_wheel(session: nox.Session, extras: str = "") -> None:
     session.install(f"{wheel}{extras}")
 
 
+def compiled_once(session: nox.Session) -> dict[str, str]:
+    """JAX compiles every operation anew for every shape, of which the problems have many: quickly, and kept."""
+    return {
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(Path(session.create_tmp()).resolve() / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+
 @nox.session(python=[HERE])
 def tests(session: nox.Session) -> None:
     """The tests, on the built wheel."""
     session.install(*group("test"))
     install_wheel(session, "[verify,exact]")
-    session.run("pytest", *(session.posargs or ["-n", "auto"]))
+    session.run("pytest", *(session.posargs or ["-n", "auto"]), env=ONE_THREAD)
 
 
 @nox.session
@@ -60,7 +70,8 @@ def interop(session: nox.Session) -> None:
     """PyTorch, JAX and public packages as subjects."""
     session.install(*group("interop"))
     install_wheel(session, "[verify,exact]")
-    session.run("pytest", "-m", "interop and not seeds", *(session.posargs or ["-n", "auto", "tests/interop"]))
+    options = session.posargs or ["-n", "auto", "tests/interop"]
+    session.run("pytest", "-m", "interop and not seeds", *options, env=ONE_THREAD | compiled_once(session))
 
 
 @nox.session
@@ -111,14 +122,8 @@ def seeds(session: nox.Session) -> None:
     session.install(*group("interop"))
     install_wheel(session, "[verify,exact]")
     folders = [f"tests/{name}" for name in ("conformance", "identification", "interop")]
-    # JAX compiles every operation anew for every shape, of which twenty seeds have many
-    compiled = {
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-        "JAX_COMPILATION_CACHE_DIR": str(Path(session.create_tmp()).resolve() / "jax"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
-    session.run("pytest", "-m", "seeds", *(session.posargs or ["-n", "auto", *folders]), env=ONE_THREAD | compiled)
+    options = session.posargs or ["-n", "auto", *folders]
+    session.run("pytest", "-m", "seeds", *options, env=ONE_THREAD | compiled_once(session))
 
 
 @nox.session
