@@ -1,7 +1,7 @@
 r"""MAML, first-order MAML and Reptile with plain gradient descent as the inner loop.
 
 For one task, with support loss L and query loss Q, the inner loop is ``theta_{i+1} = theta_i - lr grad L(theta_i)``
-for i = 0, ..., k - 1. The exact gradient of ``Q(theta_k)`` by theta_0 [finn2017]_ is
+for i = 0, ..., k - 1. With alpha for lr, the exact gradient of ``Q(theta_k)`` by theta_0 [finn2017]_ is
 
 .. math:: \nabla F = (I - \alpha H_0)(I - \alpha H_1) \cdots (I - \alpha H_{k-1}) \nabla Q(\theta_k),
    :label: maml-gradient
