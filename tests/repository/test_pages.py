@@ -19,8 +19,9 @@ PAGES = {path.relative_to(DOCS).as_posix(): BLOCK.findall(path.read_text()) for 
 def test_a_page_runs_and_asserts(page, tmp_path):
     program = "\n".join(PAGES[page])
     assert "assert" in program
-    if "import torch" in program:
-        pytest.importorskip("torch", reason="the page has a model of torch; nox -s interop runs it")
+    for other in ("torch", "jax"):
+        if f"import {other}" in program:
+            pytest.importorskip(other, reason=f"the page has a model of {other}; nox -s interop runs it")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
 
