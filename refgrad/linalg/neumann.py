@@ -10,6 +10,12 @@ ratio above 1 proves divergence, and bounds the spectral radius from below.
 
 As the inner problem's Hessian that is ``J`` steps of gradient descent unrolled from its solution [lorraine2020]_.
 
+>>> from refgrad import exact
+>>> from refgrad.linalg import Neumann, System
+>>> b = exact.asarray([2])
+>>> Neumann(terms=2, lr=exact.asarray("1/4")).prepare(System(lambda v: 2 * v, b))(b).value  # of 2 x = 2
+ExactArray([3/4])
+
 References
 ----------
 .. [lorraine2020] J. Lorraine, P. Vicol, D. Duvenaud, Optimizing millions of hyperparameters by implicit

@@ -7,6 +7,13 @@ r"""A matrix of low rank in place of A, by Nystrom's method, and Woodbury's form
 C has the rows K of a symmetric A, and M the columns K of those. With all rows it is A itself, damped by rho. What the
 rows do not see is inverted as ``1 / rho``: with few rows and a small rho that is what the answer consists of.
 
+>>> from refgrad import exact
+>>> from refgrad.linalg import Nystrom, System
+>>> b = exact.asarray([1, 1])
+>>> solver = Nystrom(1, damping=exact.asarray("1/10"), rows=[0])
+>>> solver.prepare(System(lambda v: 2 * v, b))(b).value  # of 2 x = 1, and the second row was not seen
+ExactArray([10/21, 10])
+
 References
 ----------
 .. [hataya2023] R. Hataya, M. Yamada, Nystrom method for accurate and scalable implicit differentiation, AISTATS 2023,
