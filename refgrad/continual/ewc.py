@@ -3,9 +3,10 @@ r"""The penalty of elastic weight consolidation.
 .. math:: \tfrac{\lambda}{2} \sum_j F_j (\theta_j - \theta^*_j)^2
    :label: ewc-penalty
 
-with F the Fisher diagonal at the old optimum ``theta*`` [kirkpatrick2017]_. The factor 1/2 is part of it, as in the
-quadratic term of a log-posterior: with sum losses and F summed over the old data, lambda = 1 is Laplace's
-approximation. With a mean loss over N_B new examples and F a mean over N_A old ones, the same lambda is N_A / N_B.
+with F the Fisher diagonal at the old optimum :math:`\theta^*` [kirkpatrick2017]_. The factor 1/2 is that of the
+quadratic term of a log-posterior: with sum losses and F summed over the old data, :math:`\lambda = 1` is Laplace's
+approximation. With a mean loss over :math:`N_B` new examples and F a mean over :math:`N_A` old ones, the same is
+:math:`\lambda = N_A / N_B`.
 
 References
 ----------

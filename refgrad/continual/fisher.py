@@ -1,6 +1,6 @@
 r"""The diagonal of the Fisher information of a model, example by example.
 
-With the score ``s_n(c) = d log p(c | x_n, theta) / d theta``, the *true* Fisher takes the label from the model,
+With the score :math:`s_n(c) = \partial_\theta \log p(c \mid x_n)`, the *true* Fisher takes the label from the model,
 
 .. math:: \operatorname{diag} F = \frac1N \sum_n \sum_c p(c \mid x_n)\, s_n(c)^2,
    :label: fisher-diagonal
@@ -13,8 +13,9 @@ and the *empirical* one takes it from the data [kunstner2019]_:
 Both are means over the examples, and both square before they average: the square of the gradient of a batch is
 neither of them. The empirical Fisher is no estimate of the true one; it vanishes on data that the model fits.
 
-For a Gaussian likelihood ``y | x ~ N(f(x), I)`` the score is ``sum_c (y_c - f_c) df_c/dtheta``, and the expectation
-over y leaves ``diag F = mean_n sum_c (df_nc / dtheta)^2``, whatever the labels.
+For a Gaussian likelihood :math:`y \mid x \sim N(f(x), I)`, with outputs f of the model, the score is
+:math:`\sum_c (y_c - f_c)\, \partial_\theta f_c`, and over y the mean of its square is
+:math:`\sum_c (\partial_\theta f_c(x_n))^2`, whatever the labels.
 
 References
 ----------

@@ -1,15 +1,18 @@
 r"""The gradient of an outer loss through the solution of an inner problem.
 
-Problem: ``F(phi) = outer(w*(phi), phi)``, where ``w*(phi)`` is a stationary point of ``inner(., phi)``.
+Problem: :math:`F(\phi) = \mathrm{outer}(w^*(\phi), \phi)`, with a stationary point :math:`w^*(\phi)` of inner by w.
 
 Result, by the implicit function theorem [lorraine2020]_:
 
 .. math:: \nabla F = d - B^\top u, \qquad H u = g,
    :label: hypergradient
 
-with ``g = d outer / d w``, ``d = d outer / d phi`` (the direct term), ``H = d^2 inner / d w^2`` and
-``B = d^2 inner / d w d phi``, all at ``(w*, phi)``. Only stationarity and an invertible H are used. ``B^T u`` is the
-pullback of u through the map ``phi -> d inner / d w``; B is never formed.
+with :math:`g = \partial_w\,\mathrm{outer}`, :math:`d = \partial_\phi\,\mathrm{outer}` (the direct term),
+:math:`H = \partial_w^2\,\mathrm{inner}` and :math:`B = \partial_\phi\partial_w\,\mathrm{inner}`, all at
+:math:`(w^*, \phi)`. For :math:`\partial_w\,\mathrm{inner}` stays zero as :math:`\phi` moves: with W the derivative of
+:math:`w^*` by :math:`\phi`, :math:`H W + B = 0`, and by the chain rule :math:`\nabla F = d + W^\top g`. Only
+stationarity and an invertible H are used. :math:`B^\top u` is the pullback (vector-Jacobian product) of u through the
+map :math:`\phi \mapsto \partial_w\,\mathrm{inner}`; B is never formed.
 
 To first order, at a w that is off by ``delta = H^-1 d inner / d w``, the value is off by
 
@@ -22,7 +25,7 @@ with u held fixed, which is one more solve; of a quadratic inner and outer loss 
 Where this differs from well-known implementations:
 
 1. the direct term d is part of the result (AuxiLearn leaves it out by design);
-2. the residual of the linear system is computed from H at the end, not updated along the way;
+2. the residual of the linear system, ``H u - g``, is computed at the end, not updated along the way;
 3. a point that is not stationary, a saddle, a singular Hessian whose hypergradient depends on a choice, and a series
    that diverges are errors, not numbers.
 

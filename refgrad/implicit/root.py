@@ -1,17 +1,19 @@
 r"""Roots of equations as differentiable functions of what the equations depend on.
 
-Problem: ``x*(theta)`` with ``F(x*, theta) = 0``, found by any solver, which is not differentiated through.
+Problem: :math:`x^*(\theta)` with :math:`E(x^*, \theta) = 0`, found by any solver, which is not differentiated through.
 
-Result, by the implicit function theorem, with ``A = dF/dx`` at the root:
+Result, by the implicit function theorem, with :math:`A = \partial_x E` at the root, for tangents (dotted, of forward
+mode) and cotangents (barred, of reverse mode):
 
-.. math:: A x' = -\partial_\theta F\,\theta', \qquad
-          \bar\theta = -(\partial_\theta F)^\top w, \quad A^\top w = \bar x .
+.. math:: A \dot x = -\partial_\theta E\,\dot\theta, \qquad
+          \bar\theta = -(\partial_\theta E)^\top u, \quad A^\top u = \bar x .
    :label: custom-root
 
 Only a root and an invertible A are used; A is neither symmetric nor formed, unless the dense solver forms it.
 
-Where this differs from ``jaxopt.implicit_diff.custom_root``: both modes and every order exist; the linear solver is
-dense unless another is asked for, since the normal equations square the condition; what is no root is an error.
+Where this differs from ``jaxopt.implicit_diff.custom_root``: both modes exist, and derivatives of every order; the
+linear solver is dense unless another is asked for, since the normal equations, jaxopt's choice, square the condition
+number; what is no root is an error.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ def custom_root(
     Parameters
     ----------
     equation : callable
-        ``F(x, *theta)``, of the containers and shapes of x.
+        ``E(x, *theta)``, of the containers and shapes of x.
     solver : callable
         ``solver(*theta) -> x*``: any code, on plain arrays; n elements in all.
     linear_solver : {"dense", "cg"} or callable
@@ -53,7 +55,7 @@ def custom_root(
     rtol : float, optional
         Its tolerance.
     root_rtol : float
-        How far from a root x may be: ``|A^-1 F(x)| <= root_rtol |x|``, the length of a Newton step.
+        How far from a root x may be: ``|A^-1 E(x)| <= root_rtol |x|``, the length of a Newton step.
 
     Returns
     -------
@@ -123,13 +125,13 @@ def _pull(
     rtol: float | None,
     x: Tree,
     theta: tuple[Tree, ...],
-    u: Tree,
+    x_bar: Tree,
 ) -> tuple[Tree, ...]:
-    def transpose(w: Tree, x: Tree, *theta: Tree) -> Tree:
-        return vjp(lambda z: equation(z, *theta), x)[1](w)[0]
+    def transpose(u: Tree, x: Tree, *theta: Tree) -> Tree:
+        return vjp(lambda z: equation(z, *theta), x)[1](u)[0]
 
-    w = implicit_solve(transpose, u, x, *theta, solver=linear_solver, rtol=rtol)
-    return vjp(lambda *p: equation(x, *p), *theta)[1](_negative(w))  # type: ignore[no-any-return]  # eq: custom-root
+    u = implicit_solve(transpose, x_bar, x, *theta, solver=linear_solver, rtol=rtol)
+    return vjp(lambda *p: equation(x, *p), *theta)[1](_negative(u))  # type: ignore[no-any-return]  # eq: custom-root
 
 
 def _negative(x: Tree) -> Tree:
@@ -163,7 +165,7 @@ def _check_root(
     step = solve_with(on_vectors, rest, linear_solver, rtol, f"{what}: the derivative of the equation").value
     if not stationary(step, flat, root_rtol):
         raise NotConverged(
-            f"{what}: what the solver returned is no root: |F(x)| = {norm(rest):.3g}, and a Newton step would "
+            f"{what}: what the solver returned is no root: |E(x)| = {norm(rest):.3g}, and a Newton step would "
             f"move x by {norm(step):.3g} where |x| = {norm(flat):.3g}. Solve further, or raise root_rtol (now "
             f"{root_rtol:.3g}) if so rough an answer will do."
         )

@@ -1,14 +1,15 @@
 r"""Solutions of linear systems given by an operator, with derivatives through it.
 
-Problem: ``x(b, theta)`` with ``A(theta) x = b``, where A is known by what it does to vectors.
+Problem: :math:`x(b, \theta)` with :math:`A(\theta)\,x = b`, where A is known by what it does to vectors.
 
-Result, for the tangents and the cotangents:
+Result, for tangents (dotted) and cotangents (barred):
 
-.. math:: A x' = b' - A' x, \qquad A^\top \bar b = \bar x, \qquad \bar\theta = -(\partial_\theta (A x))^\top \bar b .
+.. math:: A \dot x = \dot b - \dot A x, \qquad A^\top \bar b = \bar x, \qquad
+          \bar\theta = -(\partial_\theta (A x))^\top \bar b .
    :label: implicit-solve
 
-Both are systems with the same operator or its transpose, so they are written with `implicit_solve` itself and exist to
-any order; the solver is never differentiated through.
+The first two are systems with the same operator or its transpose, so they are written with `implicit_solve` itself and
+exist to any order; the solver is never differentiated through.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def implicit_solve(
 
     def push(x: Tree, xs: tuple[Tree, ...], ts: tuple[Tree, ...]) -> Tree:
         change = jvp(lambda *a: operator(x, *a), xs[1:], ts[1:])[1]
-        moved = map(lambda db, c: db - c, ts[0], change)  # b' - A' x
+        moved = map(lambda db, c: db - c, ts[0], change)
         return implicit_solve(operator, moved, *xs[1:], solver=solver, rtol=rtol)  # eq: implicit-solve
 
     def pull(x: Tree, xs: tuple[Tree, ...], u: Tree) -> tuple[Tree, ...]:

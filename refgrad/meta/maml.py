@@ -1,23 +1,25 @@
 r"""MAML, first-order MAML and Reptile with plain gradient descent as the inner loop.
 
-For one task, with support loss L and query loss Q, the inner loop is ``theta_{i+1} = theta_i - lr grad L(theta_i)``
-for i = 0, ..., k - 1. With alpha for lr, the exact gradient of ``Q(theta_k)`` by theta_0 [finn2017]_ is
+For one task, with support loss L and query loss Q, each of the k steps of the inner loop is
+:math:`\theta_{i+1} = \theta_i - \alpha \nabla L(\theta_i)`. The gradient of :math:`Q(\theta_k)` by :math:`\theta_0` is
+[finn2017]_
 
 .. math:: \nabla F = (I - \alpha H_0)(I - \alpha H_1) \cdots (I - \alpha H_{k-1}) \nabla Q(\theta_k),
    :label: maml-gradient
 
-with ``H_i`` the Hessian of L at ``theta_i``, before step i. It is evaluated from the right: the Hessian of the *last*
-step is applied *first*, by the recursion ``v <- v - lr H_i v`` for i = k - 1, ..., 0. The Hessians do not commute, so
-the reversed product is another vector; on one step, or for a quadratic loss on one batch, the two agree.
+with :math:`H_i` the Hessian of L at :math:`\theta_i`, for :math:`I - \alpha H_i` is the derivative of a step. This is
+evaluated from the right: the Hessian of the *last* step is applied *first*, by :math:`v \leftarrow v - \alpha H_i v`
+for i = k - 1, ..., 0. The Hessians do not commute, so the reversed product is another vector; on one step, or for a
+quadratic loss on one batch, the two agree.
 
 First-order MAML leaves the product out:
 
 .. math:: \nabla F_\mathrm{FO} = \nabla Q(\theta_k).
    :label: fomaml-gradient
 
-Reptile [nichol2018]_ moves theta towards the adapted parameters:
+Reptile [nichol2018]_ moves :math:`\theta` towards what it becomes by the steps on task t, :math:`\theta^{(t)}`:
 
-.. math:: \theta \leftarrow \theta + \varepsilon \operatorname{mean}_i (\theta^{(i)} - \theta).
+.. math:: \theta \leftarrow \theta + \varepsilon \operatorname{mean}_t (\theta^{(t)} - \theta).
    :label: reptile-update
 
 All three are means over the tasks. Tasks whose arrays have the same shapes are computed together, as `refgrad.vmap`
@@ -25,8 +27,8 @@ does, in blocks of bounded memory; a loss that cannot be computed so (it branche
 that is no operation of the engine) is computed for one task after the other. Where these differ from well-known
 implementations:
 
-1. mean, not sum, over tasks (the omniglot example of higher sums);
-2. FOMAML takes k support steps and then the query gradient, which is one gradient more than the k of [nichol2018]_;
+1. mean, not sum, over tasks (the omniglot example of the library ``higher`` sums);
+2. FOMAML takes k support steps, and then the query gradient; [nichol2018]_ counts that one among its k gradients;
 3. the support set is one batch, used in every step; for another batch a step write the loss accordingly.
 
 References

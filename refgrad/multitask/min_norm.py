@@ -1,25 +1,26 @@
 r"""The min-norm point of the convex hull of several gradients: the weights of MGDA.
 
-Problem, for gradients ``g_1, ..., g_K``, the rows of J [desideri2012]_:
+Problem, for gradients :math:`g_1, \dots, g_K`, the rows of J [desideri2012]_:
 
 .. math:: \min_{a \in \Delta} \tfrac12 \lvert J^\top a \rvert^2, \qquad \Delta = \{a_k \ge 0, \textstyle\sum a_k = 1\}.
    :label: min-norm
 
-The minimiser ``v = J^T a`` is unique (a need not be); ``-v`` decreases every loss unless v = 0. It is optimal exactly
-when ``<v, g_k> >= |v|^2`` for all k, and for any a in the simplex
+The shortest vector :math:`v^* = J^\top a` is unique, while several a may give it. A vector :math:`v = J^\top a` is the
+shortest exactly when :math:`\langle v, g_k\rangle \ge |v|^2` for all k; then a step along :math:`-v` lowers every loss,
+unless v = 0. How much is missing, for any a in the simplex :math:`\Delta`, is the gap, known without :math:`v^*`:
 
-.. math:: \mathrm{gap}(a) = |v|^2 - \min_k \langle v, g_k\rangle \ge |v - v^*|^2
+.. math:: \mathrm{gap}(a) = |v|^2 - \min_k \langle v, g_k\rangle \ge |v - v^*|^2 .
    :label: min-norm-gap
 
-is computed without knowing v*. For two gradients, with ``d = g_1 - g_2``,
+For two gradients, with :math:`d = g_1 - g_2`,
 
 .. math:: a_1 = \operatorname{clip}(-\langle g_2, d\rangle / |d|^2,\ 0,\ 1).
    :label: min-norm-two
 
-For more rows, Wolfe's active set [wolfe1976]_: a set S of rows with positive weights whose affine hull has its
-min-norm point inside; the row with the smallest ``<v, g_k>`` enters, rows whose weight would turn negative leave. On
-rationals it ends at the exact answer. On floats the same problem goes to SciPy's non-negative least squares, and from
-there Wolfe's steps, with every product formed from differences of gradients, go on as far as rounding lets them see.
+For more rows, Wolfe's active set [wolfe1976]_: a set of rows, and the shortest of their weighted means, in which all
+of them have positive weights. The row with the smallest :math:`\langle v, g_k\rangle` enters, rows whose weight would
+turn negative leave. On rationals this ends at the exact answer. On floats, SciPy's non-negative least squares solves
+the same problem, and Wolfe's steps, on differences of gradients, refine it until rounding hides the rest.
 
 Where this differs from well-known implementations:
 
@@ -129,7 +130,7 @@ def _active_set(J: Array, xp: Backend) -> tuple[Array, int]:
     while True:
         v = sum(weights[k] * J[k] for k in weights)
         level = v @ v
-        # rows of the support are at the level exactly, which balls could not decide
+        # rows of the support are at the level exactly, which balls (intervals) could not decide
         below = {k: p for k in rows if k not in weights and (p := v @ J[k]) < level}
         if not below:
             full = [weights.get(k, 0) for k in rows]
