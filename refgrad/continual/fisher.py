@@ -14,7 +14,7 @@ Both are means over the examples, and both square before they average: the squar
 neither of them. The empirical Fisher is no estimate of the true one; it vanishes on data that the model fits.
 
 For a Gaussian likelihood :math:`y \mid x \sim N(f(x), I)`, with outputs f of the model, the score is
-:math:`\sum_c (y_c - f_c)\, \partial_\theta f_c`, and over y the mean of its square is
+:math:`\sum_c (y_c - f_c)\, \partial_\theta f_c`, and the mean of its square over y is
 :math:`\sum_c (\partial_\theta f_c(x_n))^2`, whatever the labels.
 
 References

@@ -10,7 +10,7 @@ Result, by the implicit function theorem [lorraine2020]_:
 with :math:`g = \partial_w\,\mathrm{outer}`, :math:`d = \partial_\phi\,\mathrm{outer}` (the direct term),
 :math:`H = \partial_w^2\,\mathrm{inner}` and :math:`B = \partial_\phi\partial_w\,\mathrm{inner}`, all at
 :math:`(w^*, \phi)`. For :math:`\partial_w\,\mathrm{inner}` stays zero as :math:`\phi` moves: with W the derivative of
-:math:`w^*` by :math:`\phi`, :math:`H W + B = 0`, and by the chain rule :math:`\nabla F = d + W^\top g`. Only
+:math:`w^*` by :math:`\phi`, :math:`H W + B = 0`, and :math:`\nabla F = d + W^\top g = d - B^\top H^{-1} g`. Only
 stationarity and an invertible H are used. :math:`B^\top u` is the pullback (vector-Jacobian product) of u through the
 map :math:`\phi \mapsto \partial_w\,\mathrm{inner}`; B is never formed.
 

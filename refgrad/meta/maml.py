@@ -1,8 +1,8 @@
 r"""MAML, first-order MAML and Reptile with plain gradient descent as the inner loop.
 
-For one task, with support loss L and query loss Q, each of the k steps of the inner loop is
-:math:`\theta_{i+1} = \theta_i - \alpha \nabla L(\theta_i)`. The gradient of :math:`Q(\theta_k)` by :math:`\theta_0` is
-[finn2017]_
+For one task, with support loss L and query loss Q, each of k inner steps is, with the learning rate :math:`\alpha`,
+:math:`\theta_{i+1} = \theta_i - \alpha \nabla L(\theta_i)`. The gradient of :math:`Q(\theta_k)` by :math:`\theta_0`
+[finn2017]_ is by the chain rule
 
 .. math:: \nabla F = (I - \alpha H_0)(I - \alpha H_1) \cdots (I - \alpha H_{k-1}) \nabla Q(\theta_k),
    :label: maml-gradient
@@ -12,12 +12,12 @@ evaluated from the right: the Hessian of the *last* step is applied *first*, by 
 for i = k - 1, ..., 0. The Hessians do not commute, so the reversed product is another vector; on one step, or for a
 quadratic loss on one batch, the two agree.
 
-First-order MAML leaves the product out:
+First-order MAML (FOMAML) leaves the product out:
 
 .. math:: \nabla F_\mathrm{FO} = \nabla Q(\theta_k).
    :label: fomaml-gradient
 
-Reptile [nichol2018]_ moves :math:`\theta` towards what it becomes by the steps on task t, :math:`\theta^{(t)}`:
+Reptile [nichol2018]_ moves :math:`\theta`, with an outer step :math:`\varepsilon`, towards what it becomes on tasks t:
 
 .. math:: \theta \leftarrow \theta + \varepsilon \operatorname{mean}_t (\theta^{(t)} - \theta).
    :label: reptile-update

@@ -6,8 +6,8 @@ Problem, for gradients :math:`g_1, \dots, g_K`, the rows of J [desideri2012]_:
    :label: min-norm
 
 The shortest vector :math:`v^* = J^\top a` is unique, while several a may give it. A vector :math:`v = J^\top a` is the
-shortest exactly when :math:`\langle v, g_k\rangle \ge |v|^2` for all k; then a step along :math:`-v` lowers every loss,
-unless v = 0. How much is missing, for any a in the simplex :math:`\Delta`, is the gap, known without :math:`v^*`:
+shortest exactly when :math:`\langle v, g_k\rangle \ge |v|^2` for all k; then a short step against v lowers every loss,
+unless v = 0. What an a in the simplex :math:`\Delta` lacks is its gap, which is computed without :math:`v^*`:
 
 .. math:: \mathrm{gap}(a) = |v|^2 - \min_k \langle v, g_k\rangle \ge |v - v^*|^2 .
    :label: min-norm-gap
