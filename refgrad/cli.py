@@ -1,4 +1,4 @@
-"""The command line: ``refgrad identify``, ``verify``, ``contracts``, ``source`` and ``demo``.
+"""The command line: ``refgrad identify``, ``verify``, ``contracts``, ``run``, ``source`` and ``demo``.
 
 Exit codes: 0 conforms, 1 does not conform, 2 the command was wrong or a package is missing, 3 the subject could not
 be run, 4 undecided, 5 nothing ran.
@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     contracts.add_argument("--param", action="append", default=[], type=_param, metavar="K=V", help="such as op=det")
     contracts.set_defaults(run=_contracts)
     _source_options(commands.add_parser("source", help="print a function as NumPy source", description=_SOURCE))
+    _run_options(commands.add_parser("run", help="run an experiment on real data", description=_RUN))
     demo = commands.add_parser("demo", help="watch four implementations told apart")
     demo.set_defaults(run=_demo)
     return parser
@@ -92,6 +93,11 @@ _VERIFY = (
     "does not, 2 usage, 3 could not be run, 4 undecided, 5 nothing ran."
 )
 
+
+_RUN = (
+    "Runs an algorithm on real data, beside what it should be compared with. Writes results.json and pictures to a "
+    "folder; what is done is kept, so that the same command goes on after an interrupt."
+)
 
 _SOURCE = (
     "Prints TARGET, or its gradient or Hessian-vector product, as straight-line NumPy source that needs no refgrad. "
@@ -318,6 +324,33 @@ def _demo(options: argparse.Namespace) -> int:
     from refgrad.identification.demo import main as own_model
 
     return own_model() or demo()
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    from refgrad import experiments
+
+    add = parser.add_argument
+    add("experiment", choices=experiments.NAMES, metavar="EXPERIMENT", help=", ".join(experiments.NAMES))
+    add("--quick", action="store_true", help="a smaller one, in seconds")
+    add("--seed", type=int, default=0, metavar="N", help="of the first repetition (default 0)")
+    add("--out", metavar="DIR", help="the folder to write to (default refgrad-runs/EXPERIMENT)")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from refgrad import experiments
+
+    experiment = experiments.get(options.experiment)
+    folder = options.out or experiments.folder_of(experiment, options.quick)
+    try:
+        with _progress(experiment.name) as progress:
+            results = experiments.run(experiment, quick=options.quick, seed=options.seed, out=folder, progress=progress)
+    except KeyboardInterrupt:
+        print(f"refgrad: interrupted; what is done is in {folder}, and the same command goes on", file=sys.stderr)
+        return 130
+    print(experiment.table(experiment.settings(options.quick, options.seed), results))
+    print(f"\nResults and pictures are in {folder}.")
+    return 0
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -11,7 +11,12 @@
 
 from __future__ import annotations
 
+from refgrad.implicit.alignment import Alignment, alignment, joint_descent, steps_to_zero
+from refgrad.implicit.auxilearn import AuxiLearn, Official, SeriesHypergradient, auxilearn, series_hypergradient
 from refgrad.implicit.hypergradient import Flags, Hypergradient, hypergradient
 from refgrad.implicit.root import custom_root
 
-__all__ = ["Flags", "Hypergradient", "custom_root", "hypergradient"]
+__all__ = [
+    "Alignment", "AuxiLearn", "Flags", "Hypergradient", "Official", "SeriesHypergradient", "alignment", "auxilearn",
+    "custom_root", "hypergradient", "joint_descent", "series_hypergradient", "steps_to_zero",
+]  # fmt: skip
