@@ -28,7 +28,7 @@ from refgrad.experiments.session import Experiment, Results
 from refgrad.implicit.alignment import joint_descent
 from refgrad.implicit.auxilearn import auxilearn
 from refgrad.implicit.combiners import Linear
-from refgrad.models import SGD
+from refgrad.models import SGD, init_mlp
 from refgrad.numpy.nn import cross_entropy
 from refgrad.typing import Array, Scalar, Tree
 
@@ -95,10 +95,11 @@ def problem(settings: Mapping[str, Any], seed: int) -> tuple[Tree, Any, Any, Any
     pool, held_out, test = np.split(rest, np.cumsum([settings["unlabelled"], settings["auxiliary set"]]))
     train = {"labelled": X[few], "digit": y[few], "unlabelled": X[pool], "helpful": y[pool] % 5}
     train |= {"useless": rng.integers(0, 10, len(pool)), "harmful": (y[pool] + 1) % 10}
-    draw = lambda m, n: {"W": rng.normal(size=(m, n)) / m**0.5, "b": np.zeros(n)}  # noqa: E731
     h = settings["hidden"]
-    W = {"shared": draw(X.shape[1], h), "main": draw(h, 10), "helpful": draw(h, 5), "useless": draw(h, 10)}
-    return W, train, *({"labelled": X[rows], "digit": y[rows]} for rows in (held_out, test))
+    shapes = {"shared": (X.shape[1], h), "main": (h, 10), "helpful": (h, 5), "useless": (h, 10)}
+    W = {name: init_mlp(shape, rng)[0] for name, shape in shapes.items()}
+    labelled = [{"labelled": X[rows], "digit": y[rows]} for rows in (held_out, test)]
+    return W, train, labelled[0], labelled[1]
 
 
 def compute(settings: Mapping[str, Any], part: str) -> Results:
@@ -156,9 +157,9 @@ def table(settings: Mapping[str, Any], results: Results) -> str:
         lines.append(
             f"{method:15}{f'{accuracy.mean():.3f}{spread}':>18}   " + ", ".join(f"{x:.2f}" for x in ends.mean(0))
         )
-    ends = [result["phi"][-1] for result in of(results, "AuxiLearn")]
-    ranked = sum(helpful > useless >= harmful for helpful, useless, harmful in ends)
-    lines.append(f"AuxiLearn ranks helpful > useless >= harmful on {ranked} of {len(ends)} seeds.")
+    learned = [result["phi"][-1] for result in of(results, "AuxiLearn")]
+    ranked = sum(helpful > useless >= harmful for helpful, useless, harmful in learned)
+    lines.append(f"AuxiLearn ranks helpful > useless >= harmful on {ranked} of {len(learned)} seeds.")
     return "\n".join(lines)
 
 

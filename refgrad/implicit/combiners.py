@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -63,9 +63,9 @@ class Linear:
     weight_norm: bool = False
     guarded: bool = True
 
-    def init(self, dtype: type = np.float64) -> Tree:
+    def init(self, dtype: Any = np.float64) -> Tree:
         """Weights of 1."""
-        v = np.ones(self.tasks, dtype)
+        v: np.ndarray = np.ones(self.tasks, dtype)
         return {"g": np.sqrt(v.sum()), "v": v} if self.weight_norm else v
 
     def weights(self, phi: Tree) -> Array:
@@ -108,10 +108,10 @@ class Network:
     activation: Literal["softplus", "identity"] = "softplus"
     clamp_bias: bool = False
 
-    def init(self, rng: np.random.Generator, upper: float = 1.0, dtype: type = np.float64) -> Tree:
+    def init(self, rng: np.random.Generator, upper: float = 1.0, dtype: Any = np.float64) -> Tree:
         """Weights uniform on [0, upper), biases zero."""
         sizes = (self.tasks, *self.hidden, 1)
-        layers = [
+        layers: list[dict[str, Array]] = [
             {"W": rng.uniform(0, upper, shape).astype(dtype), "b": np.zeros(shape[1], dtype)}
             for shape in pairwise(sizes)
         ]
@@ -150,10 +150,10 @@ class Convolutional:
     channels: tuple[int, ...] = (8, 16)
     padding: int = 0
 
-    def init(self, rng: np.random.Generator, upper: float = 0.1, dtype: type = np.float64) -> Tree:
+    def init(self, rng: np.random.Generator, upper: float = 0.1, dtype: Any = np.float64) -> Tree:
         """Weights uniform on [0, upper), biases zero."""
         sizes = (self.tasks, *self.channels, 1)
-        layers = [
+        layers: list[dict[str, Array]] = [
             {"W": rng.uniform(0, upper, (out, into, side, side)).astype(dtype), "b": np.zeros(out, dtype)}
             for (into, out), side in zip(pairwise(sizes), [3] * len(self.channels) + [1], strict=True)
         ]
