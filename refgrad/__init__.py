@@ -11,10 +11,11 @@ against exact arithmetic and by name; it is a library of its own; and it is mean
 `refgrad.stage`       a function and its derivatives as straight-line NumPy; `refgrad.source` prints it
 `refgrad.numpy`       NumPy's functions for traced, exact and GPU arrays alike
 `refgrad.exact`       rational numbers and certified enclosures as arrays
-`refgrad.implicit`    hypergradients by the implicit function theorem
+`refgrad.implicit`    hypergradients by the implicit function theorem, AuxiLearn
 `refgrad.multitask`   the min-norm point of several gradients (MGDA)
 `refgrad.continual`   Fisher information and the EWC penalty
 `refgrad.meta`        MAML, first-order MAML, Reptile
+`refgrad.models`      small networks and optimisers; `refgrad.data` and `refgrad.experiments` for real runs
 `refgrad.contracts`   the same quantities derived by hand, independent of all of the above, and known variants
 `refgrad.theory`      what is true of them in closed form
 `refgrad.plot`        pictures of all of it
@@ -65,8 +66,9 @@ _HOMES = {
     "register_contract": "refgrad.contracts",
 }
 _MODULES = (
-    "autodiff", "backend", "conformance", "continual", "contracts", "errors", "exact", "identification", "implicit",
-    "linalg", "meta", "multitask", "numpy", "plot", "staging", "strategies", "theory", "tree", "typing",
+    "autodiff", "backend", "conformance", "continual", "contracts", "data", "errors", "exact", "experiments",
+    "identification", "implicit", "linalg", "meta", "models", "multitask", "numpy", "plot", "staging", "strategies",
+    "theory", "tree", "typing",
 )  # fmt: skip
 
 __all__ = [*_HOMES, *_MODULES]

@@ -24,15 +24,15 @@ Arrays = tuple[np.ndarray, ...]
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """Scikit-learn's 1797 images of 8 x 8 pixels from 0 to 1, shape (1797, 64) of float64, and their digits.
 
-    Raises
-    ------
-    MissingExtra
-        If scikit-learn is not installed.
-
     Returns
     -------
     X : array, shape (1797, 64)
     y : array of int64, shape (1797,)
+
+    Raises
+    ------
+    MissingExtra
+        If scikit-learn is not installed.
     """
     try:
         from sklearn.datasets import load_digits

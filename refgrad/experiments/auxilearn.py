@@ -41,6 +41,7 @@ combine = Linear(tasks=len(TASKS))
 
 
 def settings(quick: bool, seed: int) -> dict[str, Any]:
+    """What decides the numbers; a quick run has one seed and half the rounds."""
     return {
         "seeds": [seed + k for k in range(1 if quick else 5)],
         "methods": METHODS,
@@ -62,18 +63,22 @@ def settings(quick: bool, seed: int) -> dict[str, Any]:
 
 
 def parts(settings: Mapping[str, Any]) -> list[str]:
+    """Each method on each seed."""
     return [f"{method}, seed {seed}" for seed in settings["seeds"] for method in settings["methods"]]
 
 
 def layer(p: Tree, x: Array) -> Array:
+    """``x W + b``."""
     return x @ p["W"] + p["b"]
 
 
 def hidden(W: Tree, images: Array) -> Array:
+    """What all tasks share."""
     return np.tanh(layer(W["shared"], images))
 
 
 def main_loss(W: Tree, batch: Any) -> Scalar:
+    """The mean cross-entropy of the digits."""
     return cross_entropy(layer(W["main"], hidden(W, batch["labelled"])), batch["digit"])
 
 
@@ -103,6 +108,7 @@ def problem(settings: Mapping[str, Any], seed: int) -> tuple[Tree, Any, Any, Any
 
 
 def compute(settings: Mapping[str, Any], part: str) -> Results:
+    """The accuracy on the images for testing, and the weights after each round."""
     method, seed = part.rsplit(", seed ", 1)
     W, train, aux_set, test = problem(settings, int(seed))
     decay, rounds, every = settings["weight decay"], settings["rounds"], settings["steps of W a round"]
@@ -144,10 +150,12 @@ def compute(settings: Mapping[str, Any], part: str) -> Results:
 
 
 def of(results: Results, method: str) -> list[Results]:
+    """The results of a method, by seeds."""
     return [result for part, result in results.items() if part.startswith(f"{method}, ")]
 
 
 def table(settings: Mapping[str, Any], results: Results) -> str:
+    """Accuracy and weights at the end, mean and standard deviation over the seeds."""
     lines = [f"{'':15}{'accuracy':>18}   weights at the end: " + ", ".join(TASKS)]
     for method in settings["methods"]:
         found = of(results, method)
@@ -164,6 +172,7 @@ def table(settings: Mapping[str, Any], results: Results) -> str:
 
 
 def draw(settings: Mapping[str, Any], results: Results, folder: Path) -> None:
+    """Weights over the rounds, and accuracies."""
     from matplotlib.figure import Figure
 
     from refgrad.plot import BLUE, GREEN, RED

@@ -42,13 +42,13 @@ def init_mlp(sizes: Sequence[int], rng: np.random.Generator, dtype: Any = np.flo
 
 
 def mlp(params: Tree, X: Array, activation: Callable[[Array], Array] = tanh) -> Array:
-    """The outputs of a fully connected network, shape (N, out); the last layer is linear.
+    """The outputs of a fully connected network, a row for each example; the last layer is linear.
 
     Parameters
     ----------
     params : tree
         As `init_mlp` makes it.
-    X : array, shape (N, in)
+    X : array, shape (N, d)
     activation : callable
         Between the layers.
     """

@@ -11,10 +11,17 @@ import refgrad
 
 PACKAGE = Path(refgrad.__file__).parent
 
-GROUND = ["errors", "typing", "accuracy", "plot", "backend", "tree", "exact"]
-COMPUTES = [*GROUND, "autodiff", "numpy", "staging", "linalg", "implicit multitask continual meta"]
+GROUND = ["errors", "typing", "accuracy", "plot data", "backend", "tree", "exact"]
+COMPUTES = [*GROUND, "autodiff", "numpy", "staging", "linalg models", "implicit multitask continual meta"]
 JUDGES = [*GROUND, "strategies", "contracts", "theory", "conformance"]
-DOORS = {"refgrad", "refgrad.__main__", "refgrad.cli", "refgrad.identification", "refgrad.pytest_plugin"}
+DOORS = {
+    "refgrad",
+    "refgrad.__main__",
+    "refgrad.cli",
+    "refgrad.experiments",
+    "refgrad.identification",
+    "refgrad.pytest_plugin",
+}
 
 HOMES = {
     "hypothesis": {
@@ -25,7 +32,8 @@ HOMES = {
     },
     "flint": {"refgrad.backend.exact.rationals", "refgrad.backend.exact.balls"},
     "cupy": {"refgrad.backend.cupy"},
-    "matplotlib": {"refgrad.plot"},
+    "matplotlib": {"refgrad.plot", "refgrad.experiments.auxilearn"},
+    "sklearn": {"refgrad.data"},
     "rich": {"refgrad.cli", "refgrad.conformance.demo", "refgrad.conformance.report.terminal"},
 }
 """Which modules import a library that not everybody has; Hypothesis also in every ``problems``."""

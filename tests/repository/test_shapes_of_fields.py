@@ -13,7 +13,8 @@ from refgrad import exact, linalg, multitask
 from refgrad import numpy as rnp
 from refgrad.backend import shape_of
 from refgrad.contracts.tools.losses import EXACT_TABLE, Quartic
-from refgrad.implicit import hypergradient
+from refgrad.implicit import alignment, hypergradient
+from refgrad.implicit.combiners import Linear
 from refgrad.theory import continual, meta
 from refgrad.theory import multitask as encoders
 
@@ -57,6 +58,12 @@ def implicit():
     return hypergradient(inner, outer, numbers(2) @ A, numbers(2))
 
 
+def aligned():
+    A = numbers(3, 2)
+    losses = lambda w, batch: A @ w + w @ w
+    return alignment(lambda w, batch: w @ w / 2, losses, numbers(2), numbers(3), None, None)
+
+
 LINEAR = encoders.LinearEncoder(numbers(4, 3), numbers(2, 4), exact.asarray(np.ones((2, 4), int)))
 SHARED = encoders.at(LINEAR, numbers(3))
 RELU, RELU_THETA = encoders.relu_network()
@@ -65,7 +72,9 @@ SERIES = (Quartic(EXACT_TABLE), numbers(3), [(numbers(4, 3), numbers(4) * k) for
 THIRDS = ["1/3", "1/2", "1/6"]
 
 EXAMPLES = {
+    "refgrad.implicit.Alignment": [(aligned(), {"K": 3}, {})],
     "refgrad.implicit.Hypergradient": [(implicit(), {"n": 3}, {})],
+    "refgrad.implicit.combiners.Linear": [(Linear(3), {"K": 3}, {"phi": floats(3), "losses": floats(2, 3)})],
     "refgrad.linalg.CG": [(linalg.CG(preconditioner=numbers(3)), {"n": 3}, {})],
     "refgrad.linalg.System": [(linalg.System(lambda v: 2 * v, numbers(3)), {"n": 3}, {})],
     "refgrad.linalg.Solution": [(linalg.solve(definite(3), numbers(3)), {"n": 3}, {})],

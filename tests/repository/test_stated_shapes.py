@@ -30,7 +30,10 @@ class Draw:
     """Arrays of given shapes: exact ones in the theory, floats elsewhere; no zeros, and no two rows alike."""
 
     def __init__(self, name):
-        self.rng, self.exact = np.random.default_rng(7), not name.startswith("refgrad.numpy")
+        self.rng, self.exact = (
+            np.random.default_rng(7),
+            not name.startswith(("refgrad.numpy", "refgrad.implicit.combiners")),
+        )
 
     def integers(self, *shape):
         return self.rng.integers(0, 2, shape)
@@ -92,6 +95,12 @@ MAKERS = {
     "refgrad.continual.fisher_diagonal": LINEAR,
     "refgrad.continual.empirical_fisher_diagonal": LINEAR | {"y": lambda s, draw: draw.numbers(s["N"], 1)},
     "refgrad.continual.ewc_penalty": {n: lambda s, draw: draw.numbers(3) for n in ("theta", "theta_star", "fisher")},
+    "refgrad.implicit.combiners.sub_class_labels": {"y": lambda s, draw: draw.integers(s["N"])},
+    "refgrad.implicit.steps_to_zero": {
+        "phi": lambda s, draw: np.arange(1.0, s["K"] + 1),
+        "lr": lambda s, draw: 0.5,
+        "lowest": lambda s, draw: np.arange(1.0, s["K"] + 1),
+    },
     "refgrad.linalg.conjugate_gradient": {"operator": lambda s, draw: lambda v: 2 * v},
     "refgrad.linalg.require_positive_definite": DEFINITE,
     "refgrad.numpy.nn.batch_norm": {"statistics": lambda s, draw: (draw.numbers(s["C"]), draw.numbers(s["C"]) ** 2)},
