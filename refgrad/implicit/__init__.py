@@ -14,9 +14,11 @@ from __future__ import annotations
 from refgrad.implicit.alignment import Alignment, alignment, joint_descent, steps_to_zero
 from refgrad.implicit.auxilearn import AuxiLearn, Official, SeriesHypergradient, auxilearn, series_hypergradient
 from refgrad.implicit.hypergradient import Flags, Hypergradient, hypergradient
-from refgrad.implicit.root import custom_root
+from refgrad.implicit.root import custom_root, fixed_point
+from refgrad.implicit.unrolled import Unrolled, unrolled
 
 __all__ = [
-    "Alignment", "AuxiLearn", "Flags", "Hypergradient", "Official", "SeriesHypergradient", "alignment", "auxilearn",
-    "custom_root", "hypergradient", "joint_descent", "series_hypergradient", "steps_to_zero",
+    "Alignment", "AuxiLearn", "Flags", "Hypergradient", "Official", "SeriesHypergradient", "Unrolled", "alignment",
+    "auxilearn", "custom_root", "fixed_point", "hypergradient", "joint_descent", "series_hypergradient",
+    "steps_to_zero", "unrolled",
 ]  # fmt: skip

@@ -20,7 +20,13 @@ To first order, at a w that is off by ``delta = H^-1 d inner / d w``, the value 
           \Lambda = \text{outer} - u^\top \nabla_w\,\text{inner},
    :label: hypergradient-error
 
-with u held fixed, which is one more solve; of a quadratic inner and outer loss it is all there is.
+with u held fixed, which is one more solve; of a quadratic inner and outer loss it is all there is. The same Lagrangian
+gives the second derivative, in which the third derivative of inner by w in the direction u is easily forgotten:
+
+.. math:: W = -H^{-1} B, \qquad
+          \nabla^2 F = \begin{pmatrix} W \\ I \end{pmatrix}^\top \nabla^2_{(w, \phi)} \Lambda
+          \begin{pmatrix} W \\ I \end{pmatrix} .
+   :label: hypergradient-second
 
 Where this differs from well-known implementations:
 
@@ -37,7 +43,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Flag, auto
 from fractions import Fraction
@@ -57,6 +63,8 @@ from refgrad.errors import (
 from refgrad.implicit.singular import Inertia, inertia_of, singular_system
 from refgrad.linalg import CG, Dense, Solution, Solver, Stopped, System, all_finite, norm
 from refgrad.linalg.named import named
+from refgrad.linalg.solvers import unit_vector
+from refgrad.numpy import stack
 from refgrad.tree import ravel
 from refgrad.typing import Array, ScalarFunction, Tree
 
@@ -105,6 +113,11 @@ class Hypergradient:
     error_bar : tree, as phi
         By how much the value is off because w is not quite stationary, equation (hypergradient-error): computed when
         it is asked for, by one more solve.
+    jacobian : array, shape (n, m)
+        W, the derivative of the solution by phi, all leaves as one vector each: computed when it is asked for, by m
+        more solves, which the `map` of `hypergradient` may spread.
+    hessian : array, shape (m, m)
+        The second derivative, equation (hypergradient-second): computed when it is asked for, from `jacobian`.
     """
 
     value: Tree
@@ -119,6 +132,8 @@ class Hypergradient:
     flags: Flags
     _hessian: Callable[[], Array] = field(repr=False, compare=False)
     _error: Callable[[], Tree] = field(repr=False, compare=False)
+    _jacobian: Callable[[], Array] = field(repr=False, compare=False)
+    _second: Callable[[Array], Array] = field(repr=False, compare=False)
 
     @cached_property
     def inertia(self) -> Inertia | None:
@@ -127,6 +142,18 @@ class Hypergradient:
     @cached_property
     def error_bar(self) -> Tree:
         return self._error()
+
+    @cached_property
+    def jacobian(self) -> Array:
+        if Flags.PSEUDO_INVERSE in self.flags:
+            raise SingularMatrix(
+                "hypergradient: the Hessian of inner is singular: how the solution moves depends on which is taken"
+            )
+        return self._jacobian()
+
+    @cached_property
+    def hessian(self) -> Array:
+        return self._second(self.jacobian)
 
 
 def hypergradient(
@@ -139,6 +166,7 @@ def hypergradient(
     definite: bool = True,
     rtol: float | None = None,
     inner_rtol: float = 1e-3,
+    map: Callable[..., Iterable[Array]] = map,
 ) -> Hypergradient:
     """The derivative of ``outer(w*(phi), phi)`` by phi, equation (hypergradient).
 
@@ -162,6 +190,9 @@ def hypergradient(
         ill-conditioned no solver reaches more than a multiple of the unit roundoff times ``|H| |u| / |g|``.
     inner_rtol : float
         How far from stationary w may be, as the solver sees it: ``|H^-1 d inner/dw| <= inner_rtol |w|``.
+    map : callable
+        What runs the solves of `Hypergradient.jacobian`, which are independent of one another, such as the ``map`` of
+        an executor of `concurrent.futures` with threads.
 
     Raises
     ------
@@ -253,6 +284,23 @@ def hypergradient(
         by_w, by_phi = jvp(lambda v: grad(lagrangian, (0, 1))(v, flat_phi), (flat_w,), (step.value,))[1]
         return unravel_phi(by_phi - pullback(solve(by_w).value)[0])  # eq: hypergradient-error
 
+    def column(direction: Array) -> Array:
+        across = jvp(lambda p: grad(inner_at)(flat_w, p), (flat_phi,), (direction,))[1]
+        return -solve(across).value
+
+    def directions() -> list[Array]:
+        return [unit_vector(flat_phi, k) for k in range(flat_phi.shape[0])]
+
+    def jacobian() -> Array:
+        return stack(list(map(column, directions())), -1)
+
+    def second(W: Array) -> Array:
+        columns = []
+        for k, direction in enumerate(directions()):
+            by_w, by_phi = jvp(grad(lagrangian, (0, 1)), (flat_w, flat_phi), (W[:, k], direction))[1]
+            columns.append(W.T @ by_w + by_phi)  # eq: hypergradient-second
+        return stack(columns, -1)
+
     if u.stopped is Stopped.TRUNCATED:
         flags |= Flags.APPROXIMATE
     return Hypergradient(
@@ -268,6 +316,8 @@ def hypergradient(
         flags,
         system.formed,
         error,
+        jacobian,
+        second,
     )
 
 

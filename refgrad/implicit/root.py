@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from refgrad.autodiff import custom_rule, jvp, vjp
 from refgrad.autodiff.arguments import name_of
@@ -31,7 +32,7 @@ from refgrad.linalg.implicit_solve import LinearSolver, solve_with
 from refgrad.tree import flatten, map, ravel
 from refgrad.typing import Array, Tree
 
-__all__ = ["custom_root"]
+__all__ = ["custom_root", "fixed_point"]
 
 
 def custom_root(
@@ -88,6 +89,41 @@ def custom_root(
     # the rules are one another's transposes by construction, which tests on rationals confirm
     rules = {"jvp": partial(_push, *options), "vjp": partial(_pull, *options)}
     return custom_rule(**rules, check=False, by_example=True)(root)
+
+
+def fixed_point(update: Callable[..., Tree], solver: Callable[..., Tree], **options: Any) -> Callable[..., Tree]:
+    """The function ``theta -> x*`` with ``update(x*, *theta) = x*``: `custom_root` of their difference.
+
+    An optimiser's step is such an update. At its fixed point all of gradient descent, whatever its step, with a
+    preconditioner, or with momentum, have the same derivatives; of momentum ``I - A`` is not symmetric.
+
+    Parameters
+    ----------
+    update : callable
+        ``update(x, *theta)``, of the containers and shapes of x.
+    solver : callable
+        ``solver(*theta) -> x*``.
+    **options : Any
+        Those of `custom_root`.
+
+    Returns
+    -------
+    callable
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refgrad import grad
+    >>> from refgrad.implicit import fixed_point
+    >>> root = fixed_point(lambda x, a: (x + a / x) / 2, np.sqrt)  # Heron's
+    >>> float(grad(root)(4.0))
+    0.25
+    """
+
+    def equation(x: Tree, *theta: Tree) -> Tree:
+        return map(lambda a, b: a - b, x, update(x, *theta))
+
+    return custom_root(equation, solver, **options)
 
 
 def _root(

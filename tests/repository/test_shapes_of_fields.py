@@ -73,7 +73,7 @@ THIRDS = ["1/3", "1/2", "1/6"]
 
 EXAMPLES = {
     "refgrad.implicit.Alignment": [(aligned(), {"K": 3}, {})],
-    "refgrad.implicit.Hypergradient": [(implicit(), {"n": 3}, {})],
+    "refgrad.implicit.Hypergradient": [(implicit(), {"n": 3, "m": 2}, {})],
     "refgrad.implicit.combiners.Linear": [(Linear(3), {"K": 3}, {"phi": floats(3), "losses": floats(2, 3)})],
     "refgrad.linalg.CG": [(linalg.CG(preconditioner=numbers(3)), {"n": 3}, {})],
     "refgrad.linalg.System": [(linalg.System(lambda v: 2 * v, numbers(3)), {"n": 3}, {})],
