@@ -19,10 +19,15 @@ __all__ = ["Run", "linearize"]
 
 
 def push(
-    trace: ReverseTrace, nodes: Sequence[ReverseTracer], inputs: Sequence[ReverseTracer], tangents: Sequence[Any]
+    trace: ReverseTrace,
+    nodes: Sequence[ReverseTracer],
+    inputs: Sequence[ReverseTracer],
+    tangents: Sequence[Any],
+    check: bool = True,
 ) -> dict[int, Any]:
     """The tangents of `nodes`, the earliest first, by their number, given those of `inputs`; None for zero."""
-    trace.check_uses()
+    if check:
+        trace.check_uses()
     watch = trace.watch
     found: dict[int, Any] = {node.number: v for node, v in zip(inputs, tangents, strict=True) if v is not None}
     for node in nodes:
@@ -126,9 +131,16 @@ class Run:
                     found.append(a)
         return sorted(found, key=attrgetter("number"), reverse=True)
 
-    def push(self, tangents: Sequence[Any]) -> list[Array]:
-        """The tangents of the result's leaves, given those of the arguments'; None is a zero."""
-        found = push(self._trace, self._nodes, self._inputs, tangents)
+    def depends_on(self, k: int) -> bool:
+        """Whether any result was computed from argument k's leaves."""
+        return any(node.number == self._inputs[k].number for node in self._nodes)
+
+    def push(self, tangents: Sequence[Any], *, check: bool = True) -> list[Array]:
+        """The tangents of the result's leaves, given those of the arguments'; None is a zero.
+
+        The arrays that are kept are checked for changes, unless they just have been or will be.
+        """
+        found = push(self._trace, self._nodes, self._inputs, tangents, check)
         taken = memory_of([v for v in tangents if v is not None])
         results = []
         for o, m, value in zip(self._outputs, self._mine, self.values, strict=True):

@@ -47,10 +47,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Flag, auto
 from fractions import Fraction
-from functools import cached_property, wraps
+from functools import cache, cached_property, wraps
 
-from refgrad.autodiff import grad, hessian, hvp, jacrev, jvp, vjp
-from refgrad.autodiff.core import Tracer, primal
+from refgrad.autodiff import grad, hessian, jacrev, jvp
+from refgrad.autodiff.core import primal
+from refgrad.autodiff.linearize import Run
 from refgrad.backend import of
 from refgrad.errors import (
     IndefiniteHessian,
@@ -101,7 +102,7 @@ class Hypergradient:
     inner_gradient : float
         ``|d inner / d w|``, which is 0 at a stationary point.
     inner_distance : float
-        ``|H^-1 d inner / d w|``: how far w is from stationary, to first order.
+        ``|H^-1 d inner / d w|``: how far w is from stationary, to first order; if need be, by one more solve.
     steps : int
         Products with H in the solve for u; 0 for the dense solver.
     stopped : Stopped
@@ -126,11 +127,11 @@ class Hypergradient:
     adjoint: Array
     residual: float
     inner_gradient: float
-    inner_distance: float
     steps: int
     stopped: Stopped
     flags: Flags
     _hessian: Callable[[], Array] = field(repr=False, compare=False)
+    _step: Callable[[], Array] = field(repr=False, compare=False)
     _error: Callable[[], Tree] = field(repr=False, compare=False)
     _jacobian: Callable[[], Array] = field(repr=False, compare=False)
     _second: Callable[[Array], Array] = field(repr=False, compare=False)
@@ -138,6 +139,10 @@ class Hypergradient:
     @cached_property
     def inertia(self) -> Inertia | None:
         return inertia_of(self._hessian())
+
+    @cached_property
+    def inner_distance(self) -> float:
+        return norm(self._step())
 
     @cached_property
     def error_bar(self) -> Tree:
@@ -234,59 +239,61 @@ def hypergradient(
     def outer_at(v: Array, p: Array) -> Array:
         return outer(unravel_w(v), unravel_phi(p))
 
-    depends = False
-
-    def slope_at(p: Array) -> Array:
-        nonlocal depends
-        found = grad(inner_at)(flat_w, p)
-        depends = isinstance(found, Tracer)
-        return found
+    def slope_at(v: Array, p: Array) -> Array:
+        return grad(inner_at)(v, p)
 
     g, direct = grad(outer_at, (0, 1))(flat_w, flat_phi)
-    slope, pullback = vjp(slope_at, flat_phi)
-    if not depends:
+    # run once; H v and B e push a tangent through the trace, and (H u, B^T u) pulls u back
+    run = Run("hypergradient", slope_at, (flat_w, flat_phi))
+    (slope,) = run.values
+    if not run.depends_on(1):
         raise InvalidInput(
             "hypergradient: the gradient of inner by w does not depend on phi, so that its solution does not move with "
             "phi. A step size or an initial point acts by the way to the solution: differentiate through the steps, or "
             "add a proximal term with it to inner."
         )
     system = System(
-        lambda v: hvp(lambda x: inner_at(x, flat_phi), flat_w, v),
+        lambda v: run.push([v, None], check=False)[0],  # the pullback of u checks for changes
         flat_w,
         lambda: hessian(inner_at)(flat_w, flat_phi),
         definite=definite,
         what="hypergradient: the Hessian of inner",
     )
-    solve, flags = _prepared(chosen, system, g, lambda: _by_phi(inner_at, flat_w, flat_phi))
-    step = solve(slope)
-    if not stationary(step.value, flat_w, inner_rtol):
+    solve, flags = _prepared(chosen, system, g, lambda: jacrev(lambda p: slope_at(flat_w, p))(flat_phi))
+    u = solve(g)  # H u = g
+
+    @cache
+    def step() -> Array:
+        return solve(slope).value
+
+    # of H with a condition number of up to a million this is a proof that the Newton step is short
+    plain = norm(g) > 0 and 1e6 * norm(u.value) / norm(g) * norm(slope) <= float(Fraction(inner_rtol)) * norm(flat_w)
+    if (isinstance(chosen, Dense) or not plain) and not stationary(step(), flat_w, inner_rtol):
         raise InnerNotConverged(
             f"hypergradient: w is not stationary for inner: |d inner / d w| = {norm(slope):.3g}, and a Newton step "
-            f"would move w by {norm(step.value):.3g} where |w| = {norm(flat_w):.3g}. Solve the inner problem further, "
+            f"would move w by {norm(step()):.3g} where |w| = {norm(flat_w):.3g}. Solve the inner problem further, "
             f"or raise inner_rtol (now {inner_rtol:.3g}) if so rough an answer will do."
             + _swapped(inner_at, flat_w, flat_phi, norm(slope)),
-            norm(step.value),
+            norm(step()),
         )
-    u = solve(g)  # H u = g
     if rtol is not None and not u.residual <= rtol:
         raise NotConverged(
             f"hypergradient: the solver left |H u - g| / |g| = {u.residual:.3g}, and {rtol:.3g} was asked for: the "
             "Hessian of inner is too ill-conditioned for this dtype, or the solver an approximation. Ask for less, or "
             "use float64."
         )
-    (indirect,) = pullback(u.value)  # B^T u
+    indirect = run.pull([u.value])[1]  # B^T u
     value = direct - indirect  # eq: hypergradient
 
     def lagrangian(v: Array, p: Array) -> Array:
         return outer_at(v, p) - jvp(lambda x: inner_at(x, p), (v,), (u.value,))[1]
 
     def error() -> Tree:
-        by_w, by_phi = jvp(lambda v: grad(lagrangian, (0, 1))(v, flat_phi), (flat_w,), (step.value,))[1]
-        return unravel_phi(by_phi - pullback(solve(by_w).value)[0])  # eq: hypergradient-error
+        by_w, by_phi = jvp(lambda v: grad(lagrangian, (0, 1))(v, flat_phi), (flat_w,), (step(),))[1]
+        return unravel_phi(by_phi - run.pull([solve(by_w).value])[1])  # eq: hypergradient-error
 
     def column(direction: Array) -> Array:
-        across = jvp(lambda p: grad(inner_at)(flat_w, p), (flat_phi,), (direction,))[1]
-        return -solve(across).value
+        return -solve(run.push([None, direction])[0]).value
 
     def directions() -> list[Array]:
         return [unit_vector(flat_phi, k) for k in range(flat_phi.shape[0])]
@@ -310,20 +317,15 @@ def hypergradient(
         u.value,
         u.residual,
         norm(slope),
-        norm(step.value),
         u.steps,
         u.stopped,
         flags,
         system.formed,
+        step,
         error,
         jacobian,
         second,
     )
-
-
-def _by_phi(inner_at: ScalarFunction, w: Array, phi: Array) -> Array:
-    """B, the derivative of the gradient by phi, shape (n, m)."""
-    return jacrev(lambda p: grad(inner_at)(w, p))(phi)
 
 
 def _chosen(solver: str | Solver | None, w: Array, definite: bool, rtol: float | None) -> Solver:
