@@ -101,8 +101,6 @@ class Hypergradient:
         ``|H u - g| / |g|``.
     inner_gradient : float
         ``|d inner / d w|``, which is 0 at a stationary point.
-    inner_distance : float
-        ``|H^-1 d inner / d w|``: how far w is from stationary, to first order; if need be, by one more solve.
     steps : int
         Products with H in the solve for u; 0 for the dense solver.
     stopped : Stopped
@@ -111,6 +109,8 @@ class Hypergradient:
     inertia : tuple of int, or None
         How many eigenvalues of H are positive, negative and zero; None where H is not of NumPy's floats. They are
         computed when this is asked for.
+    inner_distance : float
+        ``|H^-1 d inner / d w|``: how far w is from stationary, to first order; if need be, by one more solve.
     error_bar : tree, as phi
         By how much the value is off because w is not quite stationary, equation (hypergradient-error): computed when
         it is asked for, by one more solve.
