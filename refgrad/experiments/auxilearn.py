@@ -17,8 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +30,9 @@ from refgrad.implicit.combiners import Linear
 from refgrad.models import SGD, init_mlp
 from refgrad.numpy.nn import cross_entropy
 from refgrad.typing import Array, Scalar, Tree
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["EXPERIMENT"]
 
@@ -171,7 +173,7 @@ def table(settings: Mapping[str, Any], results: Results) -> str:
     return "\n".join(lines)
 
 
-def draw(settings: Mapping[str, Any], results: Results, folder: Path) -> None:
+def draw(settings: Mapping[str, Any], results: Results) -> Figure:
     """Weights over the rounds, and accuracies."""
     from matplotlib.figure import Figure
 
@@ -194,8 +196,7 @@ def draw(settings: Mapping[str, Any], results: Results, folder: Path) -> None:
     accuracy.set_xticks(range(len(settings["methods"])), [method.replace(" ", "\n") for method in settings["methods"]])
     accuracy.set_title("accuracy")
     accuracy.set_ylim(0, 1)
-    figure.savefig(folder / "auxilearn.svg")
-    figure.savefig(folder / "auxilearn.png", dpi=150)
+    return figure
 
 
 EXPERIMENT = Experiment("auxilearn", "weights of auxiliary tasks on digits", settings, parts, compute, table, draw)

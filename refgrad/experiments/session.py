@@ -35,7 +35,7 @@ class Experiment:
     table : callable
         ``table(settings, results)``: what came out, as text.
     draw : callable
-        ``draw(settings, results, folder)``: writes the pictures there.
+        ``draw(settings, results)``: a matplotlib figure of it.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Experiment:
     parts: Callable[[Mapping[str, Any]], list[str]]
     compute: Callable[[Mapping[str, Any], str], Results]
     table: Callable[[Mapping[str, Any], Results], str]
-    draw: Callable[[Mapping[str, Any], Results, Path], None]
+    draw: Callable[[Mapping[str, Any], Results], Any]
 
 
 def folder_of(experiment: Experiment, quick: bool) -> Path:
@@ -76,7 +76,7 @@ def run(
     seed : int
         Of the first repetition; the others count on.
     out : path, optional
-        The folder for ``results.json`` and the pictures; see `folder_of`.
+        The folder for ``results.json`` and the picture; see `folder_of`.
     progress : callable, optional
         ``progress(done, planned)``, called after each part.
 
@@ -98,7 +98,9 @@ def run(
             _write(file, record)
     if progress is not None:
         progress(len(parts), len(parts))
-    experiment.draw(settings, record["parts"], folder)
+    figure = experiment.draw(settings, record["parts"])
+    for ending in ("svg", "png"):
+        figure.savefig(folder / f"{experiment.name}.{ending}", dpi=150)
     return record["parts"]  # type: ignore[no-any-return]
 
 

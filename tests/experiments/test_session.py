@@ -27,6 +27,11 @@ def compute(settings, part):
     return {"squared": int(part) ** 2}
 
 
+class Drawn:
+    def savefig(self, path, dpi):
+        path.write_text("drawn")
+
+
 TOY = Experiment(
     name="toy",
     summary="squares",
@@ -34,7 +39,7 @@ TOY = Experiment(
     parts=lambda settings: settings["parts"],
     compute=compute,
     table=lambda settings, results: str(sum(result["squared"] for result in results.values())),
-    draw=lambda settings, results, folder: (folder / "drawn").write_text("x"),
+    draw=lambda settings, results: Drawn(),
 )
 
 
@@ -55,7 +60,7 @@ def test_what_is_done_is_not_run_again(tmp_path):
     assert CALLS == ["3"]
     assert results == {"1": {"squared": 1}, "2": {"squared": 4}, "3": {"squared": 9}}
     assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
-    assert (tmp_path / "drawn").exists()
+    assert (tmp_path / "toy.svg").exists()
     assert set(kept["environment"]) == {"python", "refgrad", "numpy", "scipy"}
 
 
