@@ -7,7 +7,7 @@ from helpers.hypergradients import Draw, made, quadratic, same, sized
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad, hessian, jacrev, jvp
-from refgrad.contracts.implicit import PoissonIntercept, QuadraticBilevel, probe
+from refgrad.contracts.implicit import AuxiliaryTasks, PoissonIntercept, QuadraticBilevel, probe
 from refgrad.contracts.tools import checked_solve
 from refgrad.implicit import custom_root, hypergradient
 from refgrad.theory.implicit import second_hypergradient, tilted
@@ -60,15 +60,28 @@ def lagrangian(problem, u):
     return lambda v, p: problem.outer(v, p) - jvp(lambda x: problem.inner(x, p), (v,), (u,))[1]
 
 
+def penalised(seed, n, m):
+    """Tasks weighed by phi, so that H depends on phi and B on w; with F by elimination."""
+    draw = Draw(seed)
+    A = rnp.stack([draw.definite(n) for _ in range(m)])
+    problem = AuxiliaryTasks(draw.definite(n), draw(n), A, draw(m, n), draw.definite(n), draw(n))
+    phi = abs(draw(m))
+    return problem, problem.solution(phi), phi
+
+
+SOLUTIONS = {
+    quadratic: lambda problem, p: rnp.linalg.solve(problem.H, problem.c + problem.C @ p),
+    made: lambda problem, p: problem.psi(p),
+    penalised: lambda problem, p: rnp.linalg.solve(problem.hessian(p), problem.b0 + p @ problem.b),
+}
+
+
 @pytest.mark.proves("second-derivative-of-the-lagrangian", "custom-root")
-@pytest.mark.parametrize("problem_of", [quadratic, made])
+@pytest.mark.parametrize("problem_of", SOLUTIONS)
 @sized
 def test_the_second_hypergradient_is_that_of_the_lagrangian_and_of_the_root(n, m, problem_of):
     problem, w, phi = problem_of(n + 10 * m, n, m)
-    if problem_of is quadratic:
-        truth = problem.second_derivative(phi)
-    else:
-        truth = hessian(lambda p: problem.outer(problem.psi(p), p))(phi)  # F itself, by its closed form
+    truth = hessian(lambda p: problem.outer(SOLUTIONS[problem_of](problem, p), p))(phi)  # of F as it stands
     at = problem.derivatives(w, phi)
     S, u = -checked_solve(at.H, at.B), checked_solve(at.H, at.g)
 
