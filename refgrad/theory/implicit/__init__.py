@@ -31,12 +31,11 @@ from refgrad.theory.implicit.steps import (
     descent_on_a_quadratic,
     fixed_point_hypergradient,
     momentum,
-    preconditioned_descent,
 )
 from refgrad.theory.implicit.weights import leave_one_out, radial_derivative, weight_norm_gradient
 
 __all__ = [
     "damping_bias", "descent_from_the_solution", "descent_on_a_quadratic", "error_of_adjoint",
-    "finite_difference_error", "fixed_point_hypergradient", "leave_one_out", "momentum", "preconditioned_descent",
-    "radial_derivative", "second_hypergradient", "tilted", "weight_norm_gradient",
+    "finite_difference_error", "fixed_point_hypergradient", "leave_one_out", "momentum", "radial_derivative",
+    "second_hypergradient", "tilted", "weight_norm_gradient",
 ]  # fmt: skip

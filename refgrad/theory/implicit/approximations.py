@@ -21,6 +21,11 @@ fourth.
 
 with :math:`\nabla_\phi(w) = \partial_\phi\,\mathrm{inner}(w, \phi)`.
 
+>>> from refgrad import exact
+>>> from refgrad.theory.implicit import damping_bias
+>>> damping_bias(exact.asarray([[2]]), exact.asarray([1]), 2)  # 1/4 in the place of 1/2
+ExactArray([-1/4])
+
 References
 ----------
 Pedregosa 2016, arXiv 1602.02355, theorem 2, bounds the first; Liu, Simonyan and Yang 2019, DARTS, arXiv 1806.09055,

@@ -16,6 +16,12 @@ At a solution, with :math:`S = -H^{-1} B = dw^* / d\phi` and :math:`u = H^{-1} g
 
 The second term of :math:`\Lambda` is the third derivative of the inner loss; who holds H and B fixed leaves it out.
 
+>>> from refgrad import exact
+>>> from refgrad.theory.implicit import second_hypergradient
+>>> S, by_w, zero = exact.asarray([["1/2"]]), exact.asarray([[2]]), exact.asarray([[0]])
+>>> second_hypergradient(S, by_w, zero, zero)  # of w^2 at w* = phi / 2: F is phi^2 / 4
+ExactArray([[1/2]])
+
 References
 ----------
 Nocedal and Wright 2006, Numerical optimization, section 12.5, for the Lagrangian; Lorraine, Vicol and Duvenaud 2020,

@@ -1,15 +1,15 @@
 r"""Gradient descent on the inner loss, unrolled, and the fixed points of other maps.
 
-T steps of rate :math:`\alpha` from the solution :math:`w^*`, which is held fixed as the start, have the derivative of a
-Neumann series of T terms at :math:`w^*`, for any inner loss:
+:math:`k` steps of rate :math:`\alpha` from the solution :math:`w^*`, held fixed as the start, have the derivative of a
+Neumann series of as many terms at :math:`w^*`, for any inner loss:
 
-.. math:: \frac{d\,\mathrm{outer}(w_T, \phi)}{d\phi} = d - B^\top H^{-1} \bigl(I - (I - \alpha H)^T\bigr)\, g ,
+.. math:: \frac{d\,\mathrm{outer}(w_k, \phi)}{d\phi} = d - B^\top H^{-1} \bigl(I - (I - \alpha H)^k\bigr)\, g ,
    :label: descent-from-the-solution
 
-since H and B do not change on the way: :math:`w_t = w^*`. Those of a quadratic inner loss change nowhere. So the same
+since H and B do not change on the way: :math:`w_j = w^*`. Those of a quadratic inner loss change nowhere. So the same
 holds *from every start*, with g and d at the end point,
 
-.. math:: w_T = w^* + (I - \alpha H)^T (w_0 - w^*) .
+.. math:: w_k = w^* + (I - \alpha H)^k (w_0 - w^*) .
    :label: descent-on-a-quadratic
 
 The solution is a fixed point, :math:`w^* = \Phi(w^*, \phi)`, of many maps. With :math:`J = \partial_w \Phi` and
@@ -25,9 +25,15 @@ Descent preconditioned by an invertible P has :math:`J = I - P H, K = -P B`, and
           K = \begin{pmatrix} -\alpha B \\ -\alpha B \end{pmatrix}
    :label: momentum-map
 
-and the outer gradient :math:`(g, 0)`. J is not symmetric, so that its transpose counts; the value is the same again. By
-:math:`\alpha` and :math:`\beta` the map does not change where the slope and v are zero: their K is 0, and no implicit
-hypergradient can choose a step size.
+and the outer gradient :math:`(g, 0)`. J is not symmetric, so that its transpose counts; the value is the same. For
+:math:`\alpha` and :math:`\beta` K is 0, where slope and v are: no implicit hypergradient can choose a step size.
+
+>>> from refgrad import exact
+>>> from refgrad.theory.implicit import fixed_point_hypergradient, momentum
+>>> a = exact.asarray
+>>> J, K = momentum(a([[2]]), a([[-1]]), lr=a("1/4"), beta=a("1/2"))  # inner is w^2 - phi w
+>>> fixed_point_hypergradient(J, K, a([1, 0]), a([0]))  # of w* = phi / 2
+ExactArray([1/2])
 
 References
 ----------
@@ -43,10 +49,7 @@ from refgrad.contracts.tools.assemble import identity
 from refgrad.contracts.tools.solve import checked_solve
 from refgrad.typing import Array, Scalar
 
-__all__ = [
-    "descent_from_the_solution", "descent_on_a_quadratic", "fixed_point_hypergradient", "momentum",
-    "preconditioned_descent",
-]  # fmt: skip
+__all__ = ["descent_from_the_solution", "descent_on_a_quadratic", "fixed_point_hypergradient", "momentum"]
 
 
 def descent_from_the_solution(H: Array, B: Array, g: Array, d: Array, lr: Scalar, steps: int) -> Array:
@@ -97,18 +100,6 @@ def fixed_point_hypergradient(J: Array, K: Array, g: Array, d: Array) -> Array:
     d : array, shape (m,)
     """
     return d + K.T @ checked_solve((identity(J) - J).T, g)  # eq: fixed-point-maps
-
-
-def preconditioned_descent(H: Array, B: Array, P: Array) -> tuple[Array, Array]:
-    """``(J, K)`` of the map ``w - P d inner / dw``, shapes (n, n) and (n, m).
-
-    Parameters
-    ----------
-    H : array, shape (n, n)
-    B : array, shape (n, m)
-    P : array, shape (n, n)
-    """
-    return identity(H) - P @ H, -(P @ B)
 
 
 def momentum(H: Array, B: Array, lr: Scalar, beta: Scalar) -> tuple[Array, Array]:

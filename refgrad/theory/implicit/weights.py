@@ -24,6 +24,11 @@ Where :math:`\phi = \gamma v / |v|` is normalised and h the derivative by phi,
           \frac{dF}{dv} = \frac{\gamma}{|v|} \Bigl(h - \frac{v^\top h}{|v|^2}\, v\Bigr) .
    :label: weight-norm
 
+>>> from refgrad import exact
+>>> from refgrad.theory.implicit import leave_one_out
+>>> leave_one_out(exact.asarray([[1], [1]]), exact.asarray([1, 8]), 1, 1)  # 1/2 where both have 3
+ExactArray([1/2])
+
 References
 ----------
 Cook and Weisberg 1982, Residuals and influence in regression; Salimans and Kingma 2016, Weight normalization, arXiv
