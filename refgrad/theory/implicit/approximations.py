@@ -5,10 +5,10 @@ A vector u in the place of :math:`H^{-1} g` leaves a residual, and that is all t
 .. math:: (d - B^\top u) - \nabla F = B^\top H^{-1} (g - H u) .
    :label: error-of-adjoint
 
-A series of J terms leaves :math:`(I - \alpha H)^J g`, by equation (neumann-residual), and damping by :math:`\delta`
-leaves :math:`\delta (H + \delta I)^{-1} g`:
+A series of J terms leaves :math:`(I - \alpha H)^J g`, by equation (neumann-residual), and damping by :math:`\rho`
+leaves :math:`\rho (H + \rho I)^{-1} g`:
 
-.. math:: (H + \delta I)^{-1} g - H^{-1} g = -\delta H^{-1} (H + \delta I)^{-1} g .
+.. math:: (H + \rho I)^{-1} g - H^{-1} g = -\rho H^{-1} (H + \rho I)^{-1} g .
    :label: damping-bias
 
 The cross derivative :math:`B^\top u` as a central difference of gradients by phi, as in DARTS, has all odd derivatives

@@ -14,12 +14,12 @@ from refgrad.implicit import hypergradient
 from refgrad.linalg import Damped, Dense, Identity, Neumann, Nystrom
 from refgrad.theory.implicit import damping_bias, error_of_adjoint, finite_difference_error
 
-DELTA = exact.asarray("1/8")
+RHO = exact.asarray("1/8")
 APPROXIMATE = {
     "identity": lambda H: Identity(),
     "series": lambda H: Neumann(terms=3, lr=1 / rnp.trace(H)),
-    "damped": lambda H: Damped(Dense(), damping=DELTA),
-    "low rank": lambda H: Nystrom(1, damping=DELTA, rows=[0]),
+    "damped": lambda H: Damped(Dense(), damping=RHO),
+    "low rank": lambda H: Nystrom(1, damping=RHO, rows=[0]),
 }
 
 
@@ -44,15 +44,15 @@ def test_an_approximate_adjoint_is_off_by_its_residual_carried_on(n, m, problem_
 def test_damping_shifts_the_adjoint_by_its_bias(n, m, problem_of):
     problem, w, phi = problem_of(n + 10 * m, n, m)
     at = problem.derivatives(w, phi)
-    for delta in (DELTA, exact.asarray(7)):
+    for rho in (RHO, exact.asarray(7)):
         plain, damped = (
             hypergradient(problem.inner, problem.outer, w, phi, solver=solver)
-            for solver in (Dense(), Damped(Dense(), damping=delta))
+            for solver in (Dense(), Damped(Dense(), damping=rho))
         )
-        bias = damping_bias(at.H, at.g, delta)
+        bias = damping_bias(at.H, at.g, rho)
         assert same(damped.adjoint - plain.adjoint, bias)
         assert same(damped.value - plain.value, -(at.B.T @ bias))
-        assert same(at.g - at.H @ damped.adjoint, delta * damped.adjoint)  # what damping leaves
+        assert same(at.g - at.H @ damped.adjoint, rho * damped.adjoint)  # what damping leaves
 
 
 @pytest.mark.proves("finite-difference-error")
