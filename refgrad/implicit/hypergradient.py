@@ -82,7 +82,7 @@ class Flags(Flag):
     APPROXIMATE = auto()
     """The solver is an approximation by choice; the residual says how good it is."""
     PSEUDO_INVERSE = auto()
-    """H is singular; the value is the same for all solutions of the inner problem."""
+    """H is singular; the value is the same for all solutions near w, if these fill its flat directions."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,9 @@ def hypergradient(
     Parameters
     ----------
     inner, outer : callables
-        ``inner(w, phi)`` and ``outer(w, phi)``, each one number; sums or means alike, no scale is assumed.
+        ``inner(w, phi)`` and ``outer(w, phi)``, each one number; sums or means alike, no scale is assumed. Near w inner
+        is twice differentiable. Exact numbers tell a kink there as an error, and floats take the convention for it: of
+        weights that a lasso holds at zero, write inner and outer without them.
     w : tree
         Stationary for inner at phi; n elements in all.
     phi : tree

@@ -4,6 +4,10 @@ With g the gradient of the outer loss by w and B the derivative of the inner gra
 if g and all columns of B are in the range of H, then ``B^T u`` is the same for every u with ``H u = g``, and so for all
 solutions of the inner problem; if g is not, the value depends on which solution is taken; if B is not, there are
 directions of phi in which no solution is near.
+
+That takes flat directions to be flat beyond second order, as those of a quadratic loss are, or of a softmax by a number
+added to all its logits. Second derivatives do not tell them from the direction of ``w^6/6 - phi^2 w`` at 0, where w is
+``phi^(2/5)``.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from helpers.docstrings import entry_of, parameters, parsed, public, results, sh
 
 from refgrad import exact
 from refgrad.backend import shape_of
+from refgrad.contracts.implicit import QuadraticBilevel
 from refgrad.contracts.tools.losses import EXACT_TABLE, Quartic
 from refgrad.errors import ShapeError
 from refgrad.theory.continual import QuadraticTask
@@ -69,6 +70,12 @@ def of_steps(s, draw):
     return [([form(s, draw), form(s, draw)], form(s, draw)) for _ in range(3)]
 
 
+def bilevel(s, draw):
+    n, m = s["n"], s["m"]
+    shapes_of = {"C": (n, m), "c": (n,), "Q": (n, n), "t": (n,), "R": (n, m), "P": (m, m), "q": (m,)}
+    return QuadraticBilevel(draw.definite(n), **{name: draw.numbers(*shape) for name, shape in shapes_of.items()})
+
+
 TASKS = {"tasks": lambda s, draw: [task(s, draw) for _ in range(3)]}
 FORMS = {"tasks": lambda s, draw: [form(s, draw) for _ in range(3)]}
 RATES = {"rates": lambda s, draw: [draw.number()] * 2}
@@ -116,6 +123,11 @@ MAKERS = {
     "refgrad.theory.continual.minimiser": {"*tasks": TASKS["tasks"]},
     "refgrad.theory.continual.moving_anchor": NEW,
     "refgrad.theory.continual.per_task_bias": TASKS,
+    "refgrad.theory.implicit.descent_on_a_quadratic": {"problem": bilevel},
+    "refgrad.theory.implicit.finite_difference_error": {
+        "derivatives": lambda s, draw: [draw.numbers(s["m"]) for _ in range(3)]
+    },
+    "refgrad.theory.implicit.weight_norm_gradient": {"v": lambda s, draw: exact.balls(draw.numbers(s["m"]))},
     "refgrad.theory.meta.adaptation": {"task": form},
     "refgrad.theory.meta.affine_gradient": RATES | {"tasks": of_steps},
     "refgrad.theory.meta.affine_minimiser": RATES | {"tasks": of_steps},
