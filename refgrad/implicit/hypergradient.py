@@ -59,6 +59,7 @@ from refgrad.errors import (
     InvalidInput,
     NotAMinimiser,
     NotConverged,
+    ShapeError,
     SingularMatrix,
 )
 from refgrad.implicit.singular import Inertia, inertia_of, singular_system
@@ -118,7 +119,7 @@ class Hypergradient:
         W, the derivative of the solution by phi, all leaves as one vector each: computed when it is asked for, by m
         more solves, which the `map` of `hypergradient` may spread.
     hessian : array, shape (m, m)
-        The second derivative, equation (hypergradient-second): computed when it is asked for, from `jacobian`.
+        The second derivative of F, equation (hypergradient-second): computed when it is asked for, by 2 m more solves.
     """
 
     value: Tree
@@ -133,8 +134,9 @@ class Hypergradient:
     _hessian: Callable[[], Array] = field(repr=False, compare=False)
     _step: Callable[[], Array] = field(repr=False, compare=False)
     _error: Callable[[], Tree] = field(repr=False, compare=False)
-    _jacobian: Callable[[], Array] = field(repr=False, compare=False)
+    _moved: Callable[[Array], Array] = field(repr=False, compare=False)
     _second: Callable[[Array], Array] = field(repr=False, compare=False)
+    _map: Callable[..., Iterable[Array]] = field(repr=False, compare=False)
 
     @cached_property
     def inertia(self) -> Inertia | None:
@@ -150,15 +152,40 @@ class Hypergradient:
 
     @cached_property
     def jacobian(self) -> Array:
+        return self._columns(self._moved)
+
+    @cached_property
+    def hessian(self) -> Array:
+        return self._columns(self._second)
+
+    def hvp(self, v: Tree) -> Tree:
+        """The second derivative of F times v, equation (hypergradient-second), by two more solves.
+
+        Parameters
+        ----------
+        v : tree, as phi
+
+        Returns
+        -------
+        tree, as phi
+        """
+        (vector, unravel), flat = ravel(v), ravel(self.value)[0]
+        if vector.shape != flat.shape:
+            raise ShapeError(
+                f"hvp: expected a direction with the {flat.shape[0]} elements of phi, got {vector.shape[0]}"
+            )
+        return unravel(self._second(self._regular(vector)))
+
+    def _columns(self, f: Callable[[Array], Array]) -> Array:
+        flat = self._regular(ravel(self.value)[0])
+        return stack(list(self._map(f, [unit_vector(flat, k) for k in range(flat.shape[0])])), -1)
+
+    def _regular(self, vector: Array) -> Array:
         if Flags.PSEUDO_INVERSE in self.flags:
             raise SingularMatrix(
                 "hypergradient: the Hessian of inner is singular: how the solution moves depends on which is taken"
             )
-        return self._jacobian()
-
-    @cached_property
-    def hessian(self) -> Array:
-        return self._second(self.jacobian)
+        return vector
 
 
 def hypergradient(
@@ -294,21 +321,12 @@ def hypergradient(
         by_w, by_phi = jvp(lambda v: grad(lagrangian, (0, 1))(v, flat_phi), (flat_w,), (step(),))[1]
         return unravel_phi(by_phi - run.pull([solve(by_w).value])[1])  # eq: hypergradient-error
 
-    def column(direction: Array) -> Array:
+    def moved(direction: Array) -> Array:  # W e, from H W e + B e = 0
         return -solve(run.push([None, direction])[0]).value
 
-    def directions() -> list[Array]:
-        return [unit_vector(flat_phi, k) for k in range(flat_phi.shape[0])]
-
-    def jacobian() -> Array:
-        return stack(list(map(column, directions())), -1)
-
-    def second(W: Array) -> Array:
-        columns = []
-        for k, direction in enumerate(directions()):
-            by_w, by_phi = jvp(grad(lagrangian, (0, 1)), (flat_w, flat_phi), (W[:, k], direction))[1]
-            columns.append(W.T @ by_w + by_phi)  # eq: hypergradient-second
-        return stack(columns, -1)
+    def second(direction: Array) -> Array:
+        by_w, by_phi = jvp(grad(lagrangian, (0, 1)), (flat_w, flat_phi), (moved(direction), direction))[1]
+        return by_phi - run.pull([solve(by_w).value])[1]  # eq: hypergradient-second
 
     if u.stopped is Stopped.TRUNCATED:
         flags |= Flags.APPROXIMATE
@@ -325,8 +343,9 @@ def hypergradient(
         system.formed,
         step,
         error,
-        jacobian,
+        moved,
         second,
+        map,
     )
 
 

@@ -43,7 +43,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from refgrad.autodiff import grad, jvp, linearize, vjp, vmap
-from refgrad.errors import InvalidInput, NotConverged
+from refgrad.errors import HiddenState, InvalidInput, NotConverged
 from refgrad.linalg import all_finite, norm
 from refgrad.linalg.solvers import unit_vector
 from refgrad.numpy import concatenate, stack, zeros_like
@@ -129,6 +129,8 @@ def unrolled(
         If an option is not one of those listed.
     NotConverged
         If w is no longer finite, or a reversible run does not come back to its start.
+    HiddenState
+        If steps that are taken again, in mode ``"checkpoint"``, end elsewhere.
 
     Examples
     --------
@@ -240,11 +242,16 @@ def _checkpoint(forward: Move, retreat: Move, s: Array, begin: int, steps: int) 
     yield s
     end = steps
     while kept:
-        first, s = kept.pop()
-        path = [s]
+        first, start = kept.pop()
+        path = [start]
         for t in range(first, end - 1):
             path.append(forward(path[-1], t))
-        count, end = max(count, len(kept) + len(path)), first
+        if norm(forward(path[-1], end - 1) - s) != 0:
+            raise HiddenState(
+                f"unrolled: steps {first} to {end - 1} end elsewhere when they are taken again: they draw random "
+                "numbers or change something that they use. Take mode='reverse', or draw by the number of the step."
+            )
+        count, end, s = max(count, len(kept) + len(path)), first, start
         while path:
             yield path.pop()
     yield count

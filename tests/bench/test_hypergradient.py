@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bench.measure import microseconds, summarise, table
+from bench.measure import microseconds, peak, summarise, table
+from helpers.large import DiagonalPlusLowRank
 
 import refgrad.numpy as rnp
 from refgrad.implicit import hypergradient
@@ -102,3 +103,84 @@ def test_dense_and_preconditioned_beside_numpy_by_hand(name):
     table(f"hypergradient, logistic regression {N} x {D}, {name}: {pcg().steps} steps", times, beside)
     for run, wanted in (("dense", "<= 1.2"), ("dense, and all ten columns", "<= 1.3"), ("PCG", "<= 1.3")):
         summarise(f"{run}, {name}", times[run] / times[beside[run]], f"x {beside[run]}", wanted)
+
+
+def test_preconditioned_steps_cost_in_proportion_to_the_weights_up_to_a_million():
+    sizes, seconds = [10**4, 10**5, 10**6], []
+    for n in sizes:
+        P = DiagonalPlusLowRank(n)
+        run = lambda P=P: hypergradient(P.inner, P.outer, P.w, P.phi, solver=CG(preconditioner=1 / P.d))
+        found = run()
+        assert np.abs(found.value - P.value).max() <= 1e-12 * np.abs(P.value).max()
+        times = microseconds({"run": run}, rounds=5, inner=10**6 // n // 10 or 1)
+        seconds.append(times["run"] / 1e6)
+        vectors = peak(run) / (8 * n)
+        print(f"  n = {n:>9,}: {seconds[-1]:.4f} s, {found.steps} steps, {vectors:.0f} vectors of memory")
+    exponent = np.polyfit(np.log(sizes[1:]), np.log(seconds[1:]), 1)[0]
+    summarise("exponent of n from 10^5 to 10^6", exponent, "", "<= 1.2")
+    summarise("memory at 10^6", vectors, "vectors", "<= 30")
+
+
+@pytest.mark.interop
+def test_beside_other_engines_at_a_condition_number_of_ten_thousand():
+    """The same system, to a relative residual of 1e-8; the inner problem is solved beforehand for all."""
+    jax = pytest.importorskip("jax")
+    jaxopt = pytest.importorskip("jaxopt")
+    torch = pytest.importorskip("torch")
+    torchopt = pytest.importorskip("torchopt")
+    import functools
+
+    jax.config.update("jax_enable_x64", True)
+    torch.set_num_threads(1)
+    P = PROBLEMS["kappa 1e4"]
+    truth = P.by_cholesky()
+    s, penalty = P.curvature()
+    ours = CG(preconditioner=1 / (s @ (P.X * P.X) + penalty), rtol=1e-8)
+    jnp = jax.numpy
+    data = {name: jnp.asarray(getattr(P, name)) for name in ("X", "y", "Z", "z")}
+
+    def inner(w, phi):
+        loss = jnp.mean(jnp.logaddexp(0, -data["y"] * (data["X"] @ w)))
+        return loss + jnp.sum(jnp.exp(phi)[GROUP] * w * w) / 2
+
+    def outer(w):
+        return jnp.mean(jnp.logaddexp(0, -data["z"] * (data["Z"] @ w)))
+
+    solved = jnp.asarray(P.w)
+    solve = functools.partial(jaxopt.linear_solve.solve_cg, tol=1e-8, maxiter=10 * D)
+    root = jaxopt.implicit_diff.custom_root(jax.grad(inner), solve=solve)(lambda start, phi: solved)
+    by_jaxopt = jax.jit(jax.grad(lambda phi: outer(root(None, phi))))
+
+    tensors = {name: torch.tensor(getattr(P, name)) for name in ("X", "y", "Z", "z")}
+    group = torch.tensor(GROUP)
+
+    def inner_torch(phi, w):
+        loss = torch.nn.functional.softplus(-tensors["y"] * (tensors["X"] @ w)).mean()
+        return loss + (torch.exp(phi)[group] * w * w).sum() / 2
+
+    linear = torchopt.linear_solve.solve_cg(rtol=1e-8, maxiter=10 * D)
+
+    @torchopt.diff.implicit.custom_root(torch.func.grad(inner_torch, argnums=1), argnums=0, solve=linear)
+    def solution(phi, w):
+        return w
+
+    def by_torchopt():
+        phi = torch.tensor(P.phi, requires_grad=True)
+        w = solution(phi, torch.tensor(P.w))
+        loss = torch.nn.functional.softplus(-tensors["z"] * (tensors["Z"] @ w)).mean()
+        return torch.autograd.grad(loss, phi)[0].numpy()
+
+    phi = jnp.asarray(P.phi)
+    runs = {
+        "PCG": lambda: hypergradient(P.inner, P.outer, P.w, P.phi, solver=ours).value,
+        "jaxopt solve_cg, compiled": lambda: np.asarray(by_jaxopt(phi)),
+        "torchopt solve_cg": by_torchopt,
+    }
+    for name, run in runs.items():
+        error = np.abs(run() - truth).max() / np.abs(truth).max()
+        print(f"  {name}: relative error {error:.1e}")
+        assert error <= 1e-5
+    times = microseconds(runs, rounds=3, inner=1)
+    table("hypergradient, 2000 x 500, condition number 1e4, to 1e-8", times, dict.fromkeys(list(runs)[1:], "PCG"))
+    for name, wanted in (("jaxopt solve_cg, compiled", ">= 3"), ("torchopt solve_cg", ">= 30")):
+        summarise(name, times[name] / times["PCG"], "x PCG", wanted)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from helpers.large import DiagonalPlusLowRank
 
 import refgrad.numpy as rnp
 from refgrad import exact, grad
@@ -342,3 +345,19 @@ def test_a_tolerance_holds_for_every_solver():
     plain = QuadraticBilevel(**{k: getattr(problem, k).astype(float) for k in "HCcQtRPq"})
     with pytest.raises(NotConverged, match="was asked for"):
         hypergradient(plain.inner, plain.outer, w.astype(float), phi.astype(float), solver=Identity(), rtol=1e-3)
+
+
+def test_a_hundred_thousand_weights_take_a_few_vectors_of_memory_and_have_woodburys_answer():
+    n = 100_000
+    problem = DiagonalPlusLowRank(n)
+    solver = CG(preconditioner=1 / problem.d)
+    run = lambda: hypergradient(problem.inner, problem.outer, problem.w, problem.phi, solver=solver)
+    run()
+    tracemalloc.start()
+    found = run()
+    peak = tracemalloc.get_traced_memory()[1] / (8 * n)
+    tracemalloc.stop()
+    assert np.allclose(found.value, problem.value, rtol=1e-12)
+    assert found.residual <= 1e-10
+    assert found.steps <= 8  # the Hessian is diagonal but for five outer products
+    assert peak < 30  # vectors of length n; a matrix would take n of them

@@ -10,7 +10,7 @@ import pytest
 from refgrad import exact, grad, jacrev, stop_gradient
 from refgrad.contracts.implicit.auxiliary import AuxiliaryTasks
 from refgrad.contracts.implicit.bilevel import probe
-from refgrad.errors import InvalidInput, NotConverged
+from refgrad.errors import HiddenState, InvalidInput, NotConverged, ShapeError
 from refgrad.implicit import custom_root, fixed_point, hypergradient, unrolled
 from refgrad.linalg import Neumann
 
@@ -255,6 +255,9 @@ def test_the_second_derivative_of_a_manufactured_problem_is_that_of_its_map(seed
     assert (found.value == grad(through)(phi)).all()
     assert (found.jacobian == jacrev(psi)(phi)).all()
     assert (found.hessian == hessian(through)(phi)).all()
+    assert (found.hvp(phi + 1) == found.hessian @ (phi + 1)).all()
+    with pytest.raises(ShapeError, match=f"with the {m} elements of phi, got {m + 1}"):
+        found.hvp(np.concatenate([phi, phi[:1]]))
     root = custom_root(grad(inner), psi)
     assert (found.hessian == hessian(lambda phi: outer(root(phi), phi))(phi)).all()
 
@@ -317,3 +320,16 @@ def test_tasks_with_weights_have_their_second_derivatives_too():
     found = hypergradient(P.inner, P.outer, P.solution(phi), phi)
     solution = lambda phi: np.linalg.solve(P.hessian(phi), P.b0 + phi @ P.b)
     assert (found.hessian == jacrev(grad(lambda phi: P.outer(solution(phi), phi)))(phi)).all()
+
+
+@pytest.mark.parametrize("mode", ["checkpoint", "reversible"])
+def test_a_step_that_is_another_when_it_is_taken_again_is_an_error(mode):
+    calls = []
+
+    def inner(w, phi):
+        calls.append(0)
+        return phi[0] * np.sum(w * w) * (1 + len(calls) / 100) / 2
+
+    error = HiddenState if mode == "checkpoint" else NotConverged
+    with pytest.raises(error):
+        unrolled(inner, lambda w, phi: np.sum(w), np.ones(2), np.ones(1), 0.1, 9, mode=mode, momentum=0.9)
