@@ -54,7 +54,7 @@ class Function(Loss):
 
 
 class Cross:
-    """B, of which only ``B^T u`` is asked."""
+    """B: ``B^T u`` is a product with u, and ``B u`` takes one for each row of B, those of the Hessian's rows."""
 
     def __init__(self, inner: Inner, at: tuple[np.ndarray, np.ndarray], transposed: bool = False) -> None:
         self.inner, self.at, self.transposed = inner, at, transposed
@@ -66,7 +66,7 @@ class Cross:
 
     def __matmul__(self, u: np.ndarray) -> np.ndarray:
         if not self.transposed:
-            raise NotApplicable("B itself is not asked for")
+            return np.array([self.inner.mixed(*self.at, unit) @ u for unit in np.eye(self.shape[0])])
         return self.inner.mixed(*self.at, u)
 
 

@@ -115,6 +115,10 @@ SERIES = (
            (f"{LORRAINE}, algorithm 3, read with p -= v", "lorraine2/implicit-hyper-opt, issue 2")),
     Choice("neumann-last-power-only", "d - lr B^T (I - lr H)^3 g, lr = 1/16",
            "the last term of a Neumann series alone", NEUMANN | {"summed": "last"}),
+    Choice("rank-one-hessian", "d - lr B^T sum_{j=0..3} (I - lr grad grad^T)^j g, lr = 1/16",
+           "a Neumann series with the outer product of the inner gradient for the Hessian, which is zero where the "
+           "inner problem is solved: the multiple 4 lr of the identity", NEUMANN | {"hessian": "rank-one"},
+           ("lorraine2/implicit-hyper-opt, rnn/train.py",)),
 )  # fmt: skip
 
 SETTINGS = tuple(

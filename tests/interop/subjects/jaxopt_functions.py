@@ -3,7 +3,7 @@
 import jax
 import jaxopt
 from jaxopt.implicit_diff import custom_root
-from jaxopt.linear_solve import solve_lu
+from jaxopt.linear_solve import solve_cg, solve_lu, solve_normal_cg
 
 
 def hypergradient(inner, outer, w, phi, solve):
@@ -20,6 +20,15 @@ def by_lu(inner, outer, w, phi):
 
 def by_ridge(inner, outer, w, phi):
     return hypergradient(inner, outer, w, phi, lambda product, b: solve_lu(product, b, ridge=0.125))
+
+
+def by_cg(inner, outer, w, phi):
+    return hypergradient(inner, outer, w, phi, solve_cg)
+
+
+def by_default(inner, outer, w, phi):
+    """`custom_root` without `solve`: conjugate gradients on the normal equations, to a relative residual of 1e-5."""
+    return hypergradient(inner, outer, w, phi, solve_normal_cg)
 
 
 def through(solver, outer, w0, phi):

@@ -4,7 +4,7 @@ import torch
 import torchopt
 from torch_maml import Model
 from torchopt.diff.implicit import custom_root
-from torchopt.linear_solve import solve_inv
+from torchopt.linear_solve import solve_cg, solve_inv, solve_normal_cg
 
 
 def adapt_by_meta_sgd(loss, theta, tasks, lr, steps, after_step):
@@ -54,6 +54,15 @@ def hypergradient(inner, outer, w, phi, solve):
 
 def by_inverse(inner, outer, w, phi):
     return hypergradient(inner, outer, w, phi, solve_inv())
+
+
+def by_cg(inner, outer, w, phi):
+    return hypergradient(inner, outer, w, phi, solve_cg())
+
+
+def by_default(inner, outer, w, phi):
+    """`custom_root` without `solve`: conjugate gradients on the normal equations."""
+    return hypergradient(inner, outer, w, phi, solve_normal_cg())
 
 
 def by_inverse_of_two_leaves(inner, outer, w, phi):
