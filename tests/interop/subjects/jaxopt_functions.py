@@ -23,12 +23,14 @@ def by_ridge(inner, outer, w, phi):
 
 
 def by_cg(inner, outer, w, phi):
-    return hypergradient(inner, outer, w, phi, solve_cg)
+    with jax.disable_jit():  # the loop of every problem would be compiled anew
+        return hypergradient(inner, outer, w, phi, solve_cg)
 
 
 def by_default(inner, outer, w, phi):
     """`custom_root` without `solve`: conjugate gradients on the normal equations, to a relative residual of 1e-5."""
-    return hypergradient(inner, outer, w, phi, solve_normal_cg)
+    with jax.disable_jit():
+        return hypergradient(inner, outer, w, phi, solve_normal_cg)
 
 
 def through(solver, outer, w0, phi):
