@@ -12,7 +12,19 @@ the formula that explains the failures. Read `verification` from top to bottom, 
 
 from __future__ import annotations
 
-from refgrad.conformance.report.report import Report
-from refgrad.conformance.verification import assert_conforms, verify
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from refgrad.conformance.report.report import Report
+    from refgrad.conformance.verification import assert_conforms, verify
 
 __all__ = ["Report", "assert_conforms", "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    """When it is first asked for: the process of a subject needs nothing of the judge."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from refgrad.conformance import verification
+
+    return getattr(verification, name)
