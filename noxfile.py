@@ -1,5 +1,6 @@
 """The project's sessions. ``nox -s tests`` is what a change must pass; ``nox -l`` lists the rest."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ nox.options.reuse_existing_virtualenvs = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+WORKERS = ["-n", str((os.cpu_count() or 1) + 1)]
+"""One more than there are cores: the judge waits for the processes that it starts, and for their limits."""
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -44,7 +47,7 @@ def tests(session: nox.Session) -> None:
     """The tests, on the built wheel."""
     session.install(*group("test"))
     install_wheel(session, "[verify,exact]")
-    session.run("pytest", *(session.posargs or ["-n", "auto"]), env=ONE_THREAD)
+    session.run("pytest", *(session.posargs or WORKERS), env=ONE_THREAD)
 
 
 @nox.session
@@ -70,7 +73,7 @@ def interop(session: nox.Session) -> None:
     """PyTorch, JAX and public packages as subjects."""
     session.install(*group("interop"))
     install_wheel(session, "[verify,exact]")
-    options = session.posargs or ["-n", "auto", "tests/interop"]
+    options = session.posargs or [*WORKERS, "tests/interop"]
     session.run("pytest", "-m", "interop and not seeds", *options, env=ONE_THREAD | compiled_once(session))
 
 
@@ -121,7 +124,7 @@ def seeds(session: nox.Session) -> None:
     """The judge on twenty seeds: every variant and product named as itself, every right function accepted."""
     session.install(*group("interop"))
     install_wheel(session, "[verify,exact]")
-    folders = [f"tests/{name}" for name in ("conformance", "identification", "interop")]
+    folders = [f"tests/{name}" for name in ("autodiff", "conformance", "identification", "interop")]
     options = session.posargs or ["-n", "auto", *folders]
     session.run("pytest", "-m", "seeds", *options, env=ONE_THREAD | compiled_once(session))
 

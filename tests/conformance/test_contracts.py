@@ -320,7 +320,7 @@ def test_the_example_that_a_contract_shows_conforms_to_it(name, dtype, tmp_path)
     contract = contracts.get(name)
     (tmp_path / "mine.py").write_text(contract.example)
     function = contract.example.rpartition("def ")[2].partition("(")[0]
-    report = verify(f"{tmp_path / 'mine.py'}:{function}", name, dtype=dtype, max_examples=60)
+    report = verify(f"{tmp_path / 'mine.py'}:{function}", name, dtype=dtype, max_examples=30)
     assert report.grade == "accurate", str(report)
     assert set(contract.parameters) == set(contract.signature.partition("(")[2].rstrip(")").split(", "))
 

@@ -111,8 +111,8 @@ def floats(dtype, density=1):
     kind = np.finfo(dtype)
     powers = np.arange(kind.minexp - kind.nmant, kind.maxexp, kind.maxexp / (28 * density)).astype(int)
     magnitudes = np.ldexp(1 + (powers * 0.6180339887) % 1, powers)  # mantissas of all kinds
-    tails = np.concatenate([np.geomspace(15, 800, 18 * density), [1e5, 1e9]])
-    ordinary = np.concatenate([np.linspace(0.05, 3, 18 * density), np.linspace(3, 15, 13 * density)])
+    tails = np.concatenate([np.geomspace(15, 800, int(18 * density)), [1e5, 1e9]])
+    ordinary = np.concatenate([np.linspace(0.05, 3, int(18 * density)), np.linspace(3, 15, int(13 * density))])
     special = np.array([0.5, 1, 2, math.pi / 2, math.pi, 100 * math.pi])
     near = (special[:, None] * (1 + np.array([0, 1e-12, -1e-12, 1e-6, -1e-6, 1e-3, -1e-3]))).ravel()
     with np.errstate(over="ignore", under="ignore"):
@@ -132,7 +132,7 @@ def points(kinds, dtype, density=1):
         return [x[(x > low) & (x < high) & (-x < high)]]
     x, rng = x[abs(x) < np.finfo(dtype).max / 2][::3], np.random.default_rng(0)
     factors = (1 + 1e-5, 1 - 1e-3, -0.5)
-    pairs = [(x, rng.permutation(x)) for _ in range(2 * density)] + [(x, (c * x).astype(dtype)) for c in factors]
+    pairs = [(x, rng.permutation(x)) for _ in range(int(2 * density))] + [(x, (c * x).astype(dtype)) for c in factors]
     pairs += [(x, np.ones_like(x)), (np.ones_like(x), x)]
     a, b = (np.concatenate(side) for side in zip(*pairs, strict=True))
     inside = np.ones(a.shape, bool)
