@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from refgrad.implicit.alignment import Alignment, alignment, joint_descent, steps_to_zero
 from refgrad.implicit.auxilearn import AuxiLearn, Official, SeriesHypergradient, auxilearn, series_hypergradient
-from refgrad.implicit.hypergradient import Flags, Hypergradient, hypergradient
+from refgrad.implicit.hypergradient import hypergradient
+from refgrad.implicit.result import Flags, Hypergradient
 from refgrad.implicit.root import custom_root, fixed_point
 from refgrad.implicit.unrolled import Unrolled, unrolled
 
