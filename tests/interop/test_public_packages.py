@@ -121,3 +121,24 @@ def test_the_default_seed_of_curvlinops_draws_the_same_labels_in_every_call():
     report = judged("curvlinops", "sampled_fisher_of_one_seed", "fisher_diagonal", stochastic=10, max_examples=6)
     assert (report.grade, report.exit_code) == ("wrong", 1), str(report)
     assert "every call on the same input gave the same numbers" in report.summary, str(report)
+
+
+AS_FOUND = [
+    # to a relative residual of 1e-5, or 10 n steps: what is left shows on the problems with many weights
+    pytest.param("torchopt", "by_cg", 10, 1e-7, 1e-4),
+    pytest.param("torchopt", "by_default", 10, 1e-4, 1e-1),
+    # a minute and more, for JAX compiles the loops anew for each problem
+    pytest.param("jaxopt", "by_cg", 12, 1e-7, 1e-4, marks=pytest.mark.seeds),
+    pytest.param("jaxopt", "by_default", 12, 1e-7, 1e-1, marks=pytest.mark.seeds),
+]
+
+
+@pytest.mark.parametrize(("package", "name", "examples", "low", "high"), AS_FOUND)
+def test_conjugate_gradients_that_stop_early_are_told_with_the_error_that_they_leave(
+    package, name, examples, low, high
+):
+    report = judged(package, name, "hypergradient", max_examples=examples, timeout=100)
+    assert (report.grade, report.exit_code) == ("wrong", 1), str(report)
+    assert set(report.outcomes) == {"failed", "passed"}
+    found = float(report.summary.rpartition("largest relative error is ")[2].split()[0])
+    assert low < found < high, str(report)
