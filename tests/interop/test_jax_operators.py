@@ -47,7 +47,12 @@ def double():
 
 
 # whose scans JAX compiles for each length anew: two compositions have to do
-CASES = [(name, modes) for name in FUNCTIONS for modes in SECOND if name != "logcumsumexp" or modes in ("fr", "rr")]
+CASES = [
+    pytest.param(name, modes, marks=() if modes == "fr" else pytest.mark.seeds)  # a minute each, and one mode is usual
+    for name in FUNCTIONS
+    for modes in SECOND
+    if name != "logcumsumexp" or modes in ("fr", "rr")
+]
 
 
 @pytest.mark.parametrize(("name", "modes"), CASES)
