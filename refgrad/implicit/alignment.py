@@ -1,21 +1,23 @@
 r"""When the weight of an auxiliary task grows, and what happens to it without the hypergradient.
 
 With a linear :math:`h = \sum_k \phi_k \ell_k`, g the gradient of :math:`L_A`, H the Hessian of :math:`L_T` by W, and
-:math:`\langle a, b \rangle = a^\top H^{-1} b`, all at the minimiser W* of :math:`L_T`,
+:math:`\langle a, b \rangle = a^\top H^{-1} b`, all at the minimiser :math:`W^*` of
+:math:`L_T`,
 
 .. math:: -\frac{\partial F}{\partial \phi_k} = \langle g, \nabla \ell_k \rangle :
    :label: auxilearn-growth
 
 descent on F lets a weight grow exactly if the main task's gradient on the auxiliary set and the auxiliary task's
 gradient on the training data agree under the inverse Hessian, that is, if a Newton step on that task lowers
-:math:`L_A`. Since :math:`\nabla \ell_{\text{main}} + \sum_k \phi_k \nabla \ell_k = \nabla L_T` is 0 at W*,
+:math:`L_A`. Since :math:`\nabla \ell_{\text{main}} + \sum_k \phi_k \nabla \ell_k = \nabla L_T` is 0 at :math:`W^*`,
 
 .. math:: \phi \cdot \nabla F = \langle g, \nabla \ell_{\text{main}} \rangle - \langle g, \nabla L_T \rangle ,
    :label: auxilearn-dual
 
 where the last term is 0: of one weight, its hypergradient can be told from the main task alone; without a fixed main
-loss, :math:`\phi \cdot \nabla F = 0`, for the scale of phi moves nothing. Away from W* the last term is how much the
-training that is left would lower :math:`L_A`, to first order: a test of convergence that knows no W*.
+loss, :math:`\phi \cdot \nabla F = 0`, for the scale of phi moves nothing. Away from :math:`W^*` the last term is how
+much the training that is left would lower :math:`L_A`, to first order: a test of convergence that knows no
+:math:`W^*`.
 
 Descent on :math:`L_T` by W and phi at once knows nothing of :math:`L_A`. Where losses are non-negative it never lets a
 weight grow, for :math:`\partial L_T / \partial \phi_k = \ell_k`, and if a loss stays above :math:`c_k > 0`, its weight,

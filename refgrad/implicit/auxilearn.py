@@ -1,13 +1,14 @@
 r"""Auxiliary learning by implicit differentiation: weights of auxiliary losses that are learned for the main task.
 
-Problem [navon2021]_: with weights W of a network and auxiliary parameters phi,
+Problem [navon2021]_: with weights W of a network and auxiliary parameters :math:`\phi`,
 
 .. math:: L_T(W, \phi) = \ell_{\text{main}}(W; D_{\text{train}}) + h(W; \phi, D_{\text{train}}), \qquad
           L_A(W) = \ell_{\text{main}}(W; D_{\text{aux}}),
 
-find the phi for which the minimiser W* of L_T has the least L_A. The *auxiliary set*, held out of the training data,
-knows nothing of the auxiliary tasks, so that there is no direct term. `auxilearn` is the paper's algorithm 1, W and phi
-in turns, and `series_hypergradient` its algorithm 2, the hypergradient with J terms of a Neumann series:
+find the :math:`\phi` for which the minimiser :math:`W^*` of :math:`L_T` has the least :math:`L_A`. The *auxiliary set*,
+held out of the training data, knows nothing of the auxiliary tasks, so that there is no direct term. `auxilearn` is the
+paper's algorithm 1, W and phi in turns, and `series_hypergradient` its algorithm 2, the hypergradient with J terms of a
+Neumann series with the step :math:`\alpha`:
 
 .. math:: -\,\partial_\phi \langle \nabla_W L_T, u_J \rangle, \qquad
           u_J = \alpha \sum_{j=0}^{J-1} (I - \alpha \nabla_W^2 L_T)^j \nabla_W L_A .
