@@ -113,7 +113,7 @@ def test_the_relative_error_is_one_of_the_terms_where_the_truth_is_nearly_zero(s
     assert 0.2 < relative_error(run, [record]) < 0.3
 
 
-def test_further_calls_are_on_problems_whose_answer_is_not_zero(square):
+def test_further_calls_are_on_problems_whose_answer_is_not_zero(square, all_calls):
     class Late:
         """Right thirty times, and then zero."""
 

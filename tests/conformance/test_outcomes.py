@@ -99,7 +99,7 @@ def test_a_subject_that_does_not_repeat_itself_computes_no_formula(judged):
 
 
 @pytest.mark.parametrize("name", ["wrong_from_the_three_hundredth_call_on", "wrong_once_in_a_hundred"])
-def test_what_is_wrong_late_or_seldom_is_seen_by_further_calls_that_cost_nothing(judged, name):
+def test_what_is_wrong_late_or_seldom_is_seen_by_further_calls_that_cost_nothing(judged, name, all_calls):
     report = judged(name)
     assert (report.grade, report.exit_code) == ("wrong", 1)
     assert "the same input" in report.summary, report.summary

@@ -12,6 +12,10 @@ EXAMPLES = {"min_norm": 50, "mgda_direction": 50, "gradient": 60, "hvp": 60}
 OPERATOR_EXAMPLES = 24
 
 
+LONG = ("fomaml_gradient", "imaml_gradient", "mgda_direction", "unrolled_hypergradient", "reptile_update")
+"""Contracts with as many formulas as those beside them, and much the same; theirs are named among the seeds."""
+
+
 @pytest.fixture(scope="module", params=members())
 def referee(request):
     return Referee(request.param)
@@ -34,6 +38,8 @@ def test_the_quantity_rounded_to_floats_is_as_accurate_as_floats_allow(referee, 
 
 
 def test_every_variant_is_diagnosed_as_itself(referee):
+    if referee.contract.name in LONG:
+        pytest.skip("conformance/seeds names each of these variants, and products, on twenty seeds")
     wrong = {}
     for variant in referee.contract.variants:
 

@@ -241,7 +241,7 @@ def subject(*given):
 """
 
 
-def test_what_is_wrong_after_hundreds_of_calls_is_seen_by_further_ones(tmp_path):
+def test_what_is_wrong_after_hundreds_of_calls_is_seen_by_further_ones(tmp_path, all_calls):
     path = tmp_path / "wrong_late.py"
     path.write_text(LATE.format(folder=str(FOLDER / "right" / "fomaml_gradient")))
     found = verify(f"{path}:subject", "fomaml_gradient")
