@@ -43,7 +43,7 @@ def test_the_package_requires_numpy_and_scipy_and_the_rest_by_extras():
     names = {re.match(r"[\w-]+", r).group() for r in required if "extra ==" not in r}
     assert names == {"numpy", "scipy"}
     extras = {re.search(r"extra == .(\w+)", r).group(1): r for r in required if "extra ==" in r}
-    assert set(extras) == {"verify", "exact", "gpu", "plot"}
+    assert set(extras) == {"verify", "exact", "experiments", "gpu", "plot"}
 
 
 @pytest.mark.parametrize("name", refgrad.__all__)
